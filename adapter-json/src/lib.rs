@@ -1,0 +1,1 @@
+//! The readable store: one JSON file and its log.

@@ -1,0 +1,1 @@
+//! The reference store: the simplest code that keeps the contract.

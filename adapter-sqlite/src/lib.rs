@@ -1,0 +1,1 @@
+//! The default store: Diesel on bundled SQLite.

@@ -1,0 +1,3 @@
+//! The `tasq` command.
+
+fn main() {}

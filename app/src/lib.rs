@@ -1,0 +1,1 @@
+//! What one can do with a queue: one use case per file.

@@ -1,0 +1,1 @@
+//! What a queue is: entities, a task's life, rollup, ordering.

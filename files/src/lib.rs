@@ -1,0 +1,1 @@
+//! Safe files for stores: bounded locks, atomic replacement, path checks.

@@ -1,0 +1,1 @@
+//! Texts and what they mean: strict JSON, the snapshot, the files of other tools.

@@ -1,0 +1,1 @@
+//! What the core of tasq needs from outside: stores, clock, ids, runner.

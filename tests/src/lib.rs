@@ -1,0 +1,1 @@
+//! The suites that hold every part of tasq to its word.
