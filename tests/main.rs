@@ -1,0 +1,7 @@
+//! The suites, one module each, in one binary.
+//!
+//! `cargo test -p tasq-tests architecture` runs one of them.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+mod architecture;

@@ -1,1 +1,0 @@
-//! The suites that hold every part of tasq to its word.
