@@ -1,0 +1,332 @@
+//! A lock on a side file: one writer at a time, waited for in the kernel, for a bounded time.
+//!
+//! The lock is advisory (`flock`), belongs to one open file and ends with it: a killed holder frees
+//! it, threads of one process exclude each other like processes do, and nothing is ever stolen from
+//! a holder that is merely stopped.
+//!
+//! **Fairness.** The kernel wakes all sleepers of a lock and lets them race with newcomers, so a
+//! process in a tight loop, being awake, would take it again and again. Hence a second lock file,
+//! the turnstile: whoever wants the lock takes the turnstile first, keeps it while waiting for the
+//! lock, and lets it go as soon as it has the lock. So only one waits for the lock itself and nobody
+//! can overtake it, and one that has just let go queues behind the turnstile with all others.
+//! Behind the turnstile the order is the kernel's. One that was stopped while it held the turnstile
+//! must not stop the others: after [`PATIENCE`] they wait for the lock itself.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+use crate::error::{FileError, Holder};
+use crate::open::{Identity, open_regular};
+
+/// The longest wait at the turnstile: far above what a queue of writers needs, each of which holds
+/// the lock for milliseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The length of what a holder writes about itself. Always the same, so that a write replaces the
+/// one before as a whole and never changes the file's size, which would cost a journal entry.
+const RECORD_LEN: usize = 32;
+
+/// A waiting thread only blocks and hands over.
+const WAITER_STACK_BYTES: usize = 64 * 1024;
+
+/// A lock under a path, which may be taken again and again.
+///
+/// The file is made where it is missing (mode 0600) and never removed: removing a lock file is how
+/// two get the lock at once. Beside it lies the turnstile, with `.turn` appended to the name.
+#[derive(Clone, Debug)]
+pub struct LockFile {
+    path: PathBuf,
+    turnstile: PathBuf,
+    patience: Duration,
+}
+
+/// The lock, held until this is dropped.
+#[derive(Debug)]
+#[must_use = "the lock ends with its guard"]
+pub struct LockGuard {
+    file: File,
+    mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Exclusive,
+    Shared,
+}
+
+impl LockFile {
+    /// Names the lock; touches nothing.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let mut turnstile = path.clone().into_os_string();
+        turnstile.push(".turn");
+        Self {
+            path,
+            turnstile: turnstile.into(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// The lock file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the lock for itself alone, waiting at most `wait` (zero: not at all).
+    ///
+    /// # Errors
+    /// [`FileError::Busy`] when the wait ended, after which nothing of the attempt is left: if the
+    /// lock comes later, it is let go at once. [`FileError::Link`] and [`FileError::NotRegular`] for
+    /// a lock file that is none; otherwise what opening and locking can meet.
+    pub fn acquire(&self, wait: Duration) -> Result<LockGuard, FileError> {
+        self.take(Mode::Exclusive, wait)
+    }
+
+    /// Takes the lock together with other readers, waiting at most `wait`. Readers queue like
+    /// writers do, so that a stream of them starves no writer. Needs no right to write if the lock
+    /// file is there.
+    ///
+    /// # Errors
+    /// As [`LockFile::acquire`].
+    pub fn acquire_shared(&self, wait: Duration) -> Result<LockGuard, FileError> {
+        self.take(Mode::Shared, wait)
+    }
+
+    fn take(&self, mode: Mode, wait: Duration) -> Result<LockGuard, FileError> {
+        let begun = Instant::now();
+        let turn = self.pass_turnstile(mode, wait)?;
+        loop {
+            let (file, identity) = open_lock(&self.path, mode)?;
+            let left = wait.saturating_sub(begun.elapsed());
+            let Some(file) = lock_within(file, mode, left).map_err(|e| self.failed(e))? else {
+                return Err(self.busy(begun.elapsed()));
+            };
+            // Whoever waited for a file that was removed meanwhile has a lock that excludes nobody.
+            if Identity::of_path(&self.path).ok() == Some(identity) {
+                drop(turn);
+                return Ok(LockGuard::new(file, mode));
+            }
+        }
+    }
+
+    /// The turnstile, or `None` when patience ended or a reader may not open it.
+    fn pass_turnstile(&self, mode: Mode, wait: Duration) -> Result<Option<File>, FileError> {
+        let file = match open_lock(&self.turnstile, mode) {
+            Ok((file, _)) => file,
+            Err(
+                FileError::ReadOnly { .. } | FileError::Denied { .. } | FileError::Missing { .. },
+            ) if mode == Mode::Shared => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        lock_within(file, Mode::Exclusive, wait.min(self.patience)).map_err(|e| self.failed(e))
+    }
+
+    fn busy(&self, waited: Duration) -> FileError {
+        FileError::Busy {
+            path: self.path.clone(),
+            waited,
+            holder: read_holder(&self.path),
+        }
+    }
+
+    fn failed(&self, source: io::Error) -> FileError {
+        FileError::new(&self.path, "lock", source)
+    }
+}
+
+impl LockGuard {
+    fn new(file: File, mode: Mode) -> Self {
+        let guard = Self { file, mode };
+        guard.sign(std::process::id(), now_micros());
+        guard
+    }
+
+    /// Says who holds the lock. Failing to say so (a full disk) is no reason not to hold it.
+    fn sign(&self, pid: u32, since_micros: u64) {
+        if self.mode == Mode::Exclusive {
+            let record = format!("{pid:<10} {since_micros:<20}\n");
+            debug_assert_eq!(record.len(), RECORD_LEN, "{record:?}");
+            let _ = self.file.write_all_at(record.as_bytes(), 0);
+        }
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        // Process 0 is nobody: readers that come next sign nothing, and must not be taken for us.
+        self.sign(0, 0);
+        // Unlocking and not only closing: a child between fork and exec has the same open file.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Opens a lock file, making it if it is missing. A reader makes do with a file it may only read.
+fn open_lock(path: &Path, mode: Mode) -> Result<(File, Identity), FileError> {
+    match open_regular(path, OFlags::RDWR | OFlags::CREATE) {
+        Err(FileError::ReadOnly { .. } | FileError::Denied { .. }) if mode == Mode::Shared => {
+            open_regular(path, OFlags::RDONLY)
+        }
+        opened => opened,
+    }
+    .map(|opened| (opened.file, opened.facts.identity))
+}
+
+/// Locks `file` within `left`, or gives `None`.
+///
+/// The waiting is the kernel's, not a loop of tries, so that whoever waits is woken at once and
+/// costs nothing. A thread does it, because a blocking lock has no time limit; one that comes too
+/// late finds nobody to hand the file to and closes it, which frees the lock.
+fn lock_within(file: File, mode: Mode, left: Duration) -> io::Result<Option<File>> {
+    match try_lock(&file, mode) {
+        Ok(()) => return Ok(Some(file)),
+        Err(TryLockError::Error(error)) => return Err(error),
+        Err(TryLockError::WouldBlock) if left.is_zero() => return Ok(None),
+        Err(TryLockError::WouldBlock) => {}
+    }
+    // Without a buffer, a file is either taken over or stays with the thread.
+    let (hand_over, taken) = sync_channel(0);
+    thread::Builder::new()
+        .name("lock-waiter".to_owned())
+        .stack_size(WAITER_STACK_BYTES)
+        .spawn(move || {
+            let locked = lock_blocking(&file, mode).map(|()| file);
+            // The error is the file itself, and dropping it is all there is to do.
+            let _ = hand_over.send(locked);
+        })?;
+    match taken.recv_timeout(left) {
+        Ok(locked) => locked.map(Some),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("the waiting thread ended")),
+    }
+}
+
+fn try_lock(file: &File, mode: Mode) -> Result<(), TryLockError> {
+    match mode {
+        Mode::Exclusive => file.try_lock(),
+        Mode::Shared => file.try_lock_shared(),
+    }
+}
+
+fn lock_blocking(file: &File, mode: Mode) -> io::Result<()> {
+    loop {
+        let locked = match mode {
+            Mode::Exclusive => file.lock(),
+            Mode::Shared => file.lock_shared(),
+        };
+        match locked {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// What the holder wrote, unless it is gone.
+fn read_holder(path: &Path) -> Option<Holder> {
+    let opened = open_regular(path, OFlags::RDONLY).ok()?;
+    let mut record = [0; RECORD_LEN];
+    opened.file.read_exact_at(&mut record, 0).ok()?;
+    let (pid, since_micros) = parse_record(&record)?;
+    let id = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    // Whoever was killed did not sign off. Not being allowed to signal a process means it is there.
+    if test_kill_process(id) == Err(Errno::SRCH) {
+        return None;
+    }
+    let age = Duration::from_micros(now_micros().saturating_sub(since_micros));
+    Some(Holder { pid, age })
+}
+
+fn parse_record(record: &[u8]) -> Option<(u32, u64)> {
+    let mut words = std::str::from_utf8(record).ok()?.split_ascii_whitespace();
+    let pid = words.next()?.parse().ok()?;
+    let since_micros = words.next()?.parse().ok()?;
+    (pid != 0).then_some((pid, since_micros))
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the age of a lock is told to people across processes; nothing is decided by it"
+)]
+fn now_micros() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_names_its_holder() {
+        assert_eq!(
+            parse_record(b"4194304    1790000000000000    \n"),
+            Some((4_194_304, 1_790_000_000_000_000))
+        );
+    }
+
+    #[test]
+    fn a_record_that_is_signed_off_torn_or_foreign_names_nobody() {
+        assert_eq!(parse_record(b"0          0                   \n"), None);
+        assert_eq!(parse_record(&[0; RECORD_LEN]), None);
+        assert_eq!(parse_record(b"42"), None);
+        assert_eq!(parse_record(b"hello world"), None);
+    }
+
+    #[test]
+    fn whoever_stops_in_the_turnstile_does_not_stop_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = LockFile {
+            patience: Duration::from_millis(1),
+            ..LockFile::new(folder.path().join("lock"))
+        };
+        let (stopped, _) = open_lock(&lock.turnstile, Mode::Exclusive).unwrap();
+        stopped.lock().unwrap();
+        let _guard = lock.acquire(Duration::from_secs(60)).unwrap();
+    }
+
+    #[test]
+    fn the_turnstile_is_free_while_the_lock_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = LockFile::new(folder.path().join("lock"));
+        let _guard = lock.acquire(Duration::ZERO).unwrap();
+        let (turn, _) = open_lock(&lock.turnstile, Mode::Exclusive).unwrap();
+        turn.try_lock().unwrap();
+    }
+
+    #[test]
+    fn a_lock_on_a_file_that_was_removed_meanwhile_is_taken_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = LockFile::new(folder.path().join("lock"));
+        let first = lock.acquire(Duration::ZERO).unwrap();
+        thread::scope(|scope| {
+            let second = scope.spawn(|| lock.acquire(Duration::from_secs(60)).unwrap());
+            // The second holds the turnstile from before it opens the lock file until it has it.
+            let (turn, _) = open_lock(&lock.turnstile, Mode::Exclusive).unwrap();
+            while turn.try_lock().is_ok() {
+                turn.unlock().unwrap();
+                thread::yield_now();
+            }
+            std::fs::remove_file(&lock.path).unwrap();
+            drop(first);
+            let second = second.join().unwrap();
+            let busy = lock.acquire(Duration::ZERO).unwrap_err();
+            assert!(matches!(busy, FileError::Busy { .. }), "{busy}");
+            drop(second);
+        });
+    }
+}
