@@ -1,1 +1,27 @@
-//! What the core of tasq needs from outside: stores, clock, ids, runner.
+//! What the core of tasq needs from outside: a store, a clock, fresh ids, and something that runs commands.
+//!
+//! The storage port is a **unit of work**: [`Store::run`] opens one, the body reads and writes facts through [`Tx`],
+//! and all of it is committed or none. Rules live in `tasq-domain`, the order of steps in `tasq-app`; an adapter keeps
+//! facts and makes no decision.
+//!
+//! With the feature `mock`, each port has a mockall double for failing the n-th call.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
+
+mod error;
+mod list;
+mod outside;
+mod runner;
+mod store;
+
+pub use error::{Holder, StoreError};
+pub use list::{Cursor, EventFilter, Page, Sort, TaskFilter, TaskPage};
+pub use outside::{Clock, Ids};
+pub use runner::{CommandSpec, Exit, RunError, Runner, Running};
+pub use store::{Access, FromStore, Inserted, Removed, Store, StoreExt, StoreInfo, Tx, Verdict};
+
+#[cfg(feature = "mock")]
+pub use {
+    outside::{MockClock, MockIds},
+    runner::{MockRunner, MockRunning},
+    store::MockTx,
+};

@@ -1,0 +1,63 @@
+//! A whole queue, as it moves between stores.
+
+use crate::attempt::{Attempt, AttemptEnd, Checkpoint, Outcome};
+use crate::event::Event;
+use crate::node::{Epic, Feature};
+use crate::operation::Operation;
+use crate::settings::Settings;
+use crate::status::Status;
+use crate::task::{Dependency, Task};
+use crate::test_case::TestCase;
+use crate::time::Timestamp;
+
+/// Everything a store holds, each list in the order of creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// The queue's settings.
+    pub settings: Settings,
+    /// Epics by `seq`.
+    pub epics: Vec<Epic>,
+    /// Features by `seq`.
+    pub features: Vec<Feature>,
+    /// Tasks by `seq`.
+    pub tasks: Vec<Task>,
+    /// Test cases by `seq`.
+    pub tests: Vec<TestCase>,
+    /// Dependencies by task and prerequisite.
+    pub dependencies: Vec<Dependency>,
+    /// Attempts by task and number.
+    pub attempts: Vec<Attempt>,
+    /// Checkpoints by `seq`.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Events by `seq`.
+    pub events: Vec<Event>,
+    /// Operations, oldest first.
+    pub operations: Vec<Operation>,
+}
+
+impl Contents {
+    /// Closes every open attempt as lost, uncharged, because its holder does not know the store that this becomes.
+    ///
+    /// The task returns to pending and is ready at once. Parents' statuses are for the receiving store to derive.
+    pub fn close_open_attempts(&mut self, now: Timestamp) {
+        for task in self.tasks.iter_mut().filter(|task| task.claim.is_some()) {
+            task.claim = None;
+            task.status = Status::Pending;
+            task.not_before = None;
+            task.updated_at = now.not_before(task.updated_at);
+        }
+        for attempt in self
+            .attempts
+            .iter_mut()
+            .filter(|attempt| attempt.end.is_none())
+        {
+            let at = now.not_before(attempt.started_at);
+            attempt.end = Some(AttemptEnd {
+                at,
+                outcome: Outcome::Lost,
+                exit_code: None,
+                message: None,
+            });
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The storage port: a unit of work over facts.
+
+use tasq_domain::ready::Scope;
+use tasq_domain::{
+    AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
+    FeatureId, Operation, OperationId, Settings, StatusCounts, Task, TaskId, TaskRecord, TestCase,
+    TestId, TestOwner, Timestamp,
+};
+
+use crate::error::StoreError;
+use crate::list::{EventFilter, Page, TaskFilter, TaskPage};
+
+/// What a unit of work may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read one consistent snapshot; a write is a [`StoreError::Backend`].
+    Read,
+    /// Read and write, alone: no other writer is between its first read and its commit.
+    Write,
+}
+
+/// What becomes of a unit of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Keep what was written.
+    Commit,
+    /// Undo it.
+    Rollback,
+}
+
+/// Where a store is, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreInfo {
+    /// The kind: `sqlite`, `json` or `memory`.
+    pub kind: &'static str,
+    /// Its place, such as a path.
+    pub place: String,
+    /// The version of its format.
+    pub schema_version: String,
+}
+
+/// A queue's storage. Shared between threads; several processes may have the same one open.
+pub trait Store: Send + Sync {
+    /// Carries out one unit of work: all of it is visible and durable when this returns, or none of it ever.
+    ///
+    /// The body may run more than once, after everything it did was undone, so it must have no effect but through the
+    /// [`Tx`]. When the body returns an error, everything is undone and the error is returned.
+    ///
+    /// # Errors
+    /// Whatever the body or the commit fails with. Only [`StoreError::OutcomeUnknown`] leaves it open whether the unit
+    /// was committed.
+    fn run(
+        &self,
+        access: Access,
+        body: &mut dyn FnMut(&mut dyn Tx) -> Result<Verdict, StoreError>,
+    ) -> Result<(), StoreError>;
+
+    /// What this store is.
+    fn info(&self) -> StoreInfo;
+}
+
+/// An error that may hold a store's error, so that a use case's own errors can pass through a unit of work.
+pub trait FromStore: From<StoreError> {
+    /// Gives the store's error back, or the error itself if it is another.
+    ///
+    /// # Errors
+    /// The error itself, when it did not come from the store.
+    fn into_store(self) -> Result<StoreError, Self>;
+}
+
+impl FromStore for StoreError {
+    fn into_store(self) -> Result<StoreError, Self> {
+        Ok(self)
+    }
+}
+
+/// Units of work that return any value and any error.
+pub trait StoreExt: Store {
+    /// Reads one consistent snapshot.
+    ///
+    /// # Errors
+    /// What the body or the store fails with.
+    fn read<T, E: FromStore>(&self, body: impl FnMut(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+        unit(self, Access::Read, body)
+    }
+
+    /// Reads and writes; commits if the body returns `Ok`, and undoes everything if it returns an error.
+    ///
+    /// # Errors
+    /// What the body or the store fails with.
+    fn write<T, E: FromStore>(
+        &self,
+        body: impl FnMut(&mut dyn Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        unit(self, Access::Write, body)
+    }
+}
+
+impl<S: Store + ?Sized> StoreExt for S {}
+
+fn unit<S: Store + ?Sized, T, E: FromStore>(
+    store: &S,
+    access: Access,
+    mut body: impl FnMut(&mut dyn Tx) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut outcome: Option<Result<T, E>> = None;
+    store.run(access, &mut |tx| match body(tx) {
+        Ok(value) => {
+            outcome = Some(Ok(value));
+            Ok(Verdict::Commit)
+        }
+        Err(error) => match error.into_store() {
+            Ok(error) => Err(error),
+            Err(error) => {
+                outcome = Some(Err(error));
+                Ok(Verdict::Rollback)
+            }
+        },
+    })?;
+    outcome.expect("a store runs the body before it returns Ok")
+}
+
+/// Whether an item could be inserted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Inserted {
+    /// It was, and has this `seq`.
+    At(i64),
+    /// Its id is taken; nothing was inserted.
+    Taken,
+}
+
+/// What a removal removed, with all below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Removed {
+    /// Epics.
+    pub epics: u64,
+    /// Features.
+    pub features: u64,
+    /// Tasks.
+    pub tasks: u64,
+    /// Test cases.
+    pub tests: u64,
+}
+
+/// The facts that use cases need, within one unit of work.
+///
+/// What a store derives, and derives alone (a caller never writes it): a parent's `status` (by
+/// [`roll_up`](tasq_domain::rollup::roll_up), else its `own_status`), the effective priority, the number of open
+/// dependencies, whether something above is on hold, and the counts. After every write they are right for the next
+/// read in the same unit. A parent that a write rolls up gets the written item's `updated_at`, unless its own is
+/// later. Everything else is stored exactly as given: a store applies no rule of a task's life.
+///
+/// Removing an item removes all below it (features, tasks, test cases, dependencies in both directions, attempts,
+/// checkpoints), never events.
+///
+/// A missing item is `None` on reading; updating or removing one that is missing is a [`StoreError::Backend`].
+/// Lists are in the order of `seq` unless they say otherwise.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Tx {
+    /// The one instant of this unit of work.
+    fn now(&self) -> Timestamp;
+
+    /// The queue's settings.
+    fn settings(&mut self) -> Result<Settings, StoreError>;
+    /// Replaces the queue's settings.
+    fn set_settings(&mut self, settings: &Settings) -> Result<(), StoreError>;
+
+    /// An epic.
+    fn epic(&mut self, id: &EpicId) -> Result<Option<Epic>, StoreError>;
+    /// Every epic.
+    fn epics(&mut self) -> Result<Vec<Epic>, StoreError>;
+    /// Inserts an epic; `seq` 0 means the next, any other is kept and must be free. Its `status` is derived.
+    fn insert_epic(&mut self, epic: &Epic) -> Result<Inserted, StoreError>;
+    /// Replaces everything of an epic but `seq`, `id` and `created_at`. Its `status` is derived.
+    fn update_epic(&mut self, epic: &Epic) -> Result<(), StoreError>;
+    /// Removes an epic and all below it.
+    fn remove_epic(&mut self, id: &EpicId) -> Result<Removed, StoreError>;
+
+    /// A feature.
+    fn feature(&mut self, id: &FeatureId) -> Result<Option<Feature>, StoreError>;
+    /// Every feature.
+    fn features(&mut self) -> Result<Vec<Feature>, StoreError>;
+    /// The features of an epic, or with `None` those without one.
+    #[allow(
+        clippy::needless_lifetimes,
+        reason = "the mock needs the lifetime spelled out"
+    )]
+    fn features_of<'a>(&mut self, epic: Option<&'a EpicId>) -> Result<Vec<Feature>, StoreError>;
+    /// Inserts a feature, as [`insert_epic`](Self::insert_epic). Its epic must exist.
+    fn insert_feature(&mut self, feature: &Feature) -> Result<Inserted, StoreError>;
+    /// Replaces everything of a feature but `seq`, `id` and `created_at`. Its `status` is derived.
+    fn update_feature(&mut self, feature: &Feature) -> Result<(), StoreError>;
+    /// Removes a feature and all below it.
+    fn remove_feature(&mut self, id: &FeatureId) -> Result<Removed, StoreError>;
+
+    /// A task; in a write unit nothing can change it until the unit ends.
+    fn task(&mut self, id: &TaskId) -> Result<Option<TaskRecord>, StoreError>;
+    /// The first task in the order of work that is ready at `now` and lies in the scope.
+    fn next_ready(&mut self, scope: &Scope) -> Result<Option<TaskRecord>, StoreError>;
+    /// Tasks whose lease ran out at or before `now`, longest ago first, at most `limit`.
+    fn expired(&mut self, limit: u32) -> Result<Vec<TaskRecord>, StoreError>;
+    /// A page of tasks.
+    fn tasks(&mut self, filter: &TaskFilter, page: &Page) -> Result<TaskPage, StoreError>;
+    /// How many tasks of the scope have which status.
+    fn task_counts(&mut self, scope: &Scope) -> Result<StatusCounts, StoreError>;
+    /// Inserts a task, as [`insert_epic`](Self::insert_epic). Its feature must exist.
+    fn insert_task(&mut self, task: &Task) -> Result<Inserted, StoreError>;
+    /// Replaces what defines a task and the rest alike: everything but `seq`, `id` and `created_at`.
+    fn update_task(&mut self, task: &Task) -> Result<(), StoreError>;
+    /// Replaces only what a step of a task's life changes: `status`, `blocked_reason`, `retries_used`, `not_before`,
+    /// `attempts`, `lost_in_a_row`, `claim`, `completed_at`, `proof` and `updated_at`. The rest must be as stored.
+    fn update_task_life(&mut self, task: &Task) -> Result<(), StoreError>;
+    /// Removes a task and all below it.
+    fn remove_task(&mut self, id: &TaskId) -> Result<Removed, StoreError>;
+
+    /// A test case.
+    fn test(&mut self, id: &TestId) -> Result<Option<TestCase>, StoreError>;
+    /// The test cases of an item.
+    fn tests_of(&mut self, owner: &TestOwner) -> Result<Vec<TestCase>, StoreError>;
+    /// Every test case with a greater `seq`, at most `limit`.
+    fn tests(&mut self, after: i64, limit: u32) -> Result<Vec<TestCase>, StoreError>;
+    /// Inserts a test case, as [`insert_epic`](Self::insert_epic). Its owner must exist.
+    fn insert_test(&mut self, test: &TestCase) -> Result<Inserted, StoreError>;
+    /// Replaces everything of a test case but `seq`, `id`, `owner` and `created_at`.
+    fn update_test(&mut self, test: &TestCase) -> Result<(), StoreError>;
+    /// Removes a test case.
+    fn remove_test(&mut self, id: &TestId) -> Result<Removed, StoreError>;
+
+    /// The tasks that a task waits for, in the order of their ids.
+    fn dependencies_of(&mut self, task: &TaskId) -> Result<Vec<TaskId>, StoreError>;
+    /// The tasks that wait for a task, in the order of their ids.
+    fn dependents_of(&mut self, task: &TaskId) -> Result<Vec<TaskId>, StoreError>;
+    /// Inserts a dependency between two tasks that exist; `false` if it was there already.
+    fn insert_dependency(&mut self, dependency: &Dependency) -> Result<bool, StoreError>;
+    /// Removes a dependency; `false` if there was none.
+    fn remove_dependency(&mut self, dependency: &Dependency) -> Result<bool, StoreError>;
+
+    /// The attempts at a task, by number.
+    fn attempts_of(&mut self, task: &TaskId) -> Result<Vec<Attempt>, StoreError>;
+    /// The attempt of the given number.
+    fn attempt(&mut self, task: &TaskId, number: u32) -> Result<Option<Attempt>, StoreError>;
+    /// Inserts an attempt; one of this number must not exist.
+    fn insert_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError>;
+    /// Replaces everything of an attempt but its task, token, worker and start.
+    fn update_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError>;
+
+    /// The checkpoints of a task.
+    fn checkpoints_of(&mut self, task: &TaskId) -> Result<Vec<Checkpoint>, StoreError>;
+    /// Inserts a checkpoint and returns its `seq`; 0 means the next.
+    fn insert_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<i64, StoreError>;
+
+    /// Appends an event and returns its number; `seq` 0 means the next.
+    fn append_event(&mut self, event: &Event) -> Result<i64, StoreError>;
+    /// Some events, oldest first.
+    fn events(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError>;
+
+    /// An operation that was carried out.
+    fn operation(&mut self, id: &OperationId) -> Result<Option<Operation>, StoreError>;
+    /// Keeps an operation, and forgets the oldest beyond `keep`. Its id must be new.
+    fn insert_operation(&mut self, operation: &Operation, keep: u64) -> Result<(), StoreError>;
+
+    /// The ids of a kind that begin with `prefix` in any case of ASCII letters, in order, at most `limit`; among
+    /// them, whatever the limit, the exact one.
+    fn ids_with_prefix(
+        &mut self,
+        kind: EntityKind,
+        prefix: &str,
+        limit: u32,
+    ) -> Result<Vec<AnyId>, StoreError>;
+
+    /// How many items of a kind there are.
+    fn count(&mut self, kind: EntityKind) -> Result<u64, StoreError>;
+
+    /// Everything in the store.
+    fn contents(&mut self) -> Result<Contents, StoreError>;
+    /// Puts everything into this store, which must be empty but for its settings, keeping every `seq`, time and event
+    /// as it is; the settings are replaced. Derived values are derived afresh.
+    fn load(&mut self, contents: &Contents) -> Result<(), StoreError>;
+}
