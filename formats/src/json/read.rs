@@ -1,0 +1,493 @@
+//! From bytes to a document: `serde_json` judges the syntax, the scan takes the values.
+
+use std::borrow::Cow;
+
+use serde::Deserialize as _;
+use serde::de::IgnoredAny;
+
+use super::error::{JsonError, JsonErrorKind, Step, path_text, position, shown};
+use super::node::Node;
+use super::value::{Number, Object, Value};
+
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// What git leaves at the start of a line where a merge stopped; the last is of its `diff3` style.
+const CONFLICT_MARKERS: [&str; 4] = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"];
+
+/// What some programs write where JSON has no number for it.
+const NOT_NUMBERS: [&str; 3] = ["NaN", "Infinity", "inf"];
+
+/// How much is read before it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The size of the text in bytes.
+    pub bytes: usize,
+    /// How deep arrays and objects may be nested.
+    pub depth: usize,
+}
+
+impl Limits {
+    /// For what comes from elsewhere: 256 MiB, nested 64 deep.
+    pub const FOREIGN: Self = Self {
+        bytes: 256 * 1024 * 1024,
+        depth: 64,
+    };
+
+    /// For what we wrote ourselves. Deeper than [`Limits::FOREIGN`], because what came from
+    /// elsewhere is kept inside it as metadata and must still be readable there.
+    pub const OWN: Self = Self {
+        bytes: Self::FOREIGN.bytes,
+        depth: 128,
+    };
+
+    /// The same with another size limit, in bytes.
+    #[must_use]
+    pub const fn with_bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::FOREIGN
+    }
+}
+
+/// A JSON text that was read, together with its value.
+///
+/// The text stays borrowed so that errors found later can name line and column.
+#[derive(Debug, Clone)]
+pub struct Document<'t> {
+    text: &'t str,
+    first_line: usize,
+    value: Value,
+}
+
+impl<'t> Document<'t> {
+    /// Reads one JSON value with nothing but white space around it, within [`Limits::FOREIGN`].
+    ///
+    /// # Errors
+    /// Every kind but [`JsonErrorKind::Shape`].
+    pub fn parse(bytes: &'t [u8]) -> Result<Self, JsonError> {
+        Self::parse_within(bytes, Limits::FOREIGN)
+    }
+
+    /// [`Document::parse`] with other limits.
+    ///
+    /// # Errors
+    /// Every kind but [`JsonErrorKind::Shape`].
+    pub fn parse_within(bytes: &'t [u8], limits: Limits) -> Result<Self, JsonError> {
+        Self::parse_from_line(bytes, limits, 1)
+    }
+
+    /// [`Document::parse_within`] for a part of a file that begins at line `first_line`, from 1.
+    ///
+    /// # Errors
+    /// Every kind but [`JsonErrorKind::Shape`].
+    pub fn parse_from_line(
+        bytes: &'t [u8],
+        limits: Limits,
+        first_line: usize,
+    ) -> Result<Self, JsonError> {
+        let read = || -> Result<_, Fault> {
+            let text = check_bytes(bytes, limits)?;
+            check_syntax(text)?;
+            let value = Scan::new(text, limits.depth).document()?;
+            Ok((text, value))
+        };
+        let (text, value) = read().map_err(|fault| fault.into_error(bytes, limits, first_line))?;
+        Ok(Self {
+            text,
+            first_line,
+            value,
+        })
+    }
+
+    /// The value, ready to be walked with errors that name the place.
+    #[must_use]
+    pub fn root(&self) -> Node<'_> {
+        Node::new(self, &self.value)
+    }
+
+    /// The value alone.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The value, taken out.
+    #[must_use]
+    pub fn into_value(self) -> Value {
+        self.value
+    }
+
+    /// The text as it was read.
+    #[must_use]
+    pub fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// Line and column of the value at the end of `steps`.
+    pub(super) fn position(&self, steps: &[Step<'_>]) -> (usize, usize) {
+        let offset = Scan::new(self.text, usize::MAX).offset_of(steps);
+        let (line, column) = position(self.text, offset);
+        (self.first_line + line - 1, column)
+    }
+}
+
+/// Reads JSON Lines: one document for each line that is not blank, each with its line number.
+///
+/// `limits.bytes` bounds a line, not the whole. A broken line does not stop the next from being
+/// read; the caller decides.
+pub fn lines(
+    bytes: &[u8],
+    limits: Limits,
+) -> impl Iterator<Item = Result<Document<'_>, JsonError>> {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .zip(1..)
+        .filter(|(line, _)| !line.trim_ascii().is_empty())
+        .map(move |(line, number)| Document::parse_from_line(line, limits, number))
+}
+
+/// A fault found while reading, at a byte of the text.
+struct Fault {
+    kind: JsonErrorKind,
+    offset: usize,
+    message: String,
+    /// The path, where the one that found the fault knew it.
+    path: Option<String>,
+}
+
+impl Fault {
+    fn new(kind: JsonErrorKind, offset: usize, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            offset,
+            message: message.into(),
+            path: None,
+        }
+    }
+
+    fn into_error(self, bytes: &[u8], limits: Limits, first_line: usize) -> JsonError {
+        // A text that is too large is not looked at, not even to name the place.
+        let seen = if bytes.len() > limits.bytes {
+            b""
+        } else {
+            bytes
+        };
+        let text = match std::str::from_utf8(seen) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&seen[..error.valid_up_to()])
+                .expect("UTF-8 was valid up to there"),
+        };
+        let before = &text[..text.floor_char_boundary(self.offset)];
+        let (line, column) = position(text, self.offset);
+        let path = self.path;
+        JsonError {
+            kind: self.kind,
+            line: first_line + line - 1,
+            column,
+            path: path.unwrap_or_else(|| Scan::new(before, limits.depth).path_at_the_end()),
+            message: self.message,
+        }
+    }
+}
+
+fn check_bytes(bytes: &[u8], limits: Limits) -> Result<&str, Fault> {
+    if bytes.len() > limits.bytes {
+        let message = format!(
+            "{} bytes are more than the limit of {}",
+            bytes.len(),
+            limits.bytes
+        );
+        return Err(Fault::new(JsonErrorKind::Limit, 0, message));
+    }
+    if bytes.starts_with(BOM) {
+        let message = "the text starts with a byte order mark; save it as UTF-8 without one";
+        return Err(Fault::new(JsonErrorKind::Encoding, 0, message));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let offset = error.valid_up_to();
+        let message = format!("byte 0x{:02x} is not UTF-8", bytes[offset]);
+        Fault::new(JsonErrorKind::Encoding, offset, message)
+    })
+}
+
+fn check_syntax(text: &str) -> Result<(), Fault> {
+    // Ignoring a value checks all syntax but surrogate pairs, without recursion and without
+    // building anything; nesting and surrogates are left to the scan.
+    let mut judge = serde_json::Deserializer::from_str(text);
+    let verdict = IgnoredAny::deserialize(&mut judge).and_then(|_| judge.end());
+    let Err(error) = verdict else {
+        return Ok(());
+    };
+    // A line break inside a text must be escaped, so a line that starts with a marker is always
+    // a syntax error as well, and it is the one that helps.
+    if let Some((offset, marker)) = conflict(text) {
+        let message = format!("git conflict marker {marker}; finish the merge first");
+        return Err(Fault::new(JsonErrorKind::Conflict, offset, message));
+    }
+    let (offset, message) = explain(text, &error);
+    Err(Fault::new(JsonErrorKind::Syntax, offset, message))
+}
+
+/// Where a syntax error is, as a byte of `text`, and what it is in words that help.
+fn explain(text: &str, error: &serde_json::Error) -> (usize, String) {
+    if error.is_eof() {
+        let message = if text.trim_ascii().is_empty() {
+            "the text is empty"
+        } else {
+            "the text ends too early"
+        };
+        return (text.len(), message.to_owned());
+    }
+    let offset = offset_of_line(text, error.line(), error.column());
+    let offset = text.floor_char_boundary(offset);
+    let (before, rest) = text.split_at(offset);
+    if let Some(word) = NOT_NUMBERS.iter().find(|word| rest.starts_with(**word)) {
+        return (offset, format!("{word} is not a JSON number"));
+    }
+    if before.trim_ascii_end().ends_with(',') && rest.starts_with([']', '}']) {
+        return (offset, "trailing comma".to_owned());
+    }
+    let words = error.to_string();
+    let end = words.rfind(" at line ").unwrap_or(words.len());
+    match &words[..end] {
+        // The parser names the character before it.
+        words if words.starts_with("control character") => (
+            offset + rest.find(|c: char| c < ' ').unwrap_or(0),
+            "control character inside a text; write it as an escape".to_owned(),
+        ),
+        "expected ident" => (offset, "expected true, false or null".to_owned()),
+        words => (offset, words.to_owned()),
+    }
+}
+
+fn conflict(text: &str) -> Option<(usize, &'static str)> {
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let found = CONFLICT_MARKERS
+            .iter()
+            .find(|marker| line.starts_with(**marker));
+        if let Some(marker) = found {
+            return Some((offset, marker));
+        }
+        offset += line.len();
+    }
+    None
+}
+
+/// The byte at `line` (from 1) and `column` (in bytes, from 1; 0 is the line break before).
+fn offset_of_line(text: &str, line: usize, column: usize) -> usize {
+    let before = text.split_inclusive('\n').take(line.saturating_sub(1));
+    let start: usize = before.map(str::len).sum();
+    (start + column).saturating_sub(1).min(text.len())
+}
+
+/// One walk over a text. It never panics and never reads past the end, but it only tells right
+/// from wrong on a text whose syntax was accepted; on any other it stops somewhere.
+struct Scan<'t> {
+    text: &'t str,
+    at: usize,
+    /// Where the walk is; at a fault, where it stopped.
+    steps: Vec<Step<'t>>,
+    max_depth: usize,
+    /// A place to stop at.
+    target: Option<Vec<Step<'t>>>,
+}
+
+impl<'t> Scan<'t> {
+    fn new(text: &'t str, max_depth: usize) -> Self {
+        Self {
+            text,
+            at: 0,
+            steps: Vec::new(),
+            max_depth,
+            target: None,
+        }
+    }
+
+    /// The value of the whole text.
+    fn document(mut self) -> Result<Value, Fault> {
+        self.value().map_err(|mut fault| {
+            fault.path = Some(path_text(&self.steps));
+            fault
+        })
+    }
+
+    /// The path of the value in which the text ends.
+    fn path_at_the_end(mut self) -> String {
+        match self.value() {
+            // The value is whole: what follows it belongs to the document.
+            Ok(_) => path_text(&[]),
+            Err(_) => path_text(&self.steps),
+        }
+    }
+
+    /// The byte at which the value at the end of `steps` begins; the text was accepted before.
+    fn offset_of(mut self, steps: &[Step<'t>]) -> usize {
+        self.target = Some(steps.to_vec());
+        match self.value() {
+            Ok(_) => 0,
+            Err(fault) => fault.offset,
+        }
+    }
+
+    fn value(&mut self) -> Result<Value, Fault> {
+        self.skip_space();
+        if self.target.as_ref() == Some(&self.steps) {
+            return Err(self.stop());
+        }
+        match self.peek() {
+            Some(b'{') => self.object(),
+            Some(b'[') => self.array(),
+            Some(b'"') => Ok(Value::Text(self.string()?.into_owned())),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'n') => self.word("null", Value::Null),
+            _ => Err(self.stop()),
+        }
+    }
+
+    fn object(&mut self) -> Result<Value, Fault> {
+        self.open()?;
+        let mut object = Object::new();
+        self.skip_space();
+        if self.eat(b'}') {
+            return Ok(Value::Object(object));
+        }
+        loop {
+            self.skip_space();
+            let start = self.at;
+            let key = self.string()?;
+            self.steps.push(Step::Key(key.clone()));
+            if object.contains_key(&key) {
+                let message = format!("duplicate key {}", shown(&key));
+                return Err(Fault::new(JsonErrorKind::Duplicate, start, message));
+            }
+            self.skip_space();
+            self.expect(b':')?;
+            let value = self.value()?;
+            object.insert(key, value);
+            self.skip_space();
+            if !self.eat(b',') {
+                self.steps.pop();
+                self.expect(b'}')?;
+                return Ok(Value::Object(object));
+            }
+            self.steps.pop();
+        }
+    }
+
+    fn array(&mut self) -> Result<Value, Fault> {
+        self.open()?;
+        let mut items = Vec::new();
+        self.skip_space();
+        if self.eat(b']') {
+            return Ok(Value::Array(items));
+        }
+        loop {
+            self.steps.push(Step::Index(items.len()));
+            items.push(self.value()?);
+            self.steps.pop();
+            self.skip_space();
+            if !self.eat(b',') {
+                self.expect(b']')?;
+                return Ok(Value::Array(items));
+            }
+        }
+    }
+
+    /// Steps into an array or object, if it is not too deep.
+    fn open(&mut self) -> Result<(), Fault> {
+        if self.steps.len() >= self.max_depth {
+            let message = format!("nested deeper than {} levels", self.max_depth);
+            return Err(Fault::new(JsonErrorKind::Limit, self.at, message));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<Cow<'t, str>, Fault> {
+        let start = self.at;
+        self.expect(b'"')?;
+        let mut escaped = false;
+        loop {
+            match self.peek() {
+                None => return Err(self.stop()),
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += 2;
+                }
+                Some(_) => self.at += 1,
+            }
+        }
+        self.at += 1;
+        if !escaped {
+            return Ok(Cow::Borrowed(&self.text[start + 1..self.at - 1]));
+        }
+        match serde_json::from_str(&self.text[start..self.at]) {
+            Ok(text) => Ok(Cow::Owned(text)),
+            // The syntax was accepted, so an escape is one half of a pair.
+            Err(error) => Err(Fault::new(
+                JsonErrorKind::Encoding,
+                start + error.column().saturating_sub(1),
+                "half of a surrogate pair in a \\u escape",
+            )),
+        }
+    }
+
+    fn number(&mut self) -> Result<Value, Fault> {
+        let start = self.at;
+        while let Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E') = self.peek() {
+            self.at += 1;
+        }
+        // Inside something, a number at the end of the text is one that was cut off.
+        if self.peek().is_none() && !self.steps.is_empty() {
+            return Err(self.stop());
+        }
+        let number = Number::checked(&self.text[start..self.at]);
+        Ok(Value::Number(number))
+    }
+
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, Fault> {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            Ok(value)
+        } else {
+            Err(self.stop())
+        }
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Fault> {
+        if self.eat(byte) {
+            Ok(())
+        } else {
+            Err(self.stop())
+        }
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// The walk ends here: at its target, or because the text is not JSON.
+    fn stop(&self) -> Fault {
+        Fault::new(JsonErrorKind::Syntax, self.at, "unexpected character")
+    }
+}

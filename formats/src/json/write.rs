@@ -1,0 +1,154 @@
+//! From a value to its text: compact, or in lines for people and for git.
+//!
+//! Both keep the order of keys and the spelling of numbers. Control and bidi characters and the
+//! line ends that only some programs know are escaped, so that the text is safe on a terminal.
+
+use std::fmt::Write as _;
+
+use super::value::Value;
+
+/// How far a text is broken into lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Every key and every item on its own line, at any depth.
+    OneKeyPerLine,
+    /// So for the outermost levels, counted from 1; what lies deeper is compact, on the line of
+    /// its key. With 2, an object of arrays has each item of an array on one line.
+    Levels(usize),
+}
+
+/// The compact text: no white space outside texts, no line break at the end.
+#[must_use]
+pub fn to_text(value: &Value) -> String {
+    let mut text = String::new();
+    push_compact(&mut text, value);
+    text
+}
+
+/// The text in lines, indented by two spaces a level, with a line break at the end. Equal values
+/// give equal bytes.
+#[must_use]
+pub fn to_pretty(value: &Value, layout: Layout) -> String {
+    let levels = match layout {
+        Layout::OneKeyPerLine => usize::MAX,
+        Layout::Levels(levels) => levels,
+    };
+    let mut text = String::new();
+    push_pretty(&mut text, value, levels, 0);
+    text.push('\n');
+    text
+}
+
+/// `text` as a JSON text: quoted and escaped, fit for a terminal.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    push_quoted(&mut out, text);
+    out
+}
+
+fn push_compact(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(number) => out.push_str(number.as_str()),
+        Value::Text(text) => push_quoted(out, text),
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                push_compact(out, item);
+            }
+            out.push(']');
+        }
+        Value::Object(object) => {
+            out.push('{');
+            for (at, (key, value)) in object.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                push_quoted(out, key);
+                out.push(':');
+                push_compact(out, value);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn push_pretty(out: &mut String, value: &Value, levels: usize, depth: usize) {
+    match value {
+        Value::Array(items) if !items.is_empty() && depth < levels => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                push_line(out, at, depth + 1);
+                push_pretty(out, item, levels, depth + 1);
+            }
+            push_line(out, 0, depth);
+            out.push(']');
+        }
+        Value::Object(object) if !object.is_empty() && depth < levels => {
+            out.push('{');
+            for (at, (key, value)) in object.iter().enumerate() {
+                push_line(out, at, depth + 1);
+                push_quoted(out, key);
+                out.push_str(": ");
+                push_pretty(out, value, levels, depth + 1);
+            }
+            push_line(out, 0, depth);
+            out.push('}');
+        }
+        _ => push_compact(out, value),
+    }
+}
+
+/// A new line at `depth`, after a comma unless it is the first.
+fn push_line(out: &mut String, at: usize, depth: usize) {
+    if at > 0 {
+        out.push(',');
+    }
+    out.push('\n');
+    for _ in 0..depth {
+        out.push_str("  ");
+    }
+}
+
+fn push_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    let mut copied = 0;
+    for (at, character) in text.char_indices() {
+        if !needs_escape(character) {
+            continue;
+        }
+        out.push_str(&text[copied..at]);
+        copied = at + character.len_utf8();
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            other => {
+                write!(out, "\\u{:04x}", u32::from(other)).expect("writing to a string cannot fail")
+            }
+        }
+    }
+    out.push_str(&text[copied..]);
+    out.push('"');
+}
+
+fn needs_escape(character: char) -> bool {
+    matches!(
+        character,
+        '"' | '\\'
+            | '\0'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
+}
