@@ -27,6 +27,7 @@
 mod error;
 mod node;
 mod read;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod value;
