@@ -269,7 +269,19 @@ fn now_micros() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+
+    /// Returns when somebody else has the turnstile: from before it opens the lock file until it has
+    /// the lock.
+    fn wait_for_a_waiter(lock: &LockFile) {
+        let (turn, _) = open_lock(&lock.turnstile, Mode::Exclusive).unwrap();
+        while turn.try_lock().is_ok() {
+            turn.unlock().unwrap();
+            thread::yield_now();
+        }
+    }
 
     #[test]
     fn a_record_names_its_holder() {
@@ -309,18 +321,35 @@ mod tests {
     }
 
     #[test]
+    fn nobody_overtakes_the_first_in_the_queue() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = LockFile {
+            patience: Duration::from_secs(60),
+            ..LockFile::new(folder.path().join("lock"))
+        };
+        let order = Mutex::new(Vec::new());
+        let take = |who: &'static str| {
+            let _guard = lock.acquire(Duration::from_secs(60)).unwrap();
+            order.lock().unwrap().push(who);
+        };
+        let first = lock.acquire(Duration::ZERO).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| take("waiter"));
+            wait_for_a_waiter(&lock);
+            drop(first);
+            take("greedy");
+        });
+        assert_eq!(*order.lock().unwrap(), ["waiter", "greedy"]);
+    }
+
+    #[test]
     fn a_lock_on_a_file_that_was_removed_meanwhile_is_taken_anew() {
         let folder = tempfile::tempdir().unwrap();
         let lock = LockFile::new(folder.path().join("lock"));
         let first = lock.acquire(Duration::ZERO).unwrap();
         thread::scope(|scope| {
             let second = scope.spawn(|| lock.acquire(Duration::from_secs(60)).unwrap());
-            // The second holds the turnstile from before it opens the lock file until it has it.
-            let (turn, _) = open_lock(&lock.turnstile, Mode::Exclusive).unwrap();
-            while turn.try_lock().is_ok() {
-                turn.unlock().unwrap();
-                thread::yield_now();
-            }
+            wait_for_a_waiter(&lock);
             std::fs::remove_file(&lock.path).unwrap();
             drop(first);
             let second = second.join().unwrap();

@@ -110,9 +110,11 @@ fn an_attempt_that_ended_frees_the_lock_when_it_comes_late() {
         lock.acquire(Duration::from_millis(5)).unwrap_err();
     }
     drop(guard);
-    // All that still sleep in the kernel get the lock at some time, and must not keep it.
-    for _ in 0..8 {
-        drop(lock.acquire(LONG).unwrap());
+    // All that still sleep in the kernel get the lock at some time, and must not keep it. Often
+    // enough for each to have had it.
+    for _ in 0..1_000 {
+        thread::yield_now();
+        drop(lock.acquire(Duration::from_secs(30)).unwrap());
     }
 }
 
