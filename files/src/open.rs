@@ -82,15 +82,7 @@ pub fn open_append(path: &Path) -> Result<Opened, FileError> {
 /// # Errors
 /// As [`open_read`].
 pub fn inspect(path: &Path) -> Result<Facts, FileError> {
-    let found = lstat(path)?;
-    if found.is_symlink() {
-        return Err(FileError::Link {
-            path: path.to_owned(),
-        });
-    }
-    check_regular(path, &found)?;
-    check_single(path, &found)?;
-    Ok(facts_of(&found))
+    lstat_single(path).map(|found| facts_of(&found))
 }
 
 /// Which file is under `path`, looked at as [`inspect`] does.
@@ -202,7 +194,7 @@ fn check_regular(path: &Path, found: &Metadata) -> Result<(), FileError> {
     })
 }
 
-pub(crate) fn check_single(path: &Path, found: &Metadata) -> Result<(), FileError> {
+fn check_single(path: &Path, found: &Metadata) -> Result<(), FileError> {
     let path = path.to_owned();
     match found.nlink() {
         1 => Ok(()),
@@ -210,6 +202,19 @@ pub(crate) fn check_single(path: &Path, found: &Metadata) -> Result<(), FileErro
         0 => Err(FileError::Missing { path }),
         links => Err(FileError::HardLink { path, links }),
     }
+}
+
+/// What is under `path`, if it may be a data file.
+pub(crate) fn lstat_single(path: &Path) -> Result<Metadata, FileError> {
+    let found = lstat(path)?;
+    if found.is_symlink() {
+        return Err(FileError::Link {
+            path: path.to_owned(),
+        });
+    }
+    check_regular(path, &found)?;
+    check_single(path, &found)?;
+    Ok(found)
 }
 
 pub(crate) fn lstat(path: &Path) -> Result<Metadata, FileError> {

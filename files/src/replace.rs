@@ -16,7 +16,7 @@ use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::error::FileError;
-use crate::open::{Facts, facts_of, inspect, lstat};
+use crate::open::{Facts, facts_of, lstat, lstat_single};
 
 /// How often a taken temporary name is drawn again. A second draw of 64 bits is luck enough.
 const NAME_DRAWS: usize = 8;
@@ -53,8 +53,8 @@ impl Replacement {
     /// kept; [`FileError::Full`], [`FileError::ReadOnly`], [`FileError::Missing`] (the folder),
     /// [`FileError::Io`]. Nothing has changed after any of them.
     pub fn prepare(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
-        let replaced = match inspect(path) {
-            Ok(_) => Some(lstat(path)?),
+        let replaced = match lstat_single(path) {
+            Ok(found) => Some(found),
             Err(FileError::Missing { .. }) => None,
             Err(error) => return Err(error),
         };
@@ -107,8 +107,10 @@ pub fn append_durably(mut file: &File, path: &Path, bytes: &[u8]) -> Result<(), 
         .map_err(|source| FileError::new(path, "look at", source))?
         .len();
     if let Err(source) = file.write_all(bytes) {
+        // Translated first, because cutting back frees the space that was missing.
+        let error = FileError::new(path, "write", source);
         let _ = file.set_len(old_len);
-        return Err(FileError::new(path, "write", source));
+        return Err(error);
     }
     file.sync_data()
         .map_err(|source| FileError::new(path, "sync", source))
