@@ -1,1 +1,0 @@
-//! The transitions of a task.

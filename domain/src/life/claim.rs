@@ -1,0 +1,175 @@
+//! Claims: made, renewed, lost.
+
+use std::time::Duration;
+
+use super::{MAX_LEASE_SECS, POISON_AFTER, Refusal, Step, close, reason, set_blocked};
+use crate::attempt::{Attempt, Outcome, Token};
+use crate::event::EventKind;
+use crate::ready::not_ready;
+use crate::status::Status;
+use crate::task::{Claim, Task, TaskRecord};
+use crate::text::{Reason, Worker};
+use crate::time::Timestamp;
+
+/// What a claim is made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Who is to hold it.
+    pub worker: Worker,
+    /// Fresh randomness for the token.
+    pub nonce: u64,
+    /// How long the lease is; cut to [`MAX_LEASE_SECS`].
+    pub lease: Duration,
+}
+
+/// A heartbeat that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// The task with its new lease.
+    pub task: Task,
+    /// Whether the holder is asked to stop.
+    pub cancel_requested: bool,
+}
+
+/// Hands a ready task to a worker: a new attempt, with a lease and a token.
+///
+/// # Errors
+/// [`Refusal::NotReady`] with every reason.
+pub fn claim(
+    record: &TaskRecord,
+    grant: Grant,
+    now: Timestamp,
+) -> Result<(Step, Attempt), Refusal> {
+    let reasons = not_ready(record, now);
+    if !reasons.is_empty() {
+        return Err(Refusal::NotReady(reasons));
+    }
+    let mut task = record.task.touched(now);
+    let started_at = task.updated_at;
+    let lease = grant.lease.min(Duration::from_secs(MAX_LEASE_SECS));
+    task.attempts = task.attempts.saturating_add(1);
+    let token = Token {
+        attempt: task.attempts,
+        nonce: grant.nonce,
+    };
+    let attempt = Attempt {
+        task: task.id.clone(),
+        token,
+        worker: grant.worker.clone(),
+        started_at,
+        end: None,
+        late_message: None,
+        log_path: None,
+        result: None,
+    };
+    task.status = Status::InProgress;
+    task.not_before = None;
+    task.claim = Some(Claim {
+        worker: grant.worker,
+        token,
+        started_at,
+        lease,
+        lease_expires_at: started_at.after(lease),
+        cancel: None,
+    });
+    Ok((
+        Step {
+            task,
+            closed: None,
+            event: EventKind::Claimed,
+        },
+        attempt,
+    ))
+}
+
+/// The claim that a token belongs to.
+///
+/// # Errors
+/// [`Refusal::StaleClaim`] unless the token is that of the open attempt.
+pub fn holder(task: &Task, token: Token) -> Result<&Claim, Refusal> {
+    task.claim
+        .as_ref()
+        .filter(|claim| claim.token == token)
+        .ok_or(Refusal::StaleClaim)
+}
+
+/// Extends the lease to `lease` (or the length it was made with) from now, never shortening what is left of it.
+///
+/// # Errors
+/// [`Refusal::StaleClaim`].
+pub fn heartbeat(
+    task: &Task,
+    token: Token,
+    lease: Option<Duration>,
+    now: Timestamp,
+) -> Result<Renewed, Refusal> {
+    let held = holder(task, token)?;
+    let lease = lease
+        .unwrap_or(held.lease)
+        .min(Duration::from_secs(MAX_LEASE_SECS));
+    let lease_expires_at = now.after(lease).not_before(held.lease_expires_at);
+    let cancel_requested = held.cancel.is_some();
+    let claim = Claim {
+        lease,
+        lease_expires_at,
+        ..held.clone()
+    };
+    Ok(Renewed {
+        task: Task {
+            claim: Some(claim),
+            ..task.clone()
+        },
+        cancel_requested,
+    })
+}
+
+/// Takes the task back if its lease has run out: the attempt is lost, one retry is charged, and the task is ready again
+/// at once, unless the budget is spent or [`POISON_AFTER`] attempts in a row were lost, which block it. `None` if there
+/// is no claim or its lease still runs.
+#[must_use]
+pub fn expire(task: &Task, now: Timestamp) -> Option<Step> {
+    task.claim
+        .as_ref()
+        .filter(|claim| claim.lease_expires_at <= now)?;
+    let mut task = task.touched(now);
+    let closed = close(&mut task, Outcome::Lost, None, None);
+    task.lost_in_a_row = task.lost_in_a_row.saturating_add(1);
+    charge(&mut task);
+    if task.lost_in_a_row >= POISON_AFTER {
+        let text = format!("poison: {} attempts in a row were lost", task.lost_in_a_row);
+        set_blocked(&mut task, reason(&text));
+    } else if task.retries_used >= task.retry_budget.number() {
+        let text = format!(
+            "retry budget spent ({}): the last attempt was lost",
+            task.retry_budget.number()
+        );
+        set_blocked(&mut task, reason(&text));
+    } else {
+        task.status = Status::Pending;
+        task.not_before = None;
+    }
+    Some(Step {
+        task,
+        closed,
+        event: EventKind::Lost,
+    })
+}
+
+/// What a holder's refused write leaves on its own attempt, if that is the attempt the token was issued for: the late
+/// message, and nothing else.
+#[must_use]
+pub fn late(attempt: &Attempt, token: Token, message: Option<Reason>) -> Option<Attempt> {
+    let late_message = message.filter(|_| attempt.token == token && attempt.end.is_some())?;
+    Some(Attempt {
+        late_message: Some(late_message),
+        ..attempt.clone()
+    })
+}
+
+/// Charges one retry; the count never exceeds the budget.
+pub(super) fn charge(task: &mut Task) {
+    task.retries_used = task
+        .retries_used
+        .saturating_add(1)
+        .min(task.retry_budget.number());
+}

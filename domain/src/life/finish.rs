@@ -1,0 +1,203 @@
+//! The ends of an attempt that its holder brings about.
+
+use super::claim::{charge, holder};
+use super::{Gate, Refusal, Step, Writer, close, proof_of, reason, set_blocked};
+use crate::attempt::{Outcome, Token};
+use crate::backoff::Backoff;
+use crate::event::EventKind;
+use crate::status::Status;
+use crate::task::Task;
+use crate::test_case::TestCase;
+use crate::text::Reason;
+use crate::time::Timestamp;
+
+/// What a completion comes with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Completion {
+    /// What was done.
+    pub summary: Option<Reason>,
+    /// Why it counts as completed although test cases are not passing; a person's word only.
+    pub override_reason: Option<Reason>,
+    /// The worker's exit code.
+    pub exit_code: Option<i32>,
+}
+
+/// Completes a task, if it is proven: every gating test case passes in this attempt (for a person without a claim,
+/// since the task was last reopened), or there is none and the queue does not require one, or a person overrides.
+///
+/// # Errors
+/// [`Refusal::StaleClaim`], [`Refusal::Claimed`], [`Refusal::WrongStatus`] if it is completed already,
+/// [`Refusal::NotVerified`] with the test cases, [`Refusal::NoTests`], or [`Refusal::NotForWorkers`] for a holder that
+/// overrides.
+pub fn complete(
+    task: &Task,
+    writer: &Writer,
+    tests: &[TestCase],
+    gate: Gate,
+    completion: Completion,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    let Completion {
+        summary,
+        override_reason,
+        exit_code,
+    } = completion;
+    let (attempt, over) = match writer {
+        Writer::Holder(token) => {
+            holder(task, *token)?;
+            if override_reason.is_some() {
+                return Err(Refusal::NotForWorkers {
+                    what: "complete a task against its test cases",
+                });
+            }
+            (Some(token.attempt), None)
+        }
+        Writer::Person { actor, force } => {
+            task.unclaimed_or(*force)?;
+            (None, override_reason.map(|why| (actor.clone(), why)))
+        }
+    };
+    if task.status == Status::Completed {
+        return Err(Refusal::WrongStatus {
+            status: task.status,
+            verb: "completed again",
+        });
+    }
+    let proof = proof_of(tests, attempt, gate, over)?;
+    let mut task = task.touched(now);
+    let outcome = if attempt.is_some() {
+        Outcome::Completed
+    } else {
+        Outcome::Cancelled
+    };
+    let closed = close(&mut task, outcome, exit_code, summary);
+    task.status = Status::Completed;
+    task.blocked_reason = None;
+    task.not_before = None;
+    task.lost_in_a_row = 0;
+    task.completed_at = Some(task.updated_at);
+    task.proof = Some(proof);
+    Ok(Step {
+        task,
+        closed,
+        event: EventKind::Completed,
+    })
+}
+
+/// Why an attempt did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// The worker failed, and another try may succeed.
+    Failed,
+    /// The worker took too long.
+    TimedOut,
+    /// The worker says that no further try can succeed.
+    Permanent,
+}
+
+/// What a failure comes with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which kind.
+    pub kind: FailureKind,
+    /// What went wrong; goes to the next attempt.
+    pub message: Reason,
+    /// The worker's exit code.
+    pub exit_code: Option<i32>,
+}
+
+/// Ends the attempt as failed and charges one retry: the task waits for its backoff, or is blocked when the budget is
+/// reached or the failure is permanent. When the holder was asked to stop, it is [cancelled](release) instead.
+///
+/// # Errors
+/// [`Refusal::StaleClaim`].
+pub fn fail(
+    task: &Task,
+    token: Token,
+    failure: Failure,
+    backoff: &Backoff,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    let Failure {
+        kind,
+        message,
+        exit_code,
+    } = failure;
+    if holder(task, token)?.cancel.is_some() {
+        return Ok(cancelled(task, exit_code, Some(message), now));
+    }
+    let (outcome, event) = match kind {
+        FailureKind::Failed | FailureKind::Permanent => (Outcome::Failed, EventKind::Failed),
+        FailureKind::TimedOut => (Outcome::TimedOut, EventKind::TimedOut),
+    };
+    let mut task = task.touched(now);
+    charge(&mut task);
+    if kind == FailureKind::Permanent {
+        set_blocked(&mut task, reason(&format!("failed permanently: {message}")));
+    } else if task.retries_used >= task.retry_budget.number() {
+        let text = format!(
+            "retry budget spent ({}): {message}",
+            task.retry_budget.number()
+        );
+        set_blocked(&mut task, reason(&text));
+    } else {
+        let wait = backoff.wait(task.retries_used, &task.id, token.attempt);
+        task.status = Status::Pending;
+        task.not_before = Some(task.updated_at.after(wait));
+    }
+    let closed = close(&mut task, outcome, exit_code, Some(message));
+    Ok(Step {
+        task,
+        closed,
+        event,
+    })
+}
+
+/// Gives the task back uncharged: pending again, at once or not before a given time. When the holder was asked to stop,
+/// the attempt is cancelled and the task is blocked, unless it is on hold, which keeps it as well.
+///
+/// # Errors
+/// [`Refusal::StaleClaim`].
+pub fn release(
+    task: &Task,
+    token: Token,
+    not_before: Option<Timestamp>,
+    message: Option<Reason>,
+    exit_code: Option<i32>,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    if holder(task, token)?.cancel.is_some() {
+        return Ok(cancelled(task, exit_code, message, now));
+    }
+    let mut task = task.touched(now);
+    let closed = close(&mut task, Outcome::Released, exit_code, message);
+    task.status = Status::Pending;
+    task.not_before = not_before.filter(|&at| at > now);
+    Ok(Step {
+        task,
+        closed,
+        event: EventKind::Released,
+    })
+}
+
+/// Ends an attempt as a person asked.
+fn cancelled(task: &Task, exit_code: Option<i32>, message: Option<Reason>, now: Timestamp) -> Step {
+    let by = task
+        .claim
+        .as_ref()
+        .and_then(|claim| claim.cancel.as_ref())
+        .map(|cancel| cancel.by.clone());
+    let mut task = task.touched(now);
+    let closed = close(&mut task, Outcome::Cancelled, exit_code, message);
+    match by {
+        Some(by) if task.hold.is_none() => {
+            set_blocked(&mut task, reason(&format!("cancelled by {by}")))
+        }
+        _ => task.status = Status::Pending,
+    }
+    Step {
+        task,
+        closed,
+        event: EventKind::Cancelled,
+    }
+}
