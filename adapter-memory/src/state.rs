@@ -1,0 +1,179 @@
+//! A whole queue in memory, with everything that follows from it.
+
+mod history;
+mod query;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tasq_domain::{
+    Attempt, Checkpoint, Contents, Dependency, Epic, Event, Feature, Operation, OperationId,
+    Settings, Task, TestCase,
+};
+use tasq_ports::{Inserted, StoreError};
+
+use crate::table::{Counts, Pairs, Table, broken};
+
+/// A queue. Cloning it costs nothing; a clone shares with the original what neither has changed since.
+#[derive(Debug, Clone)]
+pub struct State {
+    pub(crate) settings: Settings,
+    pub(crate) epics: Table<Epic>,
+    pub(crate) features: Table<Feature>,
+    pub(crate) tasks: Table<Task>,
+    pub(crate) tests: Table<TestCase>,
+    /// Epic → feature; 0 → a feature without an epic.
+    features_of: Pairs,
+    /// Feature → task.
+    tasks_of: Pairs,
+    /// Task → test case.
+    tests_of_task: Pairs,
+    /// Feature → test case.
+    tests_of_feature: Pairs,
+    /// Task → the task it waits for.
+    waits_for: Pairs,
+    /// Task → a task that waits for it.
+    waited_by: Pairs,
+    /// Epic → the statuses of its features; 0 → of those without an epic.
+    feature_counts: Counts,
+    /// Feature → the statuses of its tasks.
+    task_counts: Counts,
+    /// By task and number.
+    attempts: Arc<BTreeMap<(i64, u32), Arc<Attempt>>>,
+    checkpoints: Arc<BTreeMap<i64, Arc<Checkpoint>>>,
+    checkpoints_of: Pairs,
+    /// By rising `seq`.
+    events: Arc<Vec<Arc<Event>>>,
+    operations: Arc<BTreeMap<i64, Arc<Operation>>>,
+    operation_ids: Arc<BTreeMap<OperationId, i64>>,
+}
+
+impl State {
+    /// An empty queue.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            epics: Table::default(),
+            features: Table::default(),
+            tasks: Table::default(),
+            tests: Table::default(),
+            features_of: Pairs::default(),
+            tasks_of: Pairs::default(),
+            tests_of_task: Pairs::default(),
+            tests_of_feature: Pairs::default(),
+            waits_for: Pairs::default(),
+            waited_by: Pairs::default(),
+            feature_counts: Counts::default(),
+            task_counts: Counts::default(),
+            attempts: Arc::default(),
+            checkpoints: Arc::default(),
+            checkpoints_of: Pairs::default(),
+            events: Arc::default(),
+            operations: Arc::default(),
+            operation_ids: Arc::default(),
+        }
+    }
+
+    /// A queue with the given contents: every `seq` but 0, time and event as it is, every derived value derived
+    /// afresh.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`] if an id or number is there twice or a reference names nothing.
+    pub fn from_contents(contents: Contents) -> Result<Self, StoreError> {
+        let Contents {
+            settings,
+            epics,
+            features,
+            tasks,
+            tests,
+            dependencies,
+            attempts,
+            checkpoints,
+            events,
+            operations,
+        } = contents;
+        let mut state = Self::new(settings);
+        for epic in epics {
+            let name = epic.id.to_string();
+            fresh(state.add_epic(epic)?, name)?;
+        }
+        for feature in features {
+            let name = feature.id.to_string();
+            fresh(state.add_feature(feature)?, name)?;
+        }
+        for task in tasks {
+            let name = task.id.to_string();
+            fresh(state.add_task(task)?, name)?;
+        }
+        for test in tests {
+            let name = test.id.to_string();
+            fresh(state.add_test(test)?, name)?;
+        }
+        for dependency in dependencies {
+            state.insert_dependency(&dependency)?;
+        }
+        for attempt in attempts {
+            state.insert_attempt(attempt)?;
+        }
+        for checkpoint in checkpoints {
+            state.insert_checkpoint(checkpoint)?;
+        }
+        for event in events {
+            state.append_event(event)?;
+        }
+        for operation in operations {
+            state.insert_operation(operation, u64::MAX)?;
+        }
+        state.derive_all();
+        Ok(state)
+    }
+
+    /// Everything in it, each list in its order.
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        let mut dependencies: Vec<Dependency> = self
+            .waits_for
+            .iter()
+            .map(|(task, on)| Dependency {
+                task: self.tasks.at(task).id.clone(),
+                on: self.tasks.at(on).id.clone(),
+            })
+            .collect();
+        dependencies.sort();
+        let mut attempts: Vec<Attempt> = owned(self.attempts.values());
+        attempts.sort_by(|a, b| (&a.task, a.token.attempt).cmp(&(&b.task, b.token.attempt)));
+        Contents {
+            settings: self.settings.clone(),
+            epics: owned(self.epics.iter()),
+            features: owned(self.features.iter()),
+            tasks: owned(self.tasks.iter()),
+            tests: owned(self.tests.iter()),
+            dependencies,
+            attempts,
+            checkpoints: owned(self.checkpoints.values()),
+            events: owned(self.events.iter()),
+            operations: owned(self.operations.values()),
+        }
+    }
+
+    /// Whether there is nothing in it but settings.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.epics.len() + self.features.len() + self.tasks.len() + self.tests.len() == 0
+            && self.events.is_empty()
+            && self.operations.is_empty()
+    }
+}
+
+pub(crate) fn owned<'a, T: Clone + 'a>(items: impl Iterator<Item = &'a Arc<T>>) -> Vec<T> {
+    items.map(|item| T::clone(item)).collect()
+}
+
+fn fresh(inserted: Inserted, name: String) -> Result<(), StoreError> {
+    match inserted {
+        Inserted::At(_) => Ok(()),
+        Inserted::Taken => Err(broken(format!("{name} is there twice"))),
+    }
+}

@@ -1,0 +1,195 @@
+//! Rows by creation order and by id, and the indexes between them.
+//!
+//! Everything lies behind `Arc`s: cloning a table costs nothing, and only what is then written is copied.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tasq_domain::{
+    Epic, EpicId, Feature, FeatureId, Status, StatusCounts, Task, TaskId, TestCase, TestId,
+};
+use tasq_ports::StoreError;
+
+/// What has a `seq` and an id.
+pub(crate) trait Row: Clone {
+    type Id: Ord + Clone + std::fmt::Display;
+
+    fn seq(&self) -> i64;
+    fn set_seq(&mut self, seq: i64);
+    fn id(&self) -> &Self::Id;
+}
+
+macro_rules! row {
+    ($($row:ident, $id:ident;)*) => {$(
+        impl Row for $row {
+            type Id = $id;
+
+            fn seq(&self) -> i64 {
+                self.seq
+            }
+
+            fn set_seq(&mut self, seq: i64) {
+                self.seq = seq;
+            }
+
+            fn id(&self) -> &$id {
+                &self.id
+            }
+        }
+    )*};
+}
+
+row! {
+    Epic, EpicId;
+    Feature, FeatureId;
+    Task, TaskId;
+    TestCase, TestId;
+}
+
+/// The rows of one kind.
+#[derive(Debug, Clone)]
+pub(crate) struct Table<R: Row> {
+    rows: Arc<BTreeMap<i64, Arc<R>>>,
+    ids: Arc<BTreeMap<R::Id, i64>>,
+}
+
+impl<R: Row> Default for Table<R> {
+    fn default() -> Self {
+        Self {
+            rows: Arc::default(),
+            ids: Arc::default(),
+        }
+    }
+}
+
+impl<R: Row> Table<R> {
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.rows.values()
+    }
+
+    pub(crate) fn after(&self, seq: i64) -> impl Iterator<Item = &Arc<R>> {
+        self.rows
+            .range((std::ops::Bound::Excluded(seq), std::ops::Bound::Unbounded))
+            .map(|(_, row)| row)
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &R::Id> {
+        self.ids.keys()
+    }
+
+    pub(crate) fn seq_of(&self, id: &R::Id) -> Option<i64> {
+        self.ids.get(id).copied()
+    }
+
+    /// The row of a `seq` that an index names.
+    pub(crate) fn at(&self, seq: i64) -> &Arc<R> {
+        self.rows
+            .get(&seq)
+            .expect("an index names only rows that exist")
+    }
+
+    pub(crate) fn find(&self, id: &R::Id) -> Option<&Arc<R>> {
+        self.seq_of(id).map(|seq| self.at(seq))
+    }
+
+    /// The row, which must be there.
+    pub(crate) fn must(&self, id: &R::Id) -> Result<&Arc<R>, StoreError> {
+        self.find(id)
+            .ok_or_else(|| broken(format!("{id} is missing")))
+    }
+
+    /// Adds a row and says its `seq`, or `None` if its id is taken. A `seq` of 0 becomes the next.
+    pub(crate) fn add(&mut self, mut row: R) -> Result<Option<i64>, StoreError> {
+        if self.ids.contains_key(row.id()) {
+            return Ok(None);
+        }
+        if row.seq() == 0 {
+            row.set_seq(self.rows.last_key_value().map_or(1, |(last, _)| last + 1));
+        }
+        let seq = row.seq();
+        if self.rows.contains_key(&seq) {
+            return Err(broken(format!(
+                "{} cannot have the number {seq}: it is taken",
+                row.id()
+            )));
+        }
+        Arc::make_mut(&mut self.ids).insert(row.id().clone(), seq);
+        Arc::make_mut(&mut self.rows).insert(seq, Arc::new(row));
+        Ok(Some(seq))
+    }
+
+    /// Puts another version of a row in its place.
+    pub(crate) fn replace(&mut self, row: R) {
+        Arc::make_mut(&mut self.rows).insert(row.seq(), Arc::new(row));
+    }
+
+    pub(crate) fn remove(&mut self, seq: i64) {
+        if let Some(row) = Arc::make_mut(&mut self.rows).remove(&seq) {
+            Arc::make_mut(&mut self.ids).remove(row.id());
+        }
+    }
+}
+
+/// Which rows belong to which: pairs of numbers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pairs(Arc<BTreeSet<(i64, i64)>>);
+
+impl Pairs {
+    pub(crate) fn of(&self, left: i64) -> impl Iterator<Item = i64> {
+        self.0
+            .range((left, i64::MIN)..=(left, i64::MAX))
+            .map(|&(_, right)| right)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.0.iter().copied()
+    }
+
+    pub(crate) fn insert(&mut self, left: i64, right: i64) -> bool {
+        !self.0.contains(&(left, right)) && Arc::make_mut(&mut self.0).insert((left, right))
+    }
+
+    pub(crate) fn remove(&mut self, left: i64, right: i64) -> bool {
+        self.0.contains(&(left, right)) && Arc::make_mut(&mut self.0).remove(&(left, right))
+    }
+}
+
+/// How many children of a parent have which status.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counts(Arc<BTreeMap<i64, StatusCounts>>);
+
+impl Counts {
+    pub(crate) fn of(&self, parent: i64) -> StatusCounts {
+        self.0.get(&parent).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn add(&mut self, parent: i64, status: Status) {
+        Arc::make_mut(&mut self.0)
+            .entry(parent)
+            .or_default()
+            .add(status);
+    }
+
+    pub(crate) fn take(&mut self, parent: i64, status: Status) {
+        let counts = Arc::make_mut(&mut self.0).entry(parent).or_default();
+        *match status {
+            Status::Pending => &mut counts.pending,
+            Status::InProgress => &mut counts.in_progress,
+            Status::Completed => &mut counts.completed,
+            Status::Blocked => &mut counts.blocked,
+        } -= 1;
+    }
+
+    pub(crate) fn forget(&mut self, parent: i64) {
+        Arc::make_mut(&mut self.0).remove(&parent);
+    }
+}
+
+/// A fault of the caller, not of the store: the port allows no such call.
+pub(crate) fn broken(what: String) -> StoreError {
+    StoreError::Backend { what }
+}
