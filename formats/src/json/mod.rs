@@ -35,6 +35,6 @@ mod write;
 
 pub use error::{JsonError, JsonErrorKind};
 pub use node::{Node, ObjectNode};
-pub use read::{Document, Limits, lines};
+pub use read::{Document, Limits, RepeatedKey, lines};
 pub use value::{Number, Object, Value};
 pub use write::{Layout, quoted, to_pretty, to_text};

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use super::error::{JsonError, JsonErrorKind, Step, position};
 use super::node::Node;
-use super::scan::{Fault, Scan};
+use super::scan::{Fault, Repeats, Scan};
 use super::value::Value;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -60,6 +60,19 @@ pub struct Document<'t> {
     text: &'t str,
     first_line: usize,
     value: Value,
+    repeats: Repeats,
+    repeated: Vec<RepeatedKey>,
+}
+
+/// A key that an object had more than once without harm: the value that counts, the last, replaced `null` or its like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepeatedKey {
+    /// The line of the later occurrence, from 1.
+    pub line: usize,
+    /// Its column in characters, from 1.
+    pub column: usize,
+    /// Its JSON path.
+    pub path: String,
 }
 
 impl<'t> Document<'t> {
@@ -88,18 +101,46 @@ impl<'t> Document<'t> {
         limits: Limits,
         first_line: usize,
     ) -> Result<Self, JsonError> {
+        Self::read(bytes, limits, first_line, Repeats::Refused)
+    }
+
+    /// [`Document::parse_within`] for files of other programs, whose writers may repeat a key: the last value counts if
+    /// the one before it is `null` or the same, and [`Document::repeated_keys`] tells of it. Two values that differ are
+    /// an error all the same.
+    ///
+    /// # Errors
+    /// Every kind but [`JsonErrorKind::Shape`].
+    pub fn parse_foreign(bytes: &'t [u8], limits: Limits) -> Result<Self, JsonError> {
+        Self::read(bytes, limits, 1, Repeats::Harmless)
+    }
+
+    fn read(
+        bytes: &'t [u8],
+        limits: Limits,
+        first_line: usize,
+        repeats: Repeats,
+    ) -> Result<Self, JsonError> {
         let read = || -> Result<_, Fault> {
             let text = check_bytes(bytes, limits)?;
             check_syntax(text)?;
-            let value = Scan::new(text, limits.depth).document()?;
-            Ok((text, value))
+            let (value, repeated) = Scan::new(text, limits.depth, repeats).document()?;
+            Ok((text, value, repeated))
         };
-        let (text, value) = read().map_err(|fault| fault.into_error(bytes, limits, first_line))?;
+        let (text, value, repeated) =
+            read().map_err(|fault| fault.into_error(bytes, limits, first_line))?;
         Ok(Self {
             text,
             first_line,
             value,
+            repeats,
+            repeated: placed(text, first_line, repeated),
         })
+    }
+
+    /// The keys that were repeated without harm; only [`Document::parse_foreign`] lets any through.
+    #[must_use]
+    pub fn repeated_keys(&self) -> &[RepeatedKey] {
+        &self.repeated
     }
 
     /// The value, ready to be walked with errors that name the place.
@@ -128,7 +169,7 @@ impl<'t> Document<'t> {
 
     /// Line and column of the value at the end of `steps`.
     pub(super) fn position(&self, steps: &[Step<'_>]) -> (usize, usize) {
-        let offset = Scan::new(self.text, usize::MAX).offset_of(steps);
+        let offset = Scan::new(self.text, usize::MAX, self.repeats).offset_of(steps);
         let (line, column) = position(self.text, offset);
         (self.first_line + line - 1, column)
     }
@@ -147,6 +188,23 @@ pub fn lines(
         .zip(1..)
         .filter(|(line, _)| !line.trim_ascii().is_empty())
         .map(move |(line, number)| Document::parse_from_line(line, limits, number))
+}
+
+/// The repeated keys in the order of the text, each with its line; one walk for all of them.
+fn placed(text: &str, first_line: usize, mut found: Vec<(usize, String)>) -> Vec<RepeatedKey> {
+    found.sort_unstable_by_key(|(offset, _)| *offset);
+    let (mut line, mut line_start, mut at) = (first_line, 0, 0);
+    let place = |(offset, path): (usize, String)| {
+        let passed = &text.as_bytes()[at..offset];
+        line += passed.iter().filter(|byte| **byte == b'\n').count();
+        if let Some(newline) = passed.iter().rposition(|byte| *byte == b'\n') {
+            line_start = at + newline + 1;
+        }
+        at = offset;
+        let column = 1 + text[line_start..offset].chars().count();
+        RepeatedKey { line, column, path }
+    };
+    found.into_iter().map(place).collect()
 }
 
 impl Fault {
@@ -169,7 +227,9 @@ impl Fault {
             kind: self.kind,
             line: first_line + line - 1,
             column,
-            path: path.unwrap_or_else(|| Scan::new(before, limits.depth).path_at_the_end()),
+            path: path.unwrap_or_else(|| {
+                Scan::new(before, limits.depth, Repeats::Harmless).path_at_the_end()
+            }),
             message: self.message,
         }
     }

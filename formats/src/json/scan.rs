@@ -33,27 +33,46 @@ pub(super) struct Scan<'t> {
     /// Where the walk is; at a fault, where it stopped.
     steps: Vec<Step<'t>>,
     max_depth: usize,
-    /// A place to stop at.
+    /// A place to look for, and the byte at which it was last seen.
     target: Option<Vec<Step<'t>>>,
+    seen_at: Option<usize>,
+    repeats: Repeats,
+    /// The keys that were given more than once and let through, each with its path.
+    repeated: Vec<(usize, String)>,
+}
+
+/// What becomes of a key that an object has more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeats {
+    /// It is an error.
+    Refused,
+    /// The last value counts, if the one before it was `null` or the same.
+    Harmless,
 }
 
 impl<'t> Scan<'t> {
-    pub(super) fn new(text: &'t str, max_depth: usize) -> Self {
+    pub(super) fn new(text: &'t str, max_depth: usize, repeats: Repeats) -> Self {
         Self {
             text,
             at: 0,
             steps: Vec::new(),
             max_depth,
             target: None,
+            seen_at: None,
+            repeats,
+            repeated: Vec::new(),
         }
     }
 
-    /// The value of the whole text.
-    pub(super) fn document(mut self) -> Result<Value, Fault> {
-        self.value().map_err(|mut fault| {
-            fault.path = Some(path_text(&self.steps));
-            fault
-        })
+    /// The value of the whole text, and the byte and path of each key that was repeated without harm.
+    pub(super) fn document(mut self) -> Result<(Value, Vec<(usize, String)>), Fault> {
+        match self.value() {
+            Ok(value) => Ok((value, self.repeated)),
+            Err(mut fault) => {
+                fault.path = Some(path_text(&self.steps));
+                Err(fault)
+            }
+        }
     }
 
     /// The path of the value in which the text ends.
@@ -65,11 +84,12 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// The byte at which the value at the end of `steps` begins; the text was accepted before.
+    /// The byte at which the value at the end of `steps` begins; the text was accepted before. Of a key that is
+    /// repeated it is the last value, the one that counts.
     pub(super) fn offset_of(mut self, steps: &[Step<'t>]) -> usize {
         self.target = Some(steps.to_vec());
         match self.value() {
-            Ok(_) => 0,
+            Ok(_) => self.seen_at.unwrap_or(0),
             Err(fault) => fault.offset,
         }
     }
@@ -77,7 +97,10 @@ impl<'t> Scan<'t> {
     fn value(&mut self) -> Result<Value, Fault> {
         self.skip_space();
         if self.target.as_ref() == Some(&self.steps) {
-            return Err(self.stop());
+            if self.repeats == Repeats::Refused {
+                return Err(self.stop());
+            }
+            self.seen_at = Some(self.at);
         }
         match self.peek() {
             Some(b'{') => self.object(),
@@ -103,13 +126,22 @@ impl<'t> Scan<'t> {
             let start = self.at;
             let key = self.string()?;
             self.steps.push(Step::Key(key.clone()));
-            if object.contains_key(&key) {
+            let duplicate = || {
                 let message = format!("duplicate key {}", shown(&key));
-                return Err(Fault::new(JsonErrorKind::Duplicate, start, message));
+                Fault::new(JsonErrorKind::Duplicate, start, message)
+            };
+            if self.repeats == Repeats::Refused && object.contains_key(&key) {
+                return Err(duplicate());
             }
             self.skip_space();
             self.expect(b':')?;
             let value = self.value()?;
+            if let Some(earlier) = object.get(&key) {
+                if !earlier.is_null() && *earlier != value {
+                    return Err(duplicate());
+                }
+                self.repeated.push((start, path_text(&self.steps)));
+            }
             object.insert(key, value);
             self.skip_space();
             if !self.eat(b',') {

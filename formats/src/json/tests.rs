@@ -70,6 +70,34 @@ fn a_duplicate_key_is_named_with_its_second_place() {
 }
 
 #[test]
+fn a_foreign_file_may_repeat_a_key_after_null_or_with_the_same_value() {
+    let text = "{\n \"a\": null,\n \"b\": [1],\n \"a\": {\"c\": 1, \"c\": 1},\n \"b\": [1]}";
+    assert!(Document::parse(text.as_bytes()).is_err());
+    let document = Document::parse_foreign(text.as_bytes(), Limits::FOREIGN).unwrap();
+    assert_eq!(to_text(document.value()), r#"{"a":{"c":1},"b":[1]}"#);
+    let repeated = document.repeated_keys().iter();
+    let places: Vec<_> = repeated
+        .map(|key| (key.line, key.column, key.path.as_str()))
+        .collect();
+    assert_eq!(places, [(4, 2, "$.a"), (4, 16, "$.a.c"), (5, 2, "$.b")]);
+    // The place of a fault is that of the value that counts.
+    let fault = document.root().object().unwrap().required("a").unwrap();
+    assert_eq!(fault.position(), (4, 7));
+}
+
+#[test]
+fn a_foreign_file_may_not_repeat_a_key_with_another_value() {
+    for text in [r#"{"a": 1, "a": 2}"#, r#"{"a": 1, "a": null}"#] {
+        let error = Document::parse_foreign(text.as_bytes(), Limits::FOREIGN).unwrap_err();
+        assert_eq!(error.kind, JsonErrorKind::Duplicate);
+        assert_eq!(
+            error.to_string(),
+            r#"line 1, column 10, at $.a: duplicate key "a""#
+        );
+    }
+}
+
+#[test]
 fn a_key_spelled_with_an_escape_is_still_a_duplicate() {
     let (kind, message) = refusal(r#"{"a":1,"\u0061":2}"#);
     assert_eq!(kind, JsonErrorKind::Duplicate);
