@@ -2,6 +2,7 @@
 
 use crate::attempt::{Attempt, AttemptEnd, Checkpoint, Outcome};
 use crate::event::Event;
+use crate::life::give_back;
 use crate::node::{Epic, Feature};
 use crate::operation::Operation;
 use crate::settings::Settings;
@@ -38,13 +39,18 @@ pub struct Contents {
 impl Contents {
     /// Closes every open attempt as lost, uncharged, because its holder does not know the store that this becomes.
     ///
-    /// The task returns to pending and is ready at once. Parents' statuses are for the receiving store to derive.
+    /// The task returns to pending and is ready at once, or is blocked if its holder was asked to stop or no retry is
+    /// left. Parents' statuses are for the receiving store to derive.
     pub fn close_open_attempts(&mut self, now: Timestamp) {
-        for task in self.tasks.iter_mut().filter(|task| task.claim.is_some()) {
-            task.claim = None;
-            task.status = Status::Pending;
-            task.not_before = None;
+        for task in &mut self.tasks {
+            let Some(claim) = task.claim.take() else {
+                continue;
+            };
             task.updated_at = now.not_before(task.updated_at);
+            if task.status == Status::InProgress {
+                task.not_before = None;
+                give_back(task, claim.cancel.as_ref());
+            }
         }
         for attempt in self
             .attempts

@@ -157,6 +157,44 @@ pub struct Task {
     pub proof: Option<Proof>,
 }
 
+impl Task {
+    /// A pending task with the default budget and nothing optional, made at `at`. Its `seq` is for the store to give.
+    ///
+    /// ```
+    /// use tasq_domain::{Description, FeatureId, Status, Task, TaskId, Timestamp};
+    /// let text = Description::new("write it").unwrap();
+    /// let id = TaskId::new("TASK-1").unwrap();
+    /// let feature = FeatureId::new("FEAT-1").unwrap();
+    /// let task = Task::new(id, feature, text, Timestamp::default());
+    /// assert_eq!((task.status, task.retry_budget.number()), (Status::Pending, 15));
+    /// ```
+    #[must_use]
+    pub fn new(id: TaskId, feature: FeatureId, description: Description, at: Timestamp) -> Self {
+        Self {
+            seq: 0,
+            id,
+            feature,
+            description,
+            own_priority: None,
+            retry_budget: RetryBudget::default(),
+            hold: None,
+            source: None,
+            metadata: JsonObject::default(),
+            created_at: at,
+            updated_at: at,
+            status: Status::Pending,
+            blocked_reason: None,
+            retries_used: 0,
+            not_before: None,
+            attempts: 0,
+            lost_in_a_row: 0,
+            claim: None,
+            completed_at: None,
+            proof: None,
+        }
+    }
+}
+
 /// A task, and what follows for it from the items around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskRecord {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{MAX_LEASE_SECS, POISON_AFTER, Refusal, Step, close, reason, set_blocked};
+use super::{MAX_LEASE_SECS, POISON_AFTER, Refusal, Step, close, give_back, reason, set_blocked};
 use crate::attempt::{Attempt, Outcome, Token};
 use crate::event::EventKind;
 use crate::ready::not_ready;
@@ -33,6 +33,9 @@ pub struct Renewed {
 
 /// Hands a ready task to a worker: a new attempt, with a lease and a token.
 ///
+/// A task that a plain SQL client made pending while somebody held it is handed out like any other; the attempt that was
+/// open is cancelled.
+///
 /// # Errors
 /// [`Refusal::NotReady`] with every reason.
 pub fn claim(
@@ -47,6 +50,7 @@ pub fn claim(
     let mut task = record.task.touched(now);
     let started_at = task.updated_at;
     let lease = grant.lease.min(Duration::from_secs(MAX_LEASE_SECS));
+    let closed = close(&mut task, Outcome::Cancelled, None, None);
     task.attempts = task.attempts.saturating_add(1);
     let token = Token {
         attempt: task.attempts,
@@ -64,6 +68,9 @@ pub fn claim(
     };
     task.status = Status::InProgress;
     task.not_before = None;
+    task.blocked_reason = None;
+    task.completed_at = None;
+    task.proof = None;
     task.claim = Some(Claim {
         worker: grant.worker,
         token,
@@ -75,21 +82,22 @@ pub fn claim(
     Ok((
         Step {
             task,
-            closed: None,
+            closed,
             event: EventKind::Claimed,
         },
         attempt,
     ))
 }
 
-/// The claim that a token belongs to.
+/// The claim that a token belongs to. A claim counts only while its task is in progress: a person who gave the task
+/// another status with a plain SQL client took it away.
 ///
 /// # Errors
 /// [`Refusal::StaleClaim`] unless the token is that of the open attempt.
 pub fn holder(task: &Task, token: Token) -> Result<&Claim, Refusal> {
     task.claim
         .as_ref()
-        .filter(|claim| claim.token == token)
+        .filter(|claim| claim.token == token && task.status == Status::InProgress)
         .ok_or(Refusal::StaleClaim)
 }
 
@@ -124,14 +132,27 @@ pub fn heartbeat(
 }
 
 /// Takes the task back if its lease has run out: the attempt is lost, one retry is charged, and the task is ready again
-/// at once, unless the budget is spent or [`POISON_AFTER`] attempts in a row were lost, which block it. `None` if there
-/// is no claim or its lease still runs.
+/// at once, unless the budget is spent, [`POISON_AFTER`] attempts in a row were lost, or a person asked the holder to
+/// stop, which block it. `None` if there is no claim or its lease still runs.
+///
+/// A claim on a task that a plain SQL client gave another status is only cleared away: the attempt is cancelled,
+/// uncharged, and the status stands.
 #[must_use]
 pub fn expire(task: &Task, now: Timestamp) -> Option<Step> {
-    task.claim
+    let claim = task
+        .claim
         .as_ref()
         .filter(|claim| claim.lease_expires_at <= now)?;
+    let cancel = claim.cancel.clone();
     let mut task = task.touched(now);
+    if task.status != Status::InProgress {
+        let closed = close(&mut task, Outcome::Cancelled, None, None);
+        return Some(Step {
+            task,
+            closed,
+            event: EventKind::Cancelled,
+        });
+    }
     let closed = close(&mut task, Outcome::Lost, None, None);
     task.lost_in_a_row = task.lost_in_a_row.saturating_add(1);
     charge(&mut task);
@@ -145,8 +166,7 @@ pub fn expire(task: &Task, now: Timestamp) -> Option<Step> {
         );
         set_blocked(&mut task, reason(&text));
     } else {
-        task.status = Status::Pending;
-        task.not_before = None;
+        give_back(&mut task, cancel.as_ref());
     }
     Some(Step {
         task,

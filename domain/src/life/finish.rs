@@ -1,7 +1,7 @@
 //! The ends of an attempt that its holder brings about.
 
 use super::claim::{charge, holder};
-use super::{Gate, Refusal, Step, Writer, close, proof_of, reason, set_blocked};
+use super::{Gate, Refusal, Step, Writer, close, give_back, proof_of, reason, set_blocked};
 use crate::attempt::{Outcome, Token};
 use crate::backoff::Backoff;
 use crate::event::EventKind;
@@ -153,8 +153,9 @@ pub fn fail(
     })
 }
 
-/// Gives the task back uncharged: pending again, at once or not before a given time. When the holder was asked to stop,
-/// the attempt is cancelled and the task is blocked, unless it is on hold, which keeps it as well.
+/// Gives the task back uncharged: pending again, at once or not before a given time, or blocked if an edit of its budget
+/// has left it no retry. When the holder was asked to stop, the attempt is cancelled and the task is blocked, unless it
+/// is on hold, which keeps it as well.
 ///
 /// # Errors
 /// [`Refusal::StaleClaim`].
@@ -171,8 +172,8 @@ pub fn release(
     }
     let mut task = task.touched(now);
     let closed = close(&mut task, Outcome::Released, exit_code, message);
-    task.status = Status::Pending;
     task.not_before = not_before.filter(|&at| at > now);
+    give_back(&mut task, None);
     Ok(Step {
         task,
         closed,
@@ -182,19 +183,10 @@ pub fn release(
 
 /// Ends an attempt as a person asked.
 fn cancelled(task: &Task, exit_code: Option<i32>, message: Option<Reason>, now: Timestamp) -> Step {
-    let by = task
-        .claim
-        .as_ref()
-        .and_then(|claim| claim.cancel.as_ref())
-        .map(|cancel| cancel.by.clone());
+    let cancel = task.claim.as_ref().and_then(|claim| claim.cancel.clone());
     let mut task = task.touched(now);
     let closed = close(&mut task, Outcome::Cancelled, exit_code, message);
-    match by {
-        Some(by) if task.hold.is_none() => {
-            set_blocked(&mut task, reason(&format!("cancelled by {by}")))
-        }
-        _ => task.status = Status::Pending,
-    }
+    give_back(&mut task, cancel.as_ref());
     Step {
         task,
         closed,

@@ -15,6 +15,47 @@
 //!
 //! A holder's write is accepted if and only if its token is that of the open attempt. Time alone refuses nothing: late
 //! work counts until the attempt is closed.
+//!
+//! A whole life, in memory:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tasq_domain::life::{claim, complete, fail, Completion, Failure, FailureKind, Gate, Grant, Refusal, Writer};
+//! use tasq_domain::{
+//!     backoff::Backoff, Description, FeatureId, Outcome, Priority, Reason, Status, Task, TaskId, TaskRecord, Timestamp,
+//!     Worker,
+//! };
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let at = |secs: i64| Timestamp::from_micros(secs * 1_000_000);
+//! let task = Task::new(TaskId::new("TASK-1")?, FeatureId::new("FEAT-1")?, Description::new("write it")?, at(0));
+//! let alone = |task: Task| TaskRecord {
+//!     priority: task.own_priority.unwrap_or_default(),
+//!     task,
+//!     epic: None,
+//!     open_dependencies: 0,
+//!     held_above: false,
+//! };
+//! let grant = |nonce| Grant { worker: Worker::new("ada").expect("a name"), nonce, lease: Duration::from_secs(90) };
+//!
+//! // The first attempt fails; the task waits for its backoff, about 5 seconds.
+//! let (step, first) = claim(&alone(task), grant(7), at(0))?;
+//! let failure = Failure { kind: FailureKind::Failed, message: Reason::new("tests are red")?, exit_code: Some(1) };
+//! let step = fail(&step.task, first.token, failure, &Backoff::default(), at(10))?;
+//! let (_, end) = step.closed.expect("the attempt has ended");
+//! assert_eq!((step.task.status, end.outcome), (Status::Pending, Outcome::Failed));
+//! assert!(matches!(claim(&alone(step.task.clone()), grant(8), at(11)), Err(Refusal::NotReady(_))));
+//!
+//! // The second completes it; the token of the first is stale by now.
+//! let (step, second) = claim(&alone(step.task), grant(8), at(60))?;
+//! let finish = |token| {
+//!     let (writer, done) = (Writer::Holder(token), Completion::default());
+//!     complete(&step.task, &writer, &[], Gate::TestsOptional, done, at(70))
+//! };
+//! assert_eq!(finish(first.token), Err(Refusal::StaleClaim));
+//! assert_eq!(finish(second.token)?.task.status, Status::Completed);
+//! # Ok(())
+//! # }
+//! ```
 
 mod claim;
 mod finish;
@@ -35,7 +76,7 @@ use crate::event::EventKind;
 use crate::id::TestId;
 use crate::ready::NotReady;
 use crate::status::Status;
-use crate::task::Task;
+use crate::task::{CancelRequest, Task};
 use crate::text::{Actor, Reason, Worker};
 use crate::time::Timestamp;
 
@@ -173,6 +214,22 @@ fn fresh(task: &mut Task) {
     task.lost_in_a_row = 0;
     task.completed_at = None;
     task.proof = None;
+}
+
+/// Makes `task`, which nobody holds any more, pending again; or blocked, if a person asked its holder to stop (and did
+/// not put it on hold, which keeps it as well) or if no retry is left.
+pub(crate) fn give_back(task: &mut Task, cancel: Option<&CancelRequest>) {
+    task.status = Status::Pending;
+    match cancel {
+        Some(cancel) if task.hold.is_none() => {
+            set_blocked(task, reason(&format!("cancelled by {}", cancel.by)));
+        }
+        _ if task.budget_spent() => {
+            let text = format!("retry budget spent ({})", task.retry_budget.number());
+            set_blocked(task, reason(&text));
+        }
+        _ => {}
+    }
 }
 
 fn set_blocked(task: &mut Task, reason: Reason) {

@@ -40,7 +40,7 @@ pub fn block(task: &Task, writer: &Writer, why: Reason, now: Timestamp) -> Resul
     })
 }
 
-/// Makes a blocked task pending, with a fresh budget.
+/// Makes a blocked task pending, with a fresh budget. A claim that a plain SQL client left on it is cancelled.
 ///
 /// # Errors
 /// [`Refusal::WrongStatus`] unless it is blocked.
@@ -52,10 +52,11 @@ pub fn unblock(task: &Task, now: Timestamp) -> Result<Step, Refusal> {
         });
     }
     let mut task = task.touched(now);
+    let closed = close(&mut task, Outcome::Cancelled, None, None);
     fresh(&mut task);
     Ok(Step {
         task,
-        closed: None,
+        closed,
         event: EventKind::Unblocked,
     })
 }
@@ -123,7 +124,9 @@ pub fn cancel(task: &Task, by: &Actor, now: Timestamp) -> Result<Step, Refusal> 
     }
     let mut task = task.touched(now);
     let at = task.updated_at;
-    if let Some(claim) = task.claim.take() {
+    if task.status == Status::InProgress
+        && let Some(claim) = task.claim.take()
+    {
         let cancel = claim
             .cancel
             .clone()
@@ -135,10 +138,11 @@ pub fn cancel(task: &Task, by: &Actor, now: Timestamp) -> Result<Step, Refusal> 
             event: EventKind::CancelRequested,
         });
     }
+    let closed = close(&mut task, Outcome::Cancelled, None, None);
     set_blocked(&mut task, reason(&format!("cancelled by {by}")));
     Ok(Step {
         task,
-        closed: None,
+        closed,
         event: EventKind::Blocked,
     })
 }
@@ -148,9 +152,11 @@ pub fn cancel(task: &Task, by: &Actor, now: Timestamp) -> Result<Step, Refusal> 
 #[must_use]
 pub fn edit_budget(task: &Task, budget: RetryBudget, now: Timestamp) -> Task {
     let mut task = task.touched(now);
+    // Asked before the count is cut to the budget: a budget of 0 allows one try, and one that failed was it.
+    let spent = task.retries_used > 0 && task.retries_used >= budget.number();
     task.retry_budget = budget;
     task.retries_used = task.retries_used.min(budget.number());
-    if task.status == Status::Pending && task.budget_spent() {
+    if task.status == Status::Pending && spent {
         let text = format!("retry budget spent ({})", budget.number());
         set_blocked(&mut task, reason(&text));
     }

@@ -1,0 +1,11 @@
+//! A task's life, held against tables of facts and against a small independent model; and the rules around it (rollup,
+//! backoff, cycles, look-up, lanes) held against brute force.
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+mod claim;
+mod contents;
+mod finish;
+mod fixture;
+mod person;
+mod proof;
+mod ready;
