@@ -6,4 +6,5 @@
 
 pub mod digest;
 pub mod json;
+pub mod snapshot;
 pub mod time;

@@ -1,0 +1,258 @@
+//! Single fields: from a domain type to a value under a key, and back.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use tasq_domain::{AnyId, JsonObject, Timestamp};
+
+use crate::json::{Document, JsonError, Limits, Node, Number, Object, ObjectNode, Value, to_text};
+use crate::time;
+
+const NANOS_DIGITS: usize = 9;
+
+/// The JSON of an item cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the {key} of {item} cannot be written as JSON")]
+pub struct FieldError {
+    /// The item.
+    pub item: AnyId,
+    /// The key.
+    pub key: &'static str,
+    /// What is wrong with it.
+    pub source: JsonError,
+}
+
+/// An object that is being written.
+#[derive(Debug, Default)]
+pub(super) struct Writer(Object);
+
+impl Writer {
+    pub(super) fn put(&mut self, key: &'static str, value: impl Into<Value>) {
+        self.0.insert(key, value);
+    }
+
+    /// Leaves `None` out.
+    pub(super) fn opt(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.put(key, value);
+        }
+    }
+
+    /// Leaves 0 out.
+    pub(super) fn count(&mut self, key: &'static str, count: u32) {
+        self.opt(key, (count > 0).then_some(count));
+    }
+
+    /// Leaves an empty object out.
+    pub(super) fn json(
+        &mut self,
+        key: &'static str,
+        json: &JsonObject,
+        item: &AnyId,
+    ) -> Result<(), FieldError> {
+        if json.is_empty() {
+            return Ok(());
+        }
+        let document = Document::parse_within(json.as_str().as_bytes(), Limits::FOREIGN).map_err(
+            |source| FieldError {
+                item: item.clone(),
+                key,
+                source,
+            },
+        )?;
+        self.put(key, document.into_value());
+        Ok(())
+    }
+
+    pub(super) fn done(self) -> Object {
+        self.0
+    }
+}
+
+pub(super) fn time_text(at: Timestamp) -> String {
+    time::to_rfc3339_clamped(at.micros())
+}
+
+/// Seconds as an exact decimal number.
+pub(super) fn secs(span: Duration) -> Number {
+    let (whole, nanos) = (span.as_secs(), span.subsec_nanos());
+    let text = format!("{whole}.{nanos:09}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    Number::parse(text).expect("digits with at most one point are a number")
+}
+
+/// An object that is being read. It remembers which keys were asked for: the others are unknown.
+pub(super) struct Reader<'a> {
+    object: ObjectNode<'a>,
+    asked: Vec<&'static str>,
+    /// The unknown keys of objects inside this one, under their known keys.
+    inside: Object,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(node: Node<'a>) -> Result<Self, JsonError> {
+        Ok(Self {
+            object: node.object()?,
+            asked: Vec::new(),
+            inside: Object::new(),
+        })
+    }
+
+    /// The value; `None` if the key is absent or `null`.
+    pub(super) fn opt(&mut self, key: &'static str) -> Option<Node<'a>> {
+        self.asked.push(key);
+        self.object.opt(key)
+    }
+
+    pub(super) fn required(&mut self, key: &'static str) -> Result<Node<'a>, JsonError> {
+        self.asked.push(key);
+        self.object.required(key)
+    }
+
+    pub(super) fn parsed<T, E: Display>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&'a str) -> Result<T, E>,
+    ) -> Result<T, JsonError> {
+        self.required(key)?.parsed(parse)
+    }
+
+    pub(super) fn opt_parsed<T, E: Display>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&'a str) -> Result<T, E>,
+    ) -> Result<Option<T>, JsonError> {
+        self.opt(key).map(|node| node.parsed(parse)).transpose()
+    }
+
+    pub(super) fn text(&mut self, key: &'static str) -> Result<String, JsonError> {
+        Ok(self.required(key)?.str()?.to_owned())
+    }
+
+    pub(super) fn opt_text(&mut self, key: &'static str) -> Result<Option<String>, JsonError> {
+        self.opt(key)
+            .map(|node| node.str().map(str::to_owned))
+            .transpose()
+    }
+
+    pub(super) fn time(&mut self, key: &'static str) -> Result<Timestamp, JsonError> {
+        time_of(self.required(key)?)
+    }
+
+    pub(super) fn opt_time(&mut self, key: &'static str) -> Result<Option<Timestamp>, JsonError> {
+        self.opt(key).map(time_of).transpose()
+    }
+
+    pub(super) fn secs(&mut self, key: &'static str) -> Result<Duration, JsonError> {
+        secs_of(self.required(key)?)
+    }
+
+    pub(super) fn opt_secs(&mut self, key: &'static str) -> Result<Option<Duration>, JsonError> {
+        self.opt(key).map(secs_of).transpose()
+    }
+
+    /// `false` if absent.
+    pub(super) fn flag(&mut self, key: &'static str) -> Result<bool, JsonError> {
+        self.opt(key).map_or(Ok(false), Node::bool)
+    }
+
+    /// 0 if absent.
+    pub(super) fn count(&mut self, key: &'static str) -> Result<u32, JsonError> {
+        self.opt(key)
+            .map_or(Ok(0), |node| node.u32_in(0..=u32::MAX))
+    }
+
+    pub(super) fn opt_i32(&mut self, key: &'static str) -> Result<Option<i32>, JsonError> {
+        let range: RangeInclusive<i64> = i32::MIN.into()..=i32::MAX.into();
+        let number = self.opt(key).map(|node| node.i64_in(range)).transpose()?;
+        Ok(number.map(|number| i32::try_from(number).expect("the range is that of i32")))
+    }
+
+    /// The empty object if absent.
+    pub(super) fn json(&mut self, key: &'static str) -> Result<JsonObject, JsonError> {
+        Ok(self.opt_json(key)?.unwrap_or_default())
+    }
+
+    pub(super) fn opt_json(&mut self, key: &'static str) -> Result<Option<JsonObject>, JsonError> {
+        self.opt(key)
+            .map(|node| {
+                node.object()?;
+                JsonObject::new(to_text(node.value()))
+                    .map_err(|error| node.shape(error.to_string()))
+            })
+            .transpose()
+    }
+
+    /// What `read` makes of an object inside this one.
+    pub(super) fn object<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, JsonError>,
+    ) -> Result<Option<T>, JsonError> {
+        let Some(node) = self.opt(key) else {
+            return Ok(None);
+        };
+        let mut reader = Reader::new(node)?;
+        let value = read(&mut reader)?;
+        let unknown = reader.unknown();
+        if !unknown.is_empty() {
+            self.inside.insert(key, unknown);
+        }
+        Ok(Some(value))
+    }
+
+    /// The keys that nobody asked for, here and inside.
+    pub(super) fn unknown(self) -> Object {
+        let mut unknown = self.inside;
+        for (key, value) in self.object.unknown(&self.asked) {
+            unknown.insert(key, value);
+        }
+        unknown
+    }
+}
+
+/// Writes unknown keys back: at the end, and inside of objects that are still there.
+pub(super) fn write_back(object: Object, extra: &Object, known: &[&str]) -> Object {
+    let mut written: Object = Object::new();
+    for (key, value) in object {
+        let value = match (value, extra.get(&key)) {
+            (Value::Object(inner), Some(Value::Object(more))) => {
+                Value::Object(write_back(inner, more, &[CANCEL]))
+            }
+            (value, _) => value,
+        };
+        written.insert(key, value);
+    }
+    for (key, value) in extra.iter() {
+        if !written.contains_key(key) && !known.contains(&key) {
+            written.insert(key, value.clone());
+        }
+    }
+    written
+}
+
+/// The one object inside an object inside an item.
+pub(super) const CANCEL: &str = "cancel";
+
+fn time_of(node: Node<'_>) -> Result<Timestamp, JsonError> {
+    let parsed = node.parsed(time::parse)?;
+    Ok(Timestamp::from_micros(parsed.micros))
+}
+
+fn secs_of(node: Node<'_>) -> Result<Duration, JsonError> {
+    let spelled = node.number()?.as_str();
+    let read = || -> Option<Duration> {
+        let (whole, fraction) = spelled.split_once('.').unwrap_or((spelled, ""));
+        if fraction.len() > NANOS_DIGITS {
+            return None;
+        }
+        let nanos = format!("{fraction:0<NANOS_DIGITS$}").parse().ok()?;
+        Some(Duration::new(whole.parse().ok()?, nanos))
+    };
+    read().ok_or_else(|| {
+        node.shape(format!(
+            "expected seconds such as 90 or 0.5, found {spelled}"
+        ))
+    })
+}

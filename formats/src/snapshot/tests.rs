@@ -1,0 +1,626 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tasq_domain::backoff::Backoff;
+use tasq_domain::{
+    Actor, CancelRequest, Claim, CommandLine, Contents, Dependency, Description, Epic, EpicId,
+    Feature, FeatureId, Hold, JsonObject, Name, Priority, Proof, Reason, RetryBudget, Settings,
+    Source, Status, StoreId, Task, TaskId, TestCase, TestId, TestOwner, TestResult, TestStatus,
+    Timestamp, Token, Worker,
+};
+
+use super::{Extra, Fallback, Snapshot, SnapshotError, decode, encode};
+use crate::json::{JsonErrorKind, Object};
+
+fn fallback() -> Fallback {
+    Fallback {
+        settings: Settings {
+            store: StoreId::new("by-hand").unwrap(),
+            name: "by hand".into(),
+            require_tests: false,
+            backoff: Backoff::default(),
+        },
+        at: Timestamp::from_micros(1_000_000),
+    }
+}
+
+fn read(text: &str) -> Result<Snapshot, SnapshotError> {
+    decode(text.as_bytes(), &fallback())
+}
+
+fn text_of(snapshot: &Snapshot) -> String {
+    encode(&snapshot.contents, &snapshot.extra).unwrap()
+}
+
+const MINIMAL: &str = r#"{
+  "tasq_snapshot": 1,
+  "epics": {"E": {"name": "an epic"}},
+  "features": {"F": {"name": "a feature", "epic": "E"}, "G": {"name": "alone", "status": "completed"}},
+  "tasks": {
+    "B": {"feature": "F", "description": "second", "depends_on": ["A"]},
+    "A": {"feature": "F", "description": "first"}
+  },
+  "tests": {"T": {"task": "A", "description": "works", "command": "true"}}
+}"#;
+
+#[test]
+fn a_file_written_by_hand_needs_only_names_descriptions_and_references() {
+    let Snapshot {
+        contents, mended, ..
+    } = read(MINIMAL).unwrap();
+    let ids: Vec<(i64, &str)> = contents
+        .tasks
+        .iter()
+        .map(|task| (task.seq, task.id.as_str()))
+        .collect();
+    assert_eq!(ids, [(1, "A"), (2, "B")]);
+    assert_eq!(contents.settings, fallback().settings);
+    let feature = &contents.features[0];
+    assert_eq!(
+        (feature.priority, feature.status),
+        (Priority::default(), Status::Pending)
+    );
+    assert_eq!(contents.features[1].own_status, Status::Completed);
+    let task = &contents.tasks[0];
+    assert_eq!(task.retry_budget.number(), 15);
+    assert_eq!(task.created_at, fallback().at);
+    assert_eq!(contents.tests[0].status, TestStatus::Pending);
+    assert_eq!(contents.dependencies.len(), 1);
+    assert_eq!(mended.len(), 6, "{mended:?}");
+}
+
+#[test]
+fn an_item_is_a_block_with_one_key_per_line() {
+    let text = text_of(&read(MINIMAL).unwrap());
+    let expected = r#"  "tasks": {
+    "A": {
+      "seq": 1,
+      "feature": "F",
+      "description": "first",
+      "status": "pending",
+      "retry_budget": 15,
+      "created_at": "1970-01-01T00:00:01Z",
+      "updated_at": "1970-01-01T00:00:01Z"
+    },
+    "B": {
+      "seq": 2,
+      "feature": "F",
+      "description": "second",
+      "depends_on": [
+        "A"
+      ],
+      "status": "pending",
+"#;
+    assert!(text.contains(expected), "{text}");
+    assert!(text.ends_with("}\n"));
+}
+
+#[test]
+fn unknown_keys_stay_where_they_stood() {
+    let text = r#"{
+  "tasq_snapshot": 1, "colour": {"a": [1.0, 2e3]},
+  "settings": {"name": "n", "theme": "dark"},
+  "features": {"F": {"name": "f", "jira": "X-1",
+    "hold": {"by": "ada", "reason": "r", "at": "2026-01-01T00:00:00Z", "ticket": 7}}},
+  "tasks": {"A": {"feature": "F", "description": "d", "status": "in_progress", "zeta": null, "attempts": 1,
+    "claim": {"worker": "w", "token": "1-00000000000000ab", "started_at": "2026-01-01T00:00:00Z",
+      "lease_secs": 1.5, "lease_expires_at": "2026-01-01T00:00:00Z", "host": "h",
+      "cancel": {"by": "b", "at": "2026-01-01T00:00:00Z", "why": "w"}}}}
+}"#;
+    let first = read(text).unwrap();
+    let written = text_of(&first);
+    let again = read(&written).unwrap();
+    assert_eq!(first.extra, again.extra);
+    assert_eq!(written, text_of(&again));
+    for kept in [
+        r#""colour": {"#,
+        "2e3",
+        r#""theme": "dark""#,
+        r#""jira": "X-1""#,
+        r#""ticket": 7"#,
+        r#""zeta": null"#,
+        r#""host": "h""#,
+        r#""why":"w""#,
+    ] {
+        assert!(written.contains(kept), "{kept} in {written}");
+    }
+}
+
+#[test]
+fn unknown_keys_go_with_what_they_stood_in() {
+    let text = r#"{"tasq_snapshot": 1, "features": {"F": {"name": "f",
+      "hold": {"by": "ada", "reason": "r", "at": "2026-01-01T00:00:00Z", "ticket": 7}}}}"#;
+    let mut snapshot = read(text).unwrap();
+    snapshot.contents.features[0].hold = None;
+    assert!(!text_of(&snapshot).contains("ticket"));
+    snapshot.contents.features.clear();
+    assert!(!text_of(&snapshot).contains("\"F\""));
+}
+
+#[test]
+fn every_fault_is_told_with_its_place() {
+    let error = read(
+        r#"{"tasq_snapshot": 1,
+"features": {"F": {"name": "f", "epic": "E9"}},
+"tasks": {"A": {"feature": "F9", "description": "d"},
+ "B": {"feature": "F", "description": "d", "depends_on": ["A", "Z"]}},
+"tests": {"T": {"feature": "F8", "description": "d"}}}"#,
+    )
+    .unwrap_err();
+    let SnapshotError::Invalid(faults) = &error else {
+        unreachable!("{error}")
+    };
+    let told: Vec<(usize, &str, &str)> = faults
+        .iter()
+        .map(|fault| (fault.line, fault.path.as_str(), fault.message.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (2, "$.features.F.epic", "there is no epic \"E9\""),
+            (3, "$.tasks.A.feature", "there is no feature \"F9\""),
+            (4, "$.tasks.B.depends_on[1]", "there is no task \"Z\""),
+            (5, "$.tests.T.feature", "there is no feature \"F8\""),
+        ]
+    );
+    assert!(error.to_string().contains("line 2, column"), "{error}");
+}
+
+#[test]
+fn wrong_types_and_values_out_of_bounds_are_told_together() {
+    let error = read(
+        r#"{"tasq_snapshot": 1, "settings": {"require_tests": "yes"},
+"features": {"F": {"name": "f", "priority": 100}, "G": {"name": ""}, "H": []},
+"tasks": {"A": {"feature": "F", "description": "d", "status": "done"}, "a b": {}}}"#,
+    )
+    .unwrap_err();
+    let SnapshotError::Invalid(faults) = error else {
+        unreachable!("{error}")
+    };
+    let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "$.settings.require_tests",
+            "$.features.F.priority",
+            "$.features.G.name",
+            "$.features.H",
+            "$.tasks.A.status",
+            "$.tasks[\"a b\"]"
+        ]
+    );
+}
+
+#[test]
+fn tasks_that_wait_for_each_other_are_refused_by_name() {
+    let error = read(
+        r#"{"tasq_snapshot": 1, "features": {"F": {"name": "f"}}, "tasks": {
+"A": {"feature": "F", "description": "d", "depends_on": ["B"]},
+"B": {"feature": "F", "description": "d", "depends_on": ["A"]}}}"#,
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("A → B → A"), "{error}");
+}
+
+#[test]
+fn what_is_no_snapshot_or_a_newer_one_is_said_so() {
+    assert_eq!(read("{}").unwrap_err(), SnapshotError::NotASnapshot);
+    assert_eq!(read("[]").unwrap_err(), SnapshotError::NotASnapshot);
+    let newer = read(r#"{"tasq_snapshot": 2, "tasks": "anything"}"#).unwrap_err();
+    assert_eq!(newer, SnapshotError::TooNew { found: 2, known: 1 });
+    for (broken, kind) in [
+        ("{\"tasq_snapshot\": 1", JsonErrorKind::Syntax),
+        ("<<<<<<< HEAD\n{}", JsonErrorKind::Conflict),
+        (
+            r#"{"tasq_snapshot": 1, "tasq_snapshot": 1}"#,
+            JsonErrorKind::Duplicate,
+        ),
+        ("\u{feff}{\"tasq_snapshot\": 1}", JsonErrorKind::Encoding),
+    ] {
+        let error = read(broken).unwrap_err();
+        assert!(
+            matches!(&error, SnapshotError::Text(text) if text.kind == kind),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_number_that_two_branches_gave_is_given_anew_to_the_later_id() {
+    let Snapshot {
+        contents, mended, ..
+    } = read(
+        r#"{"tasq_snapshot": 1, "features": {"F": {"name": "f", "seq": 1}}, "tasks": {
+"C": {"feature": "F", "description": "d", "seq": 7},
+"B": {"feature": "F", "description": "d", "seq": 7},
+"A": {"feature": "F", "description": "d", "seq": 8}}}"#,
+    )
+    .unwrap();
+    let numbers: Vec<(i64, &str)> = contents
+        .tasks
+        .iter()
+        .map(|task| (task.seq, task.id.as_str()))
+        .collect();
+    assert_eq!(numbers, [(7, "B"), (8, "A"), (9, "C")]);
+    assert_eq!(mended, ["C is number 9 now"]);
+}
+
+#[test]
+fn a_status_changed_by_hand_takes_along_what_belongs_to_it() {
+    let task = |status: &str, rest: &str| {
+        let text = format!(
+            r#"{{"tasq_snapshot": 1, "features": {{"F": {{"name": "f"}}}}, "tasks": {{
+"A": {{"feature": "F", "description": "d", "status": "{status}", {rest}}}}}}}"#
+        );
+        read(&text).unwrap().contents.tasks.remove(0)
+    };
+    let claim = r#""claim": {"worker": "w", "token": "3-00000000000000ab", "started_at": "2026-01-01",
+      "lease_secs": 90, "lease_expires_at": "2026-01-02"}"#;
+    let completed = task("completed", claim);
+    assert_eq!(completed.claim, None);
+    assert_eq!(completed.completed_at, Some(completed.updated_at));
+    assert_eq!(task("in_progress", claim).attempts, 3);
+    let reopened = task(
+        "pending",
+        r#""completed_at": "2026-01-01", "proof": "tests""#,
+    );
+    assert_eq!((reopened.completed_at, reopened.proof), (None, None));
+    assert_eq!(
+        task("pending", r#""blocked_reason": "r""#).blocked_reason,
+        None
+    );
+    let spent = task("blocked", r#""retry_budget": 2, "retries_used": 9"#);
+    assert_eq!(spent.retries_used, 2);
+}
+
+#[test]
+fn metadata_that_is_no_json_is_not_written() {
+    let mut snapshot = read(MINIMAL).unwrap();
+    snapshot.contents.tasks[0].metadata = JsonObject::new("{nonsense}").unwrap();
+    let error = encode(&snapshot.contents, &snapshot.extra).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the metadata of task:A cannot be written as JSON"
+    );
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[ -~äß→\u{202e}\\n\"\\\\]{0,12}x"
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..4_000_000_000_000_000_i64).prop_map(Timestamp::from_micros)
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    prop::sample::select(Status::ALL)
+}
+
+fn metadata() -> impl Strategy<Value = JsonObject> {
+    prop::sample::select(vec![
+        "{}",
+        r#"{"b":1.0,"a":-0,"n":12345678901234567890123}"#,
+        r#"{"deep":{"x":[1,[],{}],"":null},"t":"\u2028\u001b[2J"}"#,
+    ])
+    .prop_map(|text| JsonObject::new(text).unwrap())
+}
+
+prop_compose! {
+    fn hold()(by in text(), reason in text(), at in time()) -> Hold {
+        Hold { by: Actor::new(by).unwrap(), reason: Reason::new(reason).unwrap(), at }
+    }
+}
+
+prop_compose! {
+    fn source()(origin in text(), digest in text()) -> Source {
+        Source { origin, digest }
+    }
+}
+
+prop_compose! {
+    fn epic()(name in text(), description in prop::option::of(text()), own_status in status(), status in status(),
+        hold in prop::option::of(hold()), source in prop::option::of(source()), created_at in time(),
+        updated_at in time(), metadata in metadata()) -> Epic {
+        Epic {
+            seq: 0, id: EpicId::new("x").unwrap(), name: Name::new(name).unwrap(),
+            description: description.map(|text| Description::new(text).unwrap()),
+            own_status, status, hold, source, created_at, updated_at, metadata,
+        }
+    }
+}
+
+prop_compose! {
+    fn feature(epics: usize)(base in epic(), priority in 0..100_i64, epic in prop::option::of(0..epics.max(1)))
+        -> Feature {
+        let Epic { seq, id: _, name, description, own_status, status, hold, source, created_at, updated_at, metadata } =
+            base;
+        Feature {
+            seq, id: FeatureId::new("x").unwrap(),
+            epic: epic.filter(|_| epics > 0).map(|n| EpicId::new(format!("E{n}")).unwrap()),
+            name, description, priority: Priority::new(priority).unwrap(), own_status, status, hold, source,
+            created_at, updated_at, metadata,
+        }
+    }
+}
+
+prop_compose! {
+    fn claim()(worker in text(), attempt in 1..9_u32, nonce: u64, started_at in time(), micros in 0..u64::from(u32::MAX),
+        lease_expires_at in time(), cancel in prop::option::of((text(), time()))) -> Claim {
+        Claim {
+            worker: Worker::new(worker).unwrap(), token: Token { attempt, nonce }, started_at,
+            lease: Duration::from_micros(micros), lease_expires_at,
+            cancel: cancel.map(|(by, at)| CancelRequest { by: Actor::new(by).unwrap(), at }),
+        }
+    }
+}
+
+fn proof() -> impl Strategy<Value = Proof> {
+    prop_oneof![
+        Just(Proof::Tests),
+        Just(Proof::Unproven),
+        Just(Proof::Imported),
+        (text(), text()).prop_map(|(by, reason)| Proof::Override {
+            by: Actor::new(by).unwrap(),
+            reason: Reason::new(reason).unwrap(),
+        }),
+    ]
+}
+
+prop_compose! {
+    fn task(features: usize)(base in epic(), description in text(), feature in 0..features, own_priority in
+        prop::option::of(0..100_i64), budget in 0..=1000_u32, blocked_reason in text(),
+        not_before in prop::option::of(time()), lost_in_a_row in 0..3_u32, claim in prop::option::of(claim()),
+        completed_at in time(), proof in prop::option::of(proof())) -> Task {
+        let status = base.status;
+        Task {
+            seq: 0, id: TaskId::new("x").unwrap(), feature: FeatureId::new(format!("F{feature}")).unwrap(),
+            description: Description::new(description).unwrap(),
+            own_priority: own_priority.map(|n| Priority::new(n).unwrap()),
+            retry_budget: RetryBudget::new(budget.into()).unwrap(), hold: base.hold, source: base.source,
+            metadata: base.metadata, created_at: base.created_at, updated_at: base.updated_at, status,
+            blocked_reason: (status == Status::Blocked).then(|| Reason::new(blocked_reason).unwrap()),
+            retries_used: budget / 2, not_before, attempts: 9, lost_in_a_row,
+            claim: claim.filter(|_| status == Status::InProgress),
+            completed_at: (status == Status::Completed).then_some(completed_at),
+            proof: proof.filter(|_| status == Status::Completed),
+        }
+    }
+}
+
+prop_compose! {
+    fn result()(at in time(), attempt in prop::option::of(any::<u32>()), exit_code in prop::option::of(any::<i32>()),
+        duration_ms in prop::option::of(any::<u64>()), output_tail in prop::option::of(".{0,20}"), by in text())
+        -> TestResult {
+        TestResult { at, attempt, exit_code, duration_ms, output_tail, by: Actor::new(by).unwrap() }
+    }
+}
+
+prop_compose! {
+    fn test(features: usize, tasks: usize)(base in epic(), description in text(), command in
+        prop::option::of(text()), required: bool, on_task: bool, n in 0..1000_usize,
+        status in prop::sample::select(TestStatus::ALL), last in prop::option::of(result())) -> TestCase {
+        let owner = if on_task && tasks > 0 {
+            TestOwner::Task(TaskId::new(format!("T{}", n % tasks)).unwrap())
+        } else {
+            TestOwner::Feature(FeatureId::new(format!("F{}", n % features)).unwrap())
+        };
+        TestCase {
+            seq: 0, id: TestId::new("x").unwrap(), owner, description: Description::new(description).unwrap(),
+            command: command.map(|line| CommandLine::new(line).unwrap()), required, status, last,
+            source: base.source, created_at: base.created_at, updated_at: base.updated_at, metadata: base.metadata,
+        }
+    }
+}
+
+/// Numbers that are out of the order of ids.
+fn shuffled(at: usize, len: usize) -> i64 {
+    i64::try_from((at + len / 2) % len).unwrap() * 3 + 1
+}
+
+fn contents() -> impl Strategy<Value = Contents> {
+    (0..3_usize, 1..4_usize, 0..6_usize, 0..4_usize).prop_flat_map(
+        |(epics, features, tasks, tests)| {
+            (
+                prop::collection::vec(epic(), epics),
+                prop::collection::vec(feature(epics), features),
+                prop::collection::vec(task(features), tasks),
+                prop::collection::vec(test(features, tasks), tests),
+                prop::collection::btree_set((0..6_usize, 0..6_usize), 0..6),
+                (text(), any::<bool>(), 1..9_999_u64),
+            )
+                .prop_map(
+                    |(
+                        mut epics,
+                        mut features,
+                        mut tasks,
+                        mut tests,
+                        edges,
+                        (name, require_tests, millis),
+                    )| {
+                        macro_rules! name_all {
+                            ($items:ident, $prefix:literal, $id:ident) => {
+                                let len = $items.len();
+                                for (at, item) in $items.iter_mut().enumerate() {
+                                    item.id =
+                                        $id::new(format!(concat!($prefix, "{}"), at)).unwrap();
+                                    item.seq = shuffled(at, len);
+                                }
+                                $items.sort_by_key(|item| item.seq);
+                            };
+                        }
+                        let len = tasks.len();
+                        name_all!(epics, "E", EpicId);
+                        name_all!(features, "F", FeatureId);
+                        name_all!(tasks, "T", TaskId);
+                        name_all!(tests, "C", TestId);
+                        let id = |n: usize| TaskId::new(format!("T{n}")).unwrap();
+                        let dependencies = edges
+                            .into_iter()
+                            .filter(|&(task, on)| on < task && task < len)
+                            .map(|(task, on)| Dependency {
+                                task: id(task),
+                                on: id(on),
+                            })
+                            .collect();
+                        Contents {
+                            settings: Settings {
+                                store: StoreId::new("S").unwrap(),
+                                name,
+                                require_tests,
+                                backoff: Backoff {
+                                    base: Duration::from_millis(millis),
+                                    cap: Duration::from_secs(millis),
+                                },
+                            },
+                            epics,
+                            features,
+                            tasks,
+                            tests,
+                            dependencies,
+                            attempts: Vec::new(),
+                            checkpoints: Vec::new(),
+                            events: Vec::new(),
+                            operations: Vec::new(),
+                        }
+                    },
+                )
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn every_queue_survives_its_text(contents in contents()) {
+        let text = encode(&contents, &Extra::default()).unwrap();
+        let snapshot = decode(text.as_bytes(), &fallback()).unwrap();
+        prop_assert_eq!(&snapshot.mended, &Vec::<String>::new());
+        prop_assert_eq!(&snapshot.contents, &contents);
+        prop_assert_eq!(&snapshot.extra, &Extra::default());
+        prop_assert_eq!(encode(&snapshot.contents, &snapshot.extra).unwrap(), text);
+    }
+
+    #[test]
+    fn unknown_keys_survive_in_every_item(contents in contents(), key in "[a-z]{1,6}_x", number in any::<i64>()) {
+        let extra = |n: i64| Object::new().with(key.as_str(), n);
+        let mut expected = Extra { top: extra(number), settings: extra(1), ..Extra::default() };
+        expected.items.extend(contents.epics.iter().map(|item| ((&item.id).into(), extra(2))));
+        expected.items.extend(contents.features.iter().map(|item| ((&item.id).into(), extra(3))));
+        expected.items.extend(contents.tasks.iter().map(|item| ((&item.id).into(), extra(4))));
+        expected.items.extend(contents.tests.iter().map(|item| ((&item.id).into(), extra(5))));
+        let text = encode(&contents, &expected).unwrap();
+        let snapshot = decode(text.as_bytes(), &fallback()).unwrap();
+        prop_assert_eq!(&snapshot.extra, &expected);
+        prop_assert_eq!(encode(&snapshot.contents, &snapshot.extra).unwrap(), text);
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(cut in 0..2_000_usize, byte: u8) {
+        let mut bytes = text_of(&read(MINIMAL).unwrap()).into_bytes();
+        let at = cut % bytes.len();
+        bytes[at] = byte;
+        let _ = decode(&bytes, &fallback());
+        let _ = decode(&bytes[..at], &fallback());
+    }
+}
+
+mod history_records {
+    use tasq_domain::{
+        Actor, Attempt, AttemptEnd, Checkpoint, Event, EventKind, JsonObject, Operation,
+        OperationId, Outcome, Reason, TaskId, Timestamp, Token, Worker,
+    };
+
+    use crate::json::{Document, Object, Value, to_text};
+    use crate::snapshot::history;
+
+    fn reread<T>(
+        record: Object,
+        read: impl Fn(crate::json::Node<'_>) -> Result<T, crate::json::JsonError>,
+    ) -> T {
+        let text = to_text(&Value::Object(record));
+        read(Document::parse(text.as_bytes()).unwrap().root()).unwrap()
+    }
+
+    #[test]
+    fn every_record_survives_its_text() {
+        let at = Timestamp::from_micros(1_700_000_000_000_001);
+        let task = TaskId::new("A").unwrap();
+        let reason = || Reason::new("so\nit is").unwrap();
+        let open = Attempt {
+            task: task.clone(),
+            token: Token {
+                attempt: 2,
+                nonce: 9,
+            },
+            worker: Worker::new("w").unwrap(),
+            started_at: at,
+            end: None,
+            late_message: None,
+            log_path: None,
+            result: None,
+        };
+        let closed = Attempt {
+            end: Some(AttemptEnd {
+                at,
+                outcome: Outcome::Failed,
+                exit_code: Some(-1),
+                message: Some(reason()),
+            }),
+            late_message: Some(reason()),
+            log_path: Some("/l".into()),
+            result: Some(JsonObject::default()),
+            ..open.clone()
+        };
+        for attempt in [open, closed] {
+            let record = history::attempt(&attempt).unwrap();
+            assert_eq!(reread(record, history::read_attempt), attempt);
+        }
+        let bare = Checkpoint {
+            seq: 4,
+            task: task.clone(),
+            attempt: 2,
+            at,
+            summary: reason(),
+            next_steps: Vec::new(),
+            data: None,
+        };
+        let full = Checkpoint {
+            next_steps: vec!["one".into(), String::new()],
+            data: Some(JsonObject::new(r#"{"b":1.0,"a":2}"#).unwrap()),
+            ..bare.clone()
+        };
+        for checkpoint in [bare, full] {
+            let record = history::checkpoint(&checkpoint).unwrap();
+            assert_eq!(reread(record, history::read_checkpoint), checkpoint);
+        }
+    }
+
+    #[test]
+    fn the_records_of_events_and_operations_survive_their_text() {
+        let at = Timestamp::from_micros(1);
+        let task = TaskId::new("A").unwrap();
+        let event = Event {
+            seq: 1,
+            at,
+            actor: Actor::new("ada").unwrap(),
+            kind: EventKind::Claimed,
+            entity: (&task).into(),
+            data: JsonObject::new(r#"{"x":1}"#).unwrap(),
+        };
+        assert_eq!(
+            reread(history::event(&event).unwrap(), history::read_event),
+            event
+        );
+        let operation = Operation {
+            id: OperationId::new("op").unwrap(),
+            use_case: "claim".into(),
+            digest: "d".into(),
+            answer: "{}".into(),
+        };
+        assert_eq!(
+            reread(history::operation(&operation), history::read_operation),
+            operation
+        );
+    }
+}
