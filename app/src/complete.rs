@@ -1,0 +1,149 @@
+//! Completing a task, and claiming the next in the same step.
+
+use serde_json::{Value, json};
+use tasq_domain::life::{self, Completion, Gate, Writer};
+use tasq_domain::{Reason, TaskId, TestOwner, Token, Worker};
+use tasq_ports::Tx;
+
+use crate::claim::waiting;
+use crate::context::{App, HolderRef};
+use crate::error::AppError;
+use crate::find::{self, ScopeRef};
+use crate::once::{Answer, field};
+use crate::reap;
+use crate::unit::{Report, Unit};
+use crate::view::{ClaimView, TaskView};
+
+/// What is asked for by a completion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompleteTask {
+    /// The task.
+    pub task: TaskId,
+    /// The holder's token; `None` for a person.
+    pub token: Option<Token>,
+    /// What was done.
+    pub summary: Option<Reason>,
+    /// A person insists, although somebody holds the task or its test cases are not passing, and says why.
+    pub force: Option<Reason>,
+    /// What is known about the worker's process.
+    pub report: Report,
+    /// Claim the next ready task of this part of the queue in the same step, for the same worker and lease.
+    pub next: Option<ScopeRef>,
+}
+
+/// A task that was completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// The task.
+    pub task: TaskView,
+    /// The claim of the next one, if it was asked for and something is ready.
+    pub next: Option<ClaimView>,
+}
+
+impl App<'_> {
+    /// Completes a task if it is proven, or a person insists.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`]: a stale claim, claimed by another, completed already, test cases not passing.
+    pub fn complete(&self, wanted: &CompleteTask) -> Result<Completed, AppError> {
+        self.may_force(wanted.force.is_some())?;
+        self.once_kept("complete", wanted, |unit| {
+            let before = unit.task(&wanted.task)?.task;
+            let gate = if unit.tx.settings()?.require_tests {
+                Gate::TestsRequired
+            } else {
+                Gate::TestsOptional
+            };
+            let tests = unit.tx.tests_of(&TestOwner::Task(before.id.clone()))?;
+            let writer = match wanted.token {
+                Some(token) => Writer::Holder(token),
+                None => Writer::Person {
+                    actor: self.caller.actor(),
+                    force: wanted.force.is_some(),
+                },
+            };
+            let completion = Completion {
+                summary: wanted.summary.clone(),
+                override_reason: wanted.force.clone(),
+                exit_code: wanted.report.exit_code,
+            };
+            let step = life::complete(&before, &writer, &tests, gate, completion, unit.now());
+            let step = match wanted.token {
+                Some(token) => {
+                    let holder = HolderRef {
+                        task: before.id.clone(),
+                        token,
+                    };
+                    unit.or_late(&holder, wanted.summary.clone(), step)?
+                }
+                None => step.map_err(|why| AppError::refused(&before.id, why)),
+            };
+            let step = match step {
+                Ok(step) => step,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            let proof = step.task.proof.as_ref().map(tasq_domain::Proof::as_str);
+            let reason = wanted.force.as_ref().map(Reason::as_str);
+            unit.step_with(
+                &before,
+                &step,
+                json!({ "proof": proof, "reason": reason }),
+                &wanted.report,
+            )?;
+            let next = match &wanted.next {
+                Some(scope) => self.claim_next_after(unit, &before, scope)?,
+                None => None,
+            };
+            Ok(Ok(Completed {
+                task: TaskView::load(unit.tx, &before.id)?,
+                next,
+            }))
+        })
+    }
+
+    fn claim_next_after(
+        &self,
+        unit: &mut Unit<'_>,
+        before: &tasq_domain::Task,
+        scope: &ScopeRef,
+    ) -> Result<Option<ClaimView>, AppError> {
+        reap::reap(unit)?;
+        let scope = find::scope(unit.tx, scope)?;
+        let Some(record) = unit.tx.next_ready(&scope)? else {
+            return Ok(None);
+        };
+        let (worker, lease) = match &before.claim {
+            Some(claim) => (claim.worker.clone(), claim.lease),
+            None => (
+                Worker::new(self.caller.actor().as_str())?,
+                std::time::Duration::from_secs(life::LEASE_BY_HAND_SECS),
+            ),
+        };
+        self.grant(unit, &record, &worker, lease).map(Some)
+    }
+
+    /// What is unfinished in a part of the queue, and why it is not ready.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for the part.
+    pub fn waiting(&self, scope: &ScopeRef) -> Result<crate::Waiting, AppError> {
+        tasq_ports::StoreExt::read(self.store, |tx| {
+            let scope = find::scope(tx, scope)?;
+            waiting(tx, scope)
+        })
+    }
+}
+
+impl Answer for Completed {
+    fn remember(&self) -> Value {
+        json!({ "task": self.task.remember(), "next": self.next.remember() })
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        let task = TaskView::recall(tx, field(kept, "task")?)?;
+        Ok(Self {
+            task,
+            next: Option::recall(tx, field(kept, "next")?)?,
+        })
+    }
+}

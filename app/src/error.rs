@@ -1,0 +1,491 @@
+//! What a use case can fail with, and the stable code and exit status of each.
+
+use serde_json::{Value, json};
+use tasq_domain::life::Refusal;
+use tasq_domain::ready::NotReady;
+use tasq_domain::{
+    AnyId, IdError, PriorityError, RetryBudgetError, StatusCounts, TaskId, TestId, TextError,
+    Timestamp, TokenError, UnknownStatus,
+};
+use tasq_formats::json::JsonError;
+use tasq_ports::{FromStore, RunError, StoreError};
+use thiserror::Error;
+
+/// The stable name of a kind of error. Its word and its exit status are fixed, because other programs depend on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// doctor, verify or selftest found problems.
+    CheckFailed,
+    /// Bad arguments, or a value that is out of range or empty.
+    Usage,
+    /// An unknown id or store.
+    NotFound,
+    /// An id that fits several items.
+    Ambiguous,
+    /// The state of things does not allow it.
+    Conflict,
+    /// Nothing to claim.
+    NothingReady,
+    /// The wait for a lock ended; nothing was written.
+    Busy,
+    /// Full, read-only, input or output, permission; nothing was acknowledged.
+    Storage,
+    /// Not a store, or a damaged one.
+    Damaged,
+    /// Written by a newer version.
+    TooNew,
+    /// May have been written; repeat with the same operation id.
+    OutcomeUnknown,
+    /// Denied by policy.
+    Denied,
+    /// A size, depth or count is over its limit.
+    Limit,
+    /// Broken input, or a dependency cycle.
+    InvalidData,
+    /// A completion was refused because test cases are not passing.
+    NotVerified,
+    /// A bug.
+    Bug,
+}
+
+impl Code {
+    /// Every code.
+    pub const ALL: [Self; 16] = [
+        Self::CheckFailed,
+        Self::Usage,
+        Self::NotFound,
+        Self::Ambiguous,
+        Self::Conflict,
+        Self::NothingReady,
+        Self::Busy,
+        Self::Storage,
+        Self::Damaged,
+        Self::TooNew,
+        Self::OutcomeUnknown,
+        Self::Denied,
+        Self::Limit,
+        Self::InvalidData,
+        Self::NotVerified,
+        Self::Bug,
+    ];
+
+    /// The word, as in an error's `code`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CheckFailed => "check_failed",
+            Self::Usage => "usage",
+            Self::NotFound => "not_found",
+            Self::Ambiguous => "ambiguous",
+            Self::Conflict => "conflict",
+            Self::NothingReady => "nothing_ready",
+            Self::Busy => "busy",
+            Self::Storage => "storage",
+            Self::Damaged => "damaged",
+            Self::TooNew => "too_new",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Denied => "denied",
+            Self::Limit => "limit",
+            Self::InvalidData => "invalid_data",
+            Self::NotVerified => "not_verified",
+            Self::Bug => "bug",
+        }
+    }
+
+    /// The exit status of a command that ends with it.
+    #[must_use]
+    pub const fn exit_status(self) -> u8 {
+        match self {
+            Self::CheckFailed => 1,
+            Self::Usage => 2,
+            Self::NotFound | Self::Ambiguous => 3,
+            Self::Conflict => 4,
+            Self::NothingReady => 5,
+            Self::Busy => 6,
+            Self::Storage => 7,
+            Self::Damaged => 8,
+            Self::TooNew => 9,
+            Self::OutcomeUnknown => 10,
+            Self::Denied => 11,
+            Self::Limit => 12,
+            Self::InvalidData => 13,
+            Self::NotVerified => 14,
+            Self::Bug => 70,
+        }
+    }
+}
+
+/// What is not ready in a part of the queue, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// How many tasks have which status.
+    pub counts: StatusCounts,
+    /// The first unfinished tasks in the order of work, each with its reasons and its holder.
+    pub first: Vec<(TaskId, Vec<NotReady>, Option<String>)>,
+    /// The earliest time at which something becomes ready by itself.
+    pub next_at: Option<Timestamp>,
+}
+
+/// A use case was refused or failed. Unless it says otherwise, nothing was changed.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// An argument is out of range, empty, or makes no sense with another.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// There is no such item.
+    #[error("there is no {kind} {id:?}")]
+    NotFound {
+        /// The kind or kinds looked for.
+        kind: String,
+        /// What was asked for.
+        id: String,
+    },
+    /// Several items fit.
+    #[error("{given:?} could be any of {}", names(.candidates))]
+    Ambiguous {
+        /// What was asked for.
+        given: String,
+        /// The first of what fits.
+        candidates: Vec<AnyId>,
+    },
+    /// The state of an item does not allow it.
+    #[error("{item}: {why}")]
+    Refused {
+        /// The item.
+        item: AnyId,
+        /// Why.
+        why: Refusal,
+    },
+    /// The state of things does not allow it.
+    #[error("{message}")]
+    Conflict {
+        /// Why.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Nothing to claim.
+    #[error("nothing is ready")]
+    NothingReady(Box<Waiting>),
+    /// Letting a task wait for another would close a cycle.
+    #[error("this would be a cycle of dependencies: {}", arrows(.0))]
+    Cycle(Vec<TaskId>),
+    /// Policy denies it.
+    #[error("{message}")]
+    Denied {
+        /// What.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Input is broken.
+    #[error("{place}: {message}")]
+    InvalidData {
+        /// The file, or `standard input`.
+        place: String,
+        /// What is wrong, with line, column and JSON path where there are any.
+        message: String,
+    },
+    /// Something is over its limit.
+    #[error("{message}")]
+    Limit {
+        /// Which limit, with the number found and the number allowed.
+        message: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A command could not be run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+fn names(ids: &[AnyId]) -> String {
+    ids.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn arrows(path: &[TaskId]) -> String {
+    path.iter()
+        .map(TaskId::as_str)
+        .collect::<Vec<_>>()
+        .join(" → ")
+}
+
+impl FromStore for AppError {
+    fn into_store(self) -> Result<StoreError, Self> {
+        match self {
+            Self::Store(error) => Ok(error),
+            other => Err(other),
+        }
+    }
+}
+
+macro_rules! usage_from {
+    ($($error:ty),+) => {
+        $(impl From<$error> for AppError {
+            fn from(error: $error) -> Self {
+                Self::Usage { message: error.to_string(), hint: None }
+            }
+        })+
+    };
+}
+
+usage_from!(
+    IdError,
+    PriorityError,
+    RetryBudgetError,
+    TextError,
+    TokenError,
+    UnknownStatus
+);
+
+impl AppError {
+    /// A usage error.
+    pub fn usage(message: impl Into<String>, hint: impl Into<Option<&'static str>>) -> Self {
+        Self::Usage {
+            message: message.into(),
+            hint: hint.into().map(str::to_owned),
+        }
+    }
+
+    /// A conflict.
+    pub fn conflict(message: impl Into<String>, hint: impl Into<Option<&'static str>>) -> Self {
+        Self::Conflict {
+            message: message.into(),
+            hint: hint.into().map(str::to_owned),
+        }
+    }
+
+    /// An id that another item has.
+    pub(crate) fn taken(id: impl Into<AnyId>) -> Self {
+        let id = id.into();
+        Self::conflict(
+            format!("there is a {} {} already", id.kind(), id.as_str()),
+            "choose another id, or none",
+        )
+    }
+
+    /// Something that a worker may not do.
+    pub(crate) fn worker(what: &str) -> Self {
+        Self::Denied {
+            message: format!("a worker may not {what}"),
+            hint: Some("a person has to do it, outside the worker".to_owned()),
+        }
+    }
+
+    /// A refusal of what was asked of `item`.
+    pub fn refused(item: impl Into<AnyId>, why: Refusal) -> Self {
+        Self::Refused {
+            item: item.into(),
+            why,
+        }
+    }
+
+    /// An unknown item.
+    pub fn not_found(id: &AnyId) -> Self {
+        Self::NotFound {
+            kind: id.kind().to_string(),
+            id: id.as_str().to_owned(),
+        }
+    }
+
+    /// Broken JSON in `place`.
+    pub fn json(place: &str, error: &JsonError) -> Self {
+        if error.kind == tasq_formats::json::JsonErrorKind::Limit {
+            return Self::Limit {
+                message: format!("{place}: {error}"),
+            };
+        }
+        Self::InvalidData {
+            place: place.to_owned(),
+            message: error.to_string(),
+        }
+    }
+
+    /// Its stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Usage { .. } => Code::Usage,
+            Self::NotFound { .. } => Code::NotFound,
+            Self::Ambiguous { .. } => Code::Ambiguous,
+            Self::Conflict { .. } => Code::Conflict,
+            Self::Refused { why, .. } => refusal_code(why),
+            Self::NothingReady(_) => Code::NothingReady,
+            Self::Cycle(_) | Self::InvalidData { .. } => Code::InvalidData,
+            Self::Denied { .. } => Code::Denied,
+            Self::Limit { .. } => Code::Limit,
+            Self::Run(_) => Code::Storage,
+            Self::Store(error) => store_code(error),
+        }
+    }
+
+    /// What to do next, if there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } | Self::Conflict { hint, .. } | Self::Denied { hint, .. } => {
+                hint.clone()
+            }
+            Self::Ambiguous { .. } => {
+                Some("give more of the id, or its kind as in task:ID".to_owned())
+            }
+            Self::NotFound { kind, .. } => {
+                Some(format!("list what there is with `tasq {}`", listing(kind)))
+            }
+            Self::Refused { why, item } => refusal_hint(why, item),
+            Self::NothingReady(_) => Some("`tasq why TASK` says what a task waits for".to_owned()),
+            Self::Store(error) => store_hint(error),
+            Self::Cycle(_) | Self::InvalidData { .. } | Self::Limit { .. } | Self::Run(_) => None,
+        }
+    }
+
+    /// Facts about the error for programs.
+    #[must_use]
+    pub fn details(&self) -> Value {
+        match self {
+            Self::NotFound { kind, id } => json!({ "kind": kind, "id": id, "candidates": [] }),
+            Self::Ambiguous { given, candidates } => json!({
+                "id": given,
+                "candidates": candidates.iter().map(AnyId::as_str).collect::<Vec<_>>(),
+                "kinds": candidates.iter().map(|id| id.kind().as_str()).collect::<Vec<_>>(),
+            }),
+            Self::Refused { item, why } => refusal_details(item, why),
+            Self::Cycle(path) => {
+                json!({ "path": path.iter().map(TaskId::as_str).collect::<Vec<_>>() })
+            }
+            Self::NothingReady(waiting) => waiting_details(waiting),
+            Self::InvalidData { place, .. } => json!({ "file": place }),
+            _ => json!({}),
+        }
+    }
+}
+
+fn listing(kind: &str) -> &'static str {
+    match kind {
+        "epic" => "epic list",
+        "feature" => "feature list",
+        "task" => "list",
+        "test" => "test list",
+        _ => "tree",
+    }
+}
+
+fn refusal_code(why: &Refusal) -> Code {
+    match why {
+        Refusal::NotReady(reasons) if reasons.contains(&NotReady::Claimed) => Code::Conflict,
+        Refusal::NotReady(_) => Code::NothingReady,
+        Refusal::NotVerified(_) | Refusal::NoTests => Code::NotVerified,
+        Refusal::NotForWorkers { .. } => Code::Denied,
+        Refusal::StaleClaim
+        | Refusal::Claimed { .. }
+        | Refusal::WrongStatus { .. }
+        | Refusal::NoRetryLeft => Code::Conflict,
+    }
+}
+
+fn refusal_hint(why: &Refusal, item: &AnyId) -> Option<String> {
+    let id = item.as_str();
+    Some(match why {
+        Refusal::NotReady(_) => format!("`tasq why {id}` says what it waits for"),
+        Refusal::StaleClaim => {
+            "the task was taken back or finished: claim it anew before you go on".to_owned()
+        }
+        Refusal::Claimed { .. } => {
+            "wait for its holder, ask it to stop with `tasq cancel`, or insist with --force"
+                .to_owned()
+        }
+        Refusal::NotVerified(_) => {
+            format!("run them with `tasq verify {id}`; a person may insist with --force --reason")
+        }
+        Refusal::NoTests => format!("add one with `tasq test add TEXT --task {id} --command CMD`"),
+        Refusal::NoRetryLeft => "leave --keep-retries away to give it a fresh budget".to_owned(),
+        Refusal::NotForWorkers { .. } => "a person has to do it, outside the worker".to_owned(),
+        Refusal::WrongStatus { .. } => {
+            format!("`tasq show {id}` tells how it stands; `tasq reopen {id}` makes it pending")
+        }
+    })
+}
+
+fn refusal_details(item: &AnyId, why: &Refusal) -> Value {
+    match why {
+        Refusal::NotVerified(tests) => json!({
+            "id": item.as_str(),
+            "tests": tests.iter().map(TestId::as_str).collect::<Vec<_>>(),
+        }),
+        Refusal::NotReady(reasons) => json!({
+            "id": item.as_str(),
+            "reasons": reasons.iter().map(NotReady::as_str).collect::<Vec<_>>(),
+        }),
+        Refusal::Claimed { by } => json!({ "id": item.as_str(), "claimed_by": by.as_str() }),
+        _ => json!({ "id": item.as_str() }),
+    }
+}
+
+fn waiting_details(waiting: &Waiting) -> Value {
+    let StatusCounts {
+        pending,
+        in_progress,
+        completed,
+        blocked,
+    } = waiting.counts;
+    let first = waiting.first.iter().map(|(id, reasons, holder)| {
+        let words: Vec<&str> = reasons.iter().map(NotReady::as_str).collect();
+        let until = reasons.iter().find_map(|reason| match reason {
+            NotReady::NotBefore(at) => Some(tasq_formats::time::to_rfc3339_clamped(at.micros())),
+            _ => None,
+        });
+        json!({ "id": id.as_str(), "reasons": words, "until": until, "claimed_by": holder })
+    });
+    json!({
+        "counts": {
+            "pending": pending, "in_progress": in_progress, "completed": completed, "blocked": blocked,
+            "total": waiting.counts.total(),
+        },
+        "waiting": first.collect::<Vec<_>>(),
+        "next_at": waiting.next_at.map(|at| tasq_formats::time::to_rfc3339_clamped(at.micros())),
+    })
+}
+
+fn store_code(error: &StoreError) -> Code {
+    match error {
+        StoreError::Busy { .. } => Code::Busy,
+        StoreError::Missing { .. } => Code::NotFound,
+        StoreError::Exists { .. } => Code::Conflict,
+        StoreError::Damaged { .. } => Code::Damaged,
+        StoreError::Invalid { .. } => Code::InvalidData,
+        StoreError::TooNew { .. } | StoreError::TooOld { .. } => Code::TooNew,
+        StoreError::Full { .. }
+        | StoreError::ReadOnly { .. }
+        | StoreError::Denied { .. }
+        | StoreError::Io { .. }
+        | StoreError::Backend { .. } => Code::Storage,
+        StoreError::Policy { .. } => Code::Denied,
+        StoreError::Limit { .. } => Code::Limit,
+        StoreError::OutcomeUnknown { .. } => Code::OutcomeUnknown,
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    let hint = match error {
+        StoreError::Busy { .. } => "try again, or wait longer with --wait",
+        StoreError::Missing { .. } => "make one with `tasq init`",
+        StoreError::TooNew { .. } => "use a newer tasq; nothing was touched",
+        StoreError::TooOld { .. } => "bring it up to date with `tasq migrate`",
+        StoreError::Full { .. } => "free some space and repeat the command; nothing was written",
+        StoreError::OutcomeUnknown { .. } => {
+            "repeat the command with the same --op to learn the outcome"
+        }
+        StoreError::Invalid { .. } => "mend that place by hand; the file was not changed",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

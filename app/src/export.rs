@@ -1,0 +1,105 @@
+//! Moving a whole queue.
+
+use tasq_domain::{Contents, EntityKind};
+use tasq_ports::{Store, StoreExt, Tx};
+
+use crate::context::App;
+use crate::error::AppError;
+
+/// What was copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyReport {
+    /// Epics.
+    pub epics: usize,
+    /// Features.
+    pub features: usize,
+    /// Tasks.
+    pub tasks: usize,
+    /// Test cases.
+    pub tests: usize,
+    /// Dependencies.
+    pub dependencies: usize,
+    /// Attempts.
+    pub attempts: usize,
+    /// Checkpoints.
+    pub checkpoints: usize,
+    /// Events.
+    pub events: usize,
+    /// Attempts that were open and are closed as lost in the copy.
+    pub closed: usize,
+}
+
+impl App<'_> {
+    /// Everything in the store as it moves: open attempts are closed as lost, uncharged, because their holders do not
+    /// know where it goes. The store itself is not changed.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub fn export(&self) -> Result<Contents, AppError> {
+        self.store.read(|tx| {
+            let now = tx.now();
+            let mut contents = tx.contents()?;
+            contents.close_open_attempts(now);
+            Ok(contents)
+        })
+    }
+
+    /// Copies everything into another store, which must be empty: ids, times, order, tokens, attempts and events stay as
+    /// they are. The other store keeps its own id.
+    ///
+    /// # Errors
+    /// [`AppError::Conflict`] if the other store is not empty.
+    pub fn copy_to(&self, target: &dyn Store) -> Result<CopyReport, AppError> {
+        let (mut contents, now) = self
+            .store
+            .read(|tx| Ok::<_, AppError>((tx.contents()?, tx.now())))?;
+        let closed = contents
+            .tasks
+            .iter()
+            .filter(|task| task.claim.is_some())
+            .count();
+        contents.close_open_attempts(now);
+        target.write(|tx| {
+            must_be_empty(tx)?;
+            contents.settings.store = tx.settings()?.store;
+            Ok::<_, AppError>(tx.load(&contents)?)
+        })?;
+        let Contents {
+            settings: _,
+            epics,
+            features,
+            tasks,
+            tests,
+            dependencies,
+            attempts,
+            checkpoints,
+            events,
+            operations: _,
+        } = &contents;
+        Ok(CopyReport {
+            epics: epics.len(),
+            features: features.len(),
+            tasks: tasks.len(),
+            tests: tests.len(),
+            dependencies: dependencies.len(),
+            attempts: attempts.len(),
+            checkpoints: checkpoints.len(),
+            events: events.len(),
+            closed,
+        })
+    }
+}
+
+/// Refuses a store that has any item.
+pub(crate) fn must_be_empty(tx: &mut dyn Tx) -> Result<(), AppError> {
+    for kind in EntityKind::ALL {
+        let count = tx.count(kind)?;
+        if count > 0 {
+            return Err(AppError::conflict(
+                format!("the store is not empty: it has {count} items of the kind {kind}"),
+                "copy or import into a fresh store",
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! Finding what a typed text names.
+
+use tasq_domain::lookup::{Lookup, MAX_CANDIDATES, pick};
+use tasq_domain::ready::Scope;
+use tasq_domain::{AnyId, EntityKind, EpicId, FeatureId, Lane, TaskId, TestId};
+use tasq_ports::{StoreExt, Tx};
+
+use crate::context::App;
+use crate::error::AppError;
+
+/// A part of the queue, as typed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ScopeRef {
+    /// All of it.
+    #[default]
+    Queue,
+    /// An epic.
+    Epic(String),
+    /// A feature or a lane.
+    Feature(String),
+    /// A task.
+    Task(String),
+}
+
+impl App<'_> {
+    /// The item of any kind that `text` names; `kind:ID` where kinds share an id.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], or [`AppError::Ambiguous`] with the candidates.
+    pub fn find_any(&self, text: &str) -> Result<AnyId, AppError> {
+        self.store.read(|tx| any(tx, text))
+    }
+
+    /// The task that `text` names.
+    ///
+    /// # Errors
+    /// As [`App::find_any`].
+    pub fn find_task(&self, text: &str) -> Result<TaskId, AppError> {
+        self.store.read(|tx| task(tx, text))
+    }
+
+    /// The feature that `text` names.
+    ///
+    /// # Errors
+    /// As [`App::find_any`].
+    pub fn find_feature(&self, text: &str) -> Result<FeatureId, AppError> {
+        self.store.read(|tx| feature(tx, text))
+    }
+
+    /// The epic that `text` names.
+    ///
+    /// # Errors
+    /// As [`App::find_any`].
+    pub fn find_epic(&self, text: &str) -> Result<EpicId, AppError> {
+        self.store.read(|tx| epic(tx, text))
+    }
+
+    /// The test case that `text` names.
+    ///
+    /// # Errors
+    /// As [`App::find_any`].
+    pub fn find_test(&self, text: &str) -> Result<TestId, AppError> {
+        self.store.read(|tx| test(tx, text))
+    }
+}
+
+/// The part of the queue that a reference names.
+pub(crate) fn scope(tx: &mut dyn Tx, wanted: &ScopeRef) -> Result<Scope, AppError> {
+    Ok(match wanted {
+        ScopeRef::Queue => Scope::Queue,
+        ScopeRef::Epic(text) => Scope::Epic(epic(tx, text)?),
+        ScopeRef::Feature(text) => feature_or_lane(tx, text)?,
+        ScopeRef::Task(text) => Scope::Task(task(tx, text)?),
+    })
+}
+
+/// A feature, or a lane of one: the exact id, then the lane, then the looser ways.
+pub(crate) fn feature_or_lane(tx: &mut dyn Tx, text: &str) -> Result<Scope, AppError> {
+    if let Ok(id) = FeatureId::new(text)
+        && tx.feature(&id)?.is_some()
+    {
+        return Ok(Scope::Feature(id));
+    }
+    if let Some(lane) = Lane::parse(text) {
+        match feature(tx, lane.feature.as_str()) {
+            Ok(feature) => return Ok(Scope::Lane(Lane { feature, ..lane })),
+            Err(AppError::NotFound { .. }) => (),
+            Err(error) => return Err(error),
+        }
+    }
+    feature(tx, text).map(Scope::Feature)
+}
+
+macro_rules! finders {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident => $id:ty;)+) => {
+        $($(#[$doc])*
+        pub(crate) fn $name(tx: &mut dyn Tx, text: &str) -> Result<$id, AppError> {
+            let text = text.strip_prefix(concat!(stringify!($name), ":")).unwrap_or(text);
+            match of_kind(tx, EntityKind::$kind, text)? {
+                Found::One(AnyId::$kind(id)) => Ok(id),
+                Found::Many(candidates) => Err(AppError::Ambiguous { given: text.to_owned(), candidates }),
+                Found::One(_) | Found::None => {
+                    Err(AppError::NotFound { kind: EntityKind::$kind.to_string(), id: text.to_owned() })
+                }
+            }
+        })+
+    };
+}
+
+finders! {
+    /// An epic.
+    epic: Epic => EpicId;
+    /// A feature.
+    feature: Feature => FeatureId;
+    /// A task.
+    task: Task => TaskId;
+    /// A test case.
+    test: Test => TestId;
+}
+
+/// An item of any kind.
+pub(crate) fn any(tx: &mut dyn Tx, text: &str) -> Result<AnyId, AppError> {
+    if let Some((kind, id)) = text
+        .split_once(':')
+        .and_then(|(word, id)| Some((EntityKind::from_word(word)?, id)))
+    {
+        return match of_kind(tx, kind, id)? {
+            Found::One(id) => Ok(id),
+            Found::Many(candidates) => Err(AppError::Ambiguous {
+                given: text.to_owned(),
+                candidates,
+            }),
+            Found::None => Err(AppError::NotFound {
+                kind: kind.to_string(),
+                id: id.to_owned(),
+            }),
+        };
+    }
+    // An exact id of one kind wins over looser matches of another.
+    let exact: Vec<AnyId> = EntityKind::ALL
+        .into_iter()
+        .filter_map(|kind| kind.id(text).ok())
+        .collect();
+    let mut found = Vec::new();
+    for id in exact {
+        if exists(tx, &id)? {
+            found.push(id);
+        }
+    }
+    if found.is_empty() {
+        for kind in EntityKind::ALL {
+            match of_kind(tx, kind, text)? {
+                Found::One(id) => found.push(id),
+                Found::Many(ids) => found.extend(ids),
+                Found::None => (),
+            }
+        }
+    }
+    found.truncate(MAX_CANDIDATES);
+    match found.len() {
+        0 => Err(AppError::NotFound {
+            kind: "item".to_owned(),
+            id: text.to_owned(),
+        }),
+        1 => Ok(found.remove(0)),
+        _ => Err(AppError::Ambiguous {
+            given: text.to_owned(),
+            candidates: found,
+        }),
+    }
+}
+
+fn exists(tx: &mut dyn Tx, id: &AnyId) -> Result<bool, AppError> {
+    Ok(match id {
+        AnyId::Epic(id) => tx.epic(id)?.is_some(),
+        AnyId::Feature(id) => tx.feature(id)?.is_some(),
+        AnyId::Task(id) => tx.task(id)?.is_some(),
+        AnyId::Test(id) => tx.test(id)?.is_some(),
+    })
+}
+
+enum Found {
+    One(AnyId),
+    Many(Vec<AnyId>),
+    None,
+}
+
+fn of_kind(tx: &mut dyn Tx, kind: EntityKind, text: &str) -> Result<Found, AppError> {
+    let Ok(id) = kind.id(text) else {
+        return Ok(Found::None);
+    };
+    if exists(tx, &id)? {
+        return Ok(Found::One(id));
+    }
+    let limit = u32::try_from(MAX_CANDIDATES + 1).unwrap_or(u32::MAX);
+    let begin = tx.ids_with_prefix(kind, text, limit)?;
+    let texts = begin.iter().map(|id| id.as_str().to_owned()).collect();
+    Ok(match pick(text, texts) {
+        Lookup::Found(id) => Found::One(kind.id(&id)?),
+        Lookup::Ambiguous(ids) => {
+            Found::Many(ids.iter().map(|id| kind.id(id)).collect::<Result<_, _>>()?)
+        }
+        Lookup::Unknown => Found::None,
+    })
+}

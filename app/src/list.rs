@@ -1,0 +1,153 @@
+//! Listing tasks, and looking at the next one.
+
+use tasq_domain::Status;
+use tasq_ports::{Cursor, Page, Sort, StoreExt, TaskFilter};
+
+use crate::claim::waiting;
+use crate::context::App;
+use crate::error::AppError;
+use crate::find::{self, ScopeRef};
+use crate::view::{EpicView, FeatureView, TaskView};
+
+/// Which tasks to list: all conditions hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListTasks {
+    /// The part of the queue, as typed.
+    pub scope: ScopeRef,
+    /// One of these statuses; empty means any.
+    pub statuses: Vec<Status>,
+    /// Only what is ready now.
+    pub ready: bool,
+    /// Words that all occur in the description.
+    pub words: Vec<String>,
+    /// The order.
+    pub sort: Sort,
+    /// Go on after this place.
+    pub after: Option<Cursor>,
+    /// At most so many, at least 1.
+    pub limit: u32,
+}
+
+/// A page of tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskList {
+    /// The tasks, in order.
+    pub tasks: Vec<TaskView>,
+    /// Where to go on, if there are more.
+    pub next: Option<Cursor>,
+}
+
+impl App<'_> {
+    /// A page of tasks.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for the part of the queue.
+    pub fn list(&self, wanted: &ListTasks) -> Result<TaskList, AppError> {
+        self.store.read(|tx| {
+            let ListTasks {
+                scope,
+                statuses,
+                ready,
+                words,
+                sort,
+                after,
+                limit,
+            } = wanted.clone();
+            let filter = TaskFilter {
+                scope: find::scope(tx, &scope)?,
+                statuses,
+                ready,
+                words,
+            };
+            let found = tx.tasks(
+                &filter,
+                &Page {
+                    sort,
+                    after,
+                    limit: limit.max(1),
+                },
+            )?;
+            let tasks = found
+                .tasks
+                .into_iter()
+                .map(|record| TaskView::of(tx, record));
+            Ok(TaskList {
+                tasks: tasks.collect::<Result<_, AppError>>()?,
+                next: found.next,
+            })
+        })
+    }
+
+    /// The task that the next claim would get. Claims nothing.
+    ///
+    /// # Errors
+    /// [`AppError::NothingReady`] with what is waiting and why.
+    pub fn next(&self, scope: &ScopeRef) -> Result<TaskView, AppError> {
+        self.store.read(|tx| {
+            let scope = find::scope(tx, scope)?;
+            match tx.next_ready(&scope)? {
+                Some(record) => TaskView::of(tx, record),
+                None => Err(AppError::NothingReady(Box::new(waiting(tx, scope)?))),
+            }
+        })
+    }
+
+    /// Every epic, in the order of creation.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub fn epics(&self) -> Result<Vec<EpicView>, AppError> {
+        self.store.read(|tx| {
+            tx.epics()?
+                .into_iter()
+                .map(|epic| EpicView::of(tx, epic))
+                .collect()
+        })
+    }
+
+    /// Every feature, or those of an epic, in the order of creation.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for the epic.
+    pub fn features(&self, epic: Option<&str>) -> Result<Vec<FeatureView>, AppError> {
+        self.store.read(|tx| {
+            let features = match epic {
+                Some(text) => {
+                    let epic = find::epic(tx, text)?;
+                    tx.features_of(Some(&epic))?
+                }
+                None => tx.features()?,
+            };
+            features
+                .into_iter()
+                .map(|feature| FeatureView::of(tx, feature))
+                .collect()
+        })
+    }
+
+    /// The test cases of a task or a feature, or with `None` a page of all.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for the owner.
+    pub fn tests(
+        &self,
+        owner: Option<&crate::OwnerRef>,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<tasq_domain::TestCase>, AppError> {
+        use tasq_domain::TestOwner;
+        self.store.read(|tx| {
+            Ok(match owner {
+                None => tx.tests(after, limit)?,
+                Some(crate::OwnerRef::Task(text)) => {
+                    let task = find::task(tx, text)?;
+                    tx.tests_of(&TestOwner::Task(task))?
+                }
+                Some(crate::OwnerRef::Feature(text)) => {
+                    let feature = find::feature(tx, text)?;
+                    tx.tests_of(&TestOwner::Feature(feature))?
+                }
+            })
+        })
+    }
+}

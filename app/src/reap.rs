@@ -1,0 +1,78 @@
+//! Taking back tasks whose lease has run out.
+
+use serde_json::{Value, json};
+use tasq_domain::life;
+use tasq_domain::{TaskId, TaskRecord};
+use tasq_ports::Tx;
+
+use crate::context::App;
+use crate::error::AppError;
+use crate::once::Answer;
+use crate::unit::Unit;
+use crate::view::TaskView;
+
+/// How many lost leases are read at a time.
+const BATCH: u32 = 500;
+
+/// The tasks that were taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reaped {
+    /// The tasks as they are now.
+    pub tasks: Vec<TaskView>,
+}
+
+impl App<'_> {
+    /// Takes back every task whose lease has run out: its attempt is lost and charged. A claim does the same first.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub fn reap(&self) -> Result<Reaped, AppError> {
+        self.once("reap", &(), |unit| {
+            let ids = reap(unit)?;
+            let tasks = ids
+                .iter()
+                .map(|id| TaskView::load(unit.tx, id))
+                .collect::<Result<_, _>>()?;
+            Ok(Reaped { tasks })
+        })
+    }
+}
+
+/// Takes back what is lost and returns which tasks those were.
+pub(crate) fn reap(unit: &mut Unit<'_>) -> Result<Vec<TaskId>, AppError> {
+    let now = unit.now();
+    let mut reaped = Vec::new();
+    loop {
+        let lost = unit.tx.expired(BATCH)?;
+        for TaskRecord { task, .. } in &lost {
+            let step = life::expire(task, now).ok_or_else(|| {
+                AppError::Store(tasq_ports::StoreError::Backend {
+                    what: format!(
+                        "the store says that the lease of {} ran out, but it did not",
+                        task.id
+                    ),
+                })
+            })?;
+            let worker = task
+                .claim
+                .as_ref()
+                .map(|claim| claim.worker.as_str().to_owned());
+            unit.step(task, &step, json!({ "worker": worker }))?;
+            reaped.push(task.id.clone());
+        }
+        if lost.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+            return Ok(reaped);
+        }
+    }
+}
+
+impl Answer for Reaped {
+    /// What was taken back is a fact of that time, so a repeat only says that there is nothing left of it to do.
+    fn remember(&self) -> Value {
+        json!({})
+    }
+
+    fn recall(_tx: &mut dyn Tx, _kept: &Value) -> Result<Self, AppError> {
+        Ok(Self::default())
+    }
+}

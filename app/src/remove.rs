@@ -1,0 +1,143 @@
+//! Removing items, with all below them.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tasq_domain::ready::Scope;
+use tasq_domain::{AnyId, EventKind, Status, TaskId, TestOwner};
+use tasq_ports::{Removed, Tx};
+
+use crate::context::App;
+use crate::error::AppError;
+use crate::once::{Answer, number};
+use crate::unit::Unit;
+
+impl App<'_> {
+    /// Removes an item and all below it. Its events stay.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; without `force`, [`AppError::Conflict`] while something below is claimed or a task
+    /// outside waits for one below; [`AppError::Denied`] to a worker for its own test cases.
+    pub fn remove(&self, id: &AnyId, force: bool) -> Result<Removed, AppError> {
+        self.may_force(force)?;
+        self.once("remove", &(id, force), |unit| {
+            let waiting = self.may_remove(unit, id, force)?;
+            let removed = match id {
+                AnyId::Epic(id) => unit.tx.remove_epic(id)?,
+                AnyId::Feature(id) => unit.tx.remove_feature(id)?,
+                AnyId::Task(id) => unit.tx.remove_task(id)?,
+                AnyId::Test(id) => unit.tx.remove_test(id)?,
+            };
+            unit.unwatch(id);
+            let Removed {
+                epics,
+                features,
+                tasks,
+                tests,
+            } = removed;
+            let data =
+                json!({ "epics": epics, "features": features, "tasks": tasks, "tests": tests });
+            unit.event(EventKind::Removed, id.clone(), &data)?;
+            for (waiter, on) in waiting {
+                unit.event(
+                    EventKind::DependencyRemoved,
+                    &waiter,
+                    &json!({ "on": on.as_str() }),
+                )?;
+            }
+            Ok(removed)
+        })
+    }
+
+    /// Checks a removal and returns which tasks outside wait for which below.
+    fn may_remove(
+        &self,
+        unit: &mut Unit<'_>,
+        id: &AnyId,
+        force: bool,
+    ) -> Result<Vec<(TaskId, TaskId)>, AppError> {
+        let scope = match id {
+            AnyId::Epic(id) => {
+                unit.epic(id)?;
+                Scope::Epic(id.clone())
+            }
+            AnyId::Feature(id) => {
+                let feature = unit.feature(id)?;
+                if let Some(epic) = &feature.epic {
+                    unit.watch_epic(epic)?;
+                }
+                Scope::Feature(id.clone())
+            }
+            AnyId::Task(id) => {
+                let task = unit.task(id)?.task;
+                unit.watch_feature(&task.feature)?;
+                Scope::Task(id.clone())
+            }
+            AnyId::Test(id) => {
+                let test = unit.test(id)?;
+                self.may_change_tests_of(unit, &test.owner)?;
+                if let TestOwner::Feature(feature) = &test.owner {
+                    unit.watch_feature(feature)?;
+                }
+                return Ok(Vec::new());
+            }
+        };
+        if let Some(claimed) = first_claimed(unit, &scope)?.filter(|_| !force) {
+            return Err(AppError::conflict(
+                format!("{id} cannot be removed: task {claimed} is claimed"),
+                "wait for its holder, ask it to stop with `tasq cancel`, or insist with --force",
+            ));
+        }
+        let below: BTreeSet<TaskId> = unit
+            .tasks_in(&scope, &[])?
+            .into_iter()
+            .map(|record| record.task.id)
+            .collect();
+        let mut waiting = Vec::new();
+        for task in &below {
+            let outside = unit
+                .tx
+                .dependents_of(task)?
+                .into_iter()
+                .filter(|waiter| !below.contains(waiter));
+            waiting.extend(outside.map(|waiter| (waiter, task.clone())));
+        }
+        match waiting.first() {
+            Some((waiter, on)) if !force => Err(AppError::conflict(
+                format!("{id} cannot be removed: task {waiter} waits for {on}"),
+                "take the dependency away with `tasq undepend`, or insist with --force",
+            )),
+            _ => Ok(waiting),
+        }
+    }
+}
+
+fn first_claimed(unit: &mut Unit<'_>, scope: &Scope) -> Result<Option<TaskId>, AppError> {
+    let running = unit.tasks_in(scope, &[Status::InProgress])?;
+    Ok(running
+        .into_iter()
+        .find(|record| record.task.claim.is_some())
+        .map(|record| record.task.id))
+}
+
+impl Answer for Removed {
+    fn remember(&self) -> Value {
+        let Self {
+            epics,
+            features,
+            tasks,
+            tests,
+        } = self;
+        json!({ "epics": epics, "features": features, "tasks": tasks, "tests": tests })
+    }
+
+    fn recall(_tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        let count = |key| Ok::<_, AppError>(u64::try_from(number(kept, key)?).unwrap_or_default());
+        Ok(Self {
+            epics: count("epics")?,
+            features: count("features")?,
+            tasks: count("tasks")?,
+            tests: count("tests")?,
+        })
+    }
+}

@@ -1,0 +1,325 @@
+//! One attempt: start the command, renew the lease, judge how it ended.
+
+use std::time::{Duration, Instant};
+
+use tasq_domain::life::{FailureKind, Refusal};
+use tasq_domain::{AnyId, FeatureId, Reason, Status, TestStatus};
+use tasq_ports::{CommandSpec, Exit, Runner, Running, StoreExt};
+
+use super::{Finish, RunEvent, RunOptions, Tally};
+use crate::complete::CompleteTask;
+use crate::context::{App, HolderRef};
+use crate::error::AppError;
+use crate::fail::FailTask;
+use crate::release::ReleaseTask;
+use crate::unit::Report;
+use crate::view::ClaimView;
+
+/// The exit code of a worker that gives the task back (EX_TEMPFAIL of sysexits.h).
+const EXIT_RELEASE: i32 = 75;
+/// The exit code of a worker for which no further try can succeed (EX_DATAERR of sysexits.h).
+const EXIT_PERMANENT: i32 = 65;
+/// How much of the output's end goes into a failure message, in characters.
+const MESSAGE_TAIL_CHARS: usize = 2_000;
+
+/// How a supervised command came to its end.
+enum Ended {
+    /// By itself.
+    Exited(Exit),
+    /// Stopped, because a person asked for it.
+    Cancelled(Exit),
+    /// Stopped, because the program was asked to stop.
+    Interrupted(Exit),
+    /// Stopped, because the claim was no longer ours.
+    Stale,
+}
+
+impl App<'_> {
+    /// Carries out one attempt under a claim.
+    pub(super) fn attempt(
+        &self,
+        runner: &dyn Runner,
+        options: &RunOptions<'_>,
+        claim: ClaimView,
+        tally: &mut Tally,
+        tell: &mut dyn FnMut(&RunEvent),
+    ) -> Result<(), AppError> {
+        let began = Instant::now();
+        tally.attempts += 1;
+        let id = claim.task.record.task.id.clone();
+        let holder = HolderRef {
+            task: id.clone(),
+            token: claim.token,
+        };
+        let log = (options.log)(&id, claim.token);
+        let mut report = Report {
+            log_path: log.as_ref().map(|path| path.display().to_string()),
+            ..Report::default()
+        };
+        tell(&RunEvent::Started(Box::new(claim.clone())));
+        let spec = CommandSpec {
+            argv: options.command.clone(),
+            env: environment(options, &holder),
+            stdin: (options.stdin)(&claim),
+            folder: options.verify.folder.clone(),
+            log,
+        };
+        let ended = match runner.start(&spec) {
+            Ok(mut running) => self.supervise(running.as_mut(), options, &holder)?,
+            Err(error) => {
+                // The command is wrong, not the task: nothing is charged, and the loop ends with the reason.
+                self.release(&ReleaseTask {
+                    holder,
+                    not_before: None,
+                    message: None,
+                    report,
+                })?;
+                return Err(error.into());
+            }
+        };
+        let finished = match ended {
+            Ended::Stale => Ok(Finish::Elsewhere),
+            Ended::Cancelled(exit) | Ended::Interrupted(exit) => {
+                report.exit_code = exit.code;
+                self.give_back(&holder, report)
+            }
+            Ended::Exited(exit) => {
+                report.exit_code = exit.code;
+                self.judge(runner, options, &holder, &exit, report, tell)
+            }
+        };
+        let how = match finished {
+            // The worker ended its claim itself, or somebody took it back meanwhile.
+            Err(AppError::Refused {
+                why: Refusal::StaleClaim,
+                ..
+            }) => Finish::Elsewhere,
+            other => other?,
+        };
+        let task = self.item_task(&id)?;
+        match (&how, task.record.task.status) {
+            (Finish::Completed, _) | (Finish::Elsewhere, Status::Completed) => tally.completed += 1,
+            (Finish::Released, _) => tally.released += 1,
+            (Finish::Failed(_) | Finish::Elsewhere, _) => tally.failed += 1,
+        }
+        if task.record.task.status == Status::Completed {
+            self.verify_feature(runner, options, &task.record.task.feature)?;
+        }
+        let attempt = holder.token.attempt;
+        tell(&RunEvent::Finished {
+            task: Box::new(task),
+            attempt,
+            how,
+            took: began.elapsed(),
+        });
+        Ok(())
+    }
+
+    /// Waits for the command's end, renewing the lease at a third of it.
+    fn supervise(
+        &self,
+        running: &mut dyn Running,
+        options: &RunOptions<'_>,
+        holder: &HolderRef,
+    ) -> Result<Ended, AppError> {
+        let beat = (options.lease / 3).max(Duration::from_millis(1));
+        let mut next = Instant::now() + beat;
+        loop {
+            if let Some(exit) = running.wait(next.saturating_duration_since(Instant::now()))? {
+                return Ok(Ended::Exited(exit));
+            }
+            if (options.stopped)().is_some() {
+                return Ok(Ended::Interrupted(running.stop()?));
+            }
+            if Instant::now() < next {
+                continue;
+            }
+            next = Instant::now() + beat;
+            match self.heartbeat(holder, None) {
+                Ok(beat) if beat.cancel_requested => return Ok(Ended::Cancelled(running.stop()?)),
+                Ok(_) => (),
+                Err(AppError::Refused { .. } | AppError::NotFound { .. }) => {
+                    running.stop()?;
+                    return Ok(Ended::Stale);
+                }
+                Err(error) => {
+                    running.stop()?;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// What a worker's exit code means.
+    fn judge(
+        &self,
+        runner: &dyn Runner,
+        options: &RunOptions<'_>,
+        holder: &HolderRef,
+        exit: &Exit,
+        report: Report,
+        tell: &mut dyn FnMut(&RunEvent),
+    ) -> Result<Finish, AppError> {
+        match exit.code {
+            Some(0) => self.prove(runner, options, holder, report, tell),
+            Some(EXIT_RELEASE) => self.give_back(holder, report),
+            Some(EXIT_PERMANENT) => {
+                self.give_up(holder, FailureKind::Permanent, &failure_text(exit), report)
+            }
+            Some(_) | None => {
+                self.give_up(holder, FailureKind::Failed, &failure_text(exit), report)
+            }
+        }
+    }
+
+    /// Runs the test cases and completes the task, or fails it naming those that do not pass.
+    fn prove(
+        &self,
+        runner: &dyn Runner,
+        options: &RunOptions<'_>,
+        holder: &HolderRef,
+        report: Report,
+        tell: &mut dyn FnMut(&RunEvent),
+    ) -> Result<Finish, AppError> {
+        // A worker that completed its task itself has run the test cases already.
+        let task = self.item_task(&holder.task)?.record.task;
+        tasq_domain::life::holder(&task, holder.token)
+            .map_err(|why| AppError::refused(&holder.task, why))?;
+        tell(&RunEvent::Verifying(holder.task.clone()));
+        let tests = self
+            .verify(&AnyId::Task(holder.task.clone()), runner, &options.verify)?
+            .tests;
+        let wanted = CompleteTask {
+            task: holder.task.clone(),
+            token: Some(holder.token),
+            summary: None,
+            force: None,
+            report: report.clone(),
+            next: None,
+        };
+        match self.complete(&wanted) {
+            Ok(_) => Ok(Finish::Completed),
+            Err(AppError::Refused {
+                why: Refusal::NotVerified(open),
+                ..
+            }) => {
+                let named: Vec<String> = tests
+                    .iter()
+                    .filter(|test| open.contains(&test.id))
+                    .map(|test| {
+                        let output = test
+                            .last
+                            .as_ref()
+                            .filter(|_| test.status == TestStatus::Failing);
+                        let output = output
+                            .and_then(|last| last.output_tail.as_deref())
+                            .unwrap_or("");
+                        format!(
+                            "{} ({}) is {}\n{}",
+                            test.id,
+                            test.description.title(),
+                            test.status,
+                            last_chars(output)
+                        )
+                    })
+                    .collect();
+                let text = format!("not proven: {}", named.join("\n"));
+                self.give_up(holder, FailureKind::Failed, &text, report)
+            }
+            Err(AppError::Refused {
+                why: Refusal::NoTests,
+                item,
+            }) => {
+                let text = format!("not proven: {item} has no test case that could prove it");
+                self.give_up(holder, FailureKind::Permanent, &text, report)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn give_up(
+        &self,
+        holder: &HolderRef,
+        kind: FailureKind,
+        text: &str,
+        report: Report,
+    ) -> Result<Finish, AppError> {
+        let message = Reason::lossy(text)
+            .unwrap_or_else(|| Reason::new("failed").expect("a word is a reason"));
+        self.fail(&FailTask {
+            holder: holder.clone(),
+            kind,
+            message,
+            report,
+        })?;
+        Ok(Finish::Failed(text.to_owned()))
+    }
+
+    fn give_back(&self, holder: &HolderRef, report: Report) -> Result<Finish, AppError> {
+        self.release(&ReleaseTask {
+            holder: holder.clone(),
+            not_before: None,
+            message: None,
+            report,
+        })?;
+        Ok(Finish::Released)
+    }
+
+    /// Runs a feature's own test cases when the last of its tasks has been completed.
+    fn verify_feature(
+        &self,
+        runner: &dyn Runner,
+        options: &RunOptions<'_>,
+        id: &FeatureId,
+    ) -> Result<(), AppError> {
+        let waits = self.store.read(|tx| {
+            let counts = tx.task_counts(&tasq_domain::ready::Scope::Feature(id.clone()))?;
+            let tests = tx.tests_of(&tasq_domain::TestOwner::Feature(id.clone()))?;
+            let open = tests
+                .iter()
+                .any(|test| test.command.is_some() && test.status != TestStatus::Passing);
+            Ok::<_, AppError>(open && counts.completed == counts.total())
+        })?;
+        if waits {
+            self.verify(&AnyId::Feature(id.clone()), runner, &options.verify)?;
+        }
+        Ok(())
+    }
+}
+
+fn environment(options: &RunOptions<'_>, holder: &HolderRef) -> Vec<(String, String)> {
+    [
+        ("TASQ_STORE", options.store.clone()),
+        ("TASQ_TASK", holder.task.as_str().to_owned()),
+        ("TASQ_TOKEN", holder.token.to_string()),
+        ("TASQ_ATTEMPT", holder.token.attempt.to_string()),
+        ("TASQ_WORKER", options.worker.as_str().to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+fn failure_text(exit: &Exit) -> String {
+    let how = match (exit.code, exit.signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("ended by signal {signal}"),
+        (None, None) => "ended without an exit code".to_owned(),
+    };
+    let output = last_chars(&exit.output_tail);
+    if output.is_empty() {
+        how
+    } else {
+        format!("{how}\n{output}")
+    }
+}
+
+/// The end of an output, trimmed, in whole characters.
+fn last_chars(text: &str) -> &str {
+    let text = text.trim_end();
+    let start = text
+        .char_indices()
+        .rev()
+        .nth(MESSAGE_TAIL_CHARS - 1)
+        .map_or(0, |(at, _)| at);
+    &text[start..]
+}

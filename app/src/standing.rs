@@ -1,0 +1,40 @@
+//! What comes of a task's change for the test cases around it.
+
+use serde_json::json;
+use tasq_domain::life::reset_test;
+use tasq_domain::{EventKind, FeatureId, TaskId, TestOwner, TestStatus};
+
+use crate::error::AppError;
+use crate::unit::Unit;
+
+impl Unit<'_> {
+    /// Sets a reopened task's test cases back to pending.
+    pub(crate) fn reset_task_tests(&mut self, task: &TaskId) -> Result<(), AppError> {
+        self.reset_tests(&TestOwner::Task(task.clone()), |_| true)
+    }
+
+    /// Sets a feature's passing test cases back to pending, because a task of it is no longer completed.
+    pub(crate) fn reset_feature_tests(&mut self, feature: &FeatureId) -> Result<(), AppError> {
+        self.reset_tests(&TestOwner::Feature(feature.clone()), |status| {
+            status == TestStatus::Passing
+        })
+    }
+
+    fn reset_tests(
+        &mut self,
+        owner: &TestOwner,
+        which: impl Fn(TestStatus) -> bool,
+    ) -> Result<(), AppError> {
+        let now = self.now();
+        for test in self.tx.tests_of(owner)? {
+            if which(test.status)
+                && let Some(reset) = reset_test(&test, now)
+            {
+                self.tx.update_test(&reset)?;
+                let data = json!({ "from": test.status.as_str(), "status": reset.status.as_str() });
+                self.event(EventKind::TestReset, &test.id, &data)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,297 @@
+//! What use cases answer with: items together with what follows for them from others.
+
+use serde_json::{Value, json};
+use tasq_domain::ready::Scope;
+use tasq_domain::{
+    Attempt, Checkpoint, Epic, EpicId, Feature, FeatureId, Outcome, Reason, Status, StatusCounts,
+    TaskId, TaskRecord, TestCase, TestId, Timestamp, Token,
+};
+use tasq_ports::{Cursor, Page, Sort, TaskFilter, Tx};
+
+use crate::error::AppError;
+use crate::once::{Answer, number, text};
+
+/// A task, what follows for it, and what it waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskView {
+    /// The task and what follows for it from its parents.
+    pub record: TaskRecord,
+    /// The tasks it depends on, in the order of their ids.
+    pub depends_on: Vec<TaskId>,
+    /// Those of them that are not completed.
+    pub waits_for: Vec<TaskId>,
+}
+
+/// A feature and how many of its tasks have which status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureView {
+    /// The feature.
+    pub feature: Feature,
+    /// Its tasks.
+    pub counts: StatusCounts,
+}
+
+/// An epic and how many of the tasks below it have which status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpicView {
+    /// The epic.
+    pub epic: Epic,
+    /// The tasks of its features.
+    pub counts: StatusCounts,
+}
+
+/// How an earlier attempt failed, for whoever tries next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastFailure {
+    /// The attempt's number.
+    pub attempt: u32,
+    /// Failed, timed out or lost.
+    pub outcome: Outcome,
+    /// What was said.
+    pub message: Option<Reason>,
+    /// The worker's exit code.
+    pub exit_code: Option<i32>,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// A claim that was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimView {
+    /// The task.
+    pub task: TaskView,
+    /// What the holder shows with every write.
+    pub token: Token,
+    /// When the lease ends unless a heartbeat extends it.
+    pub lease_expires_at: Timestamp,
+    /// How the last attempt that failed did so.
+    pub last_failure: Option<LastFailure>,
+    /// The newest checkpoint.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl TaskView {
+    /// Completes a record with its dependencies.
+    pub(crate) fn of(tx: &mut dyn Tx, record: TaskRecord) -> Result<Self, AppError> {
+        let depends_on = tx.dependencies_of(&record.task.id)?;
+        let mut waits_for = Vec::new();
+        if record.open_dependencies > 0 {
+            for id in &depends_on {
+                if tx
+                    .task(id)?
+                    .is_some_and(|on| on.task.status != Status::Completed)
+                {
+                    waits_for.push(id.clone());
+                }
+            }
+        }
+        Ok(Self {
+            record,
+            depends_on,
+            waits_for,
+        })
+    }
+
+    /// The task as it is now.
+    pub(crate) fn load(tx: &mut dyn Tx, id: &TaskId) -> Result<Self, AppError> {
+        let record = tx
+            .task(id)?
+            .ok_or_else(|| AppError::not_found(&id.into()))?;
+        Self::of(tx, record)
+    }
+}
+
+impl FeatureView {
+    /// The feature as it is now.
+    pub(crate) fn load(tx: &mut dyn Tx, id: &FeatureId) -> Result<Self, AppError> {
+        let feature = tx
+            .feature(id)?
+            .ok_or_else(|| AppError::not_found(&id.into()))?;
+        Self::of(tx, feature)
+    }
+
+    /// Completes a feature with its counts.
+    pub(crate) fn of(tx: &mut dyn Tx, feature: Feature) -> Result<Self, AppError> {
+        let counts = tx.task_counts(&Scope::Feature(feature.id.clone()))?;
+        Ok(Self { feature, counts })
+    }
+}
+
+impl EpicView {
+    /// The epic as it is now.
+    pub(crate) fn load(tx: &mut dyn Tx, id: &EpicId) -> Result<Self, AppError> {
+        let epic = tx
+            .epic(id)?
+            .ok_or_else(|| AppError::not_found(&id.into()))?;
+        Self::of(tx, epic)
+    }
+
+    /// Completes an epic with its counts.
+    pub(crate) fn of(tx: &mut dyn Tx, epic: Epic) -> Result<Self, AppError> {
+        let counts = tx.task_counts(&Scope::Epic(epic.id.clone()))?;
+        Ok(Self { epic, counts })
+    }
+}
+
+impl ClaimView {
+    /// Completes a granted claim with what earlier attempts left.
+    pub(crate) fn of(
+        tx: &mut dyn Tx,
+        record: TaskRecord,
+        token: Token,
+        lease: Timestamp,
+    ) -> Result<Self, AppError> {
+        let earlier = if token.attempt > 1 {
+            tx.attempts_of(&record.task.id)?
+        } else {
+            Vec::new()
+        };
+        let checkpoint = if token.attempt > 1 {
+            tx.checkpoints_of(&record.task.id)?.pop()
+        } else {
+            None
+        };
+        let last_failure = earlier.iter().rev().find_map(LastFailure::of);
+        let task = TaskView::of(tx, record)?;
+        Ok(Self {
+            task,
+            token,
+            lease_expires_at: lease,
+            last_failure,
+            checkpoint,
+        })
+    }
+}
+
+impl LastFailure {
+    fn of(attempt: &Attempt) -> Option<Self> {
+        let end = attempt.end.as_ref()?;
+        matches!(
+            end.outcome,
+            Outcome::Failed | Outcome::TimedOut | Outcome::Lost
+        )
+        .then(|| Self {
+            attempt: attempt.token.attempt,
+            outcome: end.outcome,
+            message: end.message.clone(),
+            exit_code: end.exit_code,
+            at: end.at,
+        })
+    }
+}
+
+impl Answer for TaskView {
+    fn remember(&self) -> Value {
+        json!({ "id": self.record.task.id.as_str() })
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        Self::load(tx, &TaskId::new(text(kept, "id")?)?)
+    }
+}
+
+impl Answer for FeatureView {
+    fn remember(&self) -> Value {
+        json!({ "id": self.feature.id.as_str() })
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        Self::load(tx, &FeatureId::new(text(kept, "id")?)?)
+    }
+}
+
+impl Answer for EpicView {
+    fn remember(&self) -> Value {
+        json!({ "id": self.epic.id.as_str() })
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        Self::load(tx, &EpicId::new(text(kept, "id")?)?)
+    }
+}
+
+impl Answer for TestCase {
+    fn remember(&self) -> Value {
+        json!({ "id": self.id.as_str() })
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        let id = TestId::new(text(kept, "id")?)?;
+        tx.test(&id)?.ok_or_else(|| AppError::not_found(&id.into()))
+    }
+}
+
+impl Answer for Vec<TaskView> {
+    /// Tasks that one unit added have consecutive numbers, so any number of them fits.
+    fn remember(&self) -> Value {
+        json!({ "first": self.first().map_or(0, |view| view.record.task.seq), "count": self.len() })
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        let (first, count) = (number(kept, "first")?, number(kept, "count")?);
+        let limit = u32::try_from(count).unwrap_or(u32::MAX);
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let page = Page {
+            sort: Sort::Seq,
+            after: Some(Cursor {
+                key: 0,
+                seq: first - 1,
+            }),
+            limit,
+        };
+        let found = tx.tasks(&TaskFilter::default(), &page)?.tasks;
+        let ours = found
+            .into_iter()
+            .filter(|record| record.task.seq < first.saturating_add(count));
+        ours.map(|record| TaskView::of(tx, record)).collect()
+    }
+}
+
+impl Answer for ClaimView {
+    fn remember(&self) -> Value {
+        json!({
+            "id": self.task.record.task.id.as_str(),
+            "token": self.token.to_string(),
+            "lease": self.lease_expires_at.micros(),
+        })
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        let id = TaskId::new(text(kept, "id")?)?;
+        let record = tx
+            .task(&id)?
+            .ok_or_else(|| AppError::not_found(&id.into()))?;
+        let lease = Timestamp::from_micros(number(kept, "lease")?);
+        Self::of(tx, record, text(kept, "token")?.parse()?, lease)
+    }
+}
+
+impl Answer for Vec<ClaimView> {
+    fn remember(&self) -> Value {
+        self.iter().map(Answer::remember).collect()
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        kept.as_array()
+            .into_iter()
+            .flatten()
+            .map(|kept| ClaimView::recall(tx, kept))
+            .collect()
+    }
+}
+
+impl<T: Answer> Answer for Option<T> {
+    fn remember(&self) -> Value {
+        self.as_ref().map_or(Value::Null, Answer::remember)
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        if kept.is_null() {
+            Ok(None)
+        } else {
+            T::recall(tx, kept).map(Some)
+        }
+    }
+}
