@@ -6,6 +6,8 @@ mod claim;
 mod contents;
 mod finish;
 mod fixture;
+mod machine;
 mod person;
 mod proof;
 mod ready;
+mod rules;

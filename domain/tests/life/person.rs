@@ -277,86 +277,56 @@ fn an_import_keeps_its_count_within_the_budget_and_gets_one_try_back() {
 
 #[test]
 fn each_broken_rule_is_named() {
-    let broken = [
+    let spoil = |mut task: Task, spoil: fn(&mut Task)| {
+        spoil(&mut task);
+        broken_invariant(&task).unwrap().0
+    };
+    let held = || claimed().0;
+    for (found, rule) in [
+        (spoil(held(), |t| t.status = Status::Blocked), "has a claim"),
+        (spoil(held(), |t| t.attempts = 9), "is the newest"),
         (
-            Task {
-                status: Status::Blocked,
-                ..claimed().0
-            },
-            "has a claim",
+            spoil(held(), |t| {
+                t.claim.as_mut().unwrap().lease_expires_at = at(9)
+            }),
+            "a lease",
         ),
+        (spoil(with_budget(2, 3), |_| ()), "within the budget"),
+        (spoil(with_budget(2, 2), |_| ()), "no retry left is blocked"),
         (
-            Task {
-                attempts: 9,
-                ..claimed().0
-            },
-            "is the newest",
-        ),
-        (with_budget(2, 3), "within the budget"),
-        (with_budget(2, 2), "is blocked"),
-        (
-            Task {
-                lost_in_a_row: 3,
-                ..pending()
-            },
+            spoil(pending(), |t| t.lost_in_a_row = 3),
             "in a row is blocked",
         ),
         (
-            Task {
-                blocked_reason: Some(why("x")),
-                ..pending()
-            },
+            spoil(pending(), |t| t.blocked_reason = Some(why("x"))),
             "has a reason",
         ),
         (
-            Task {
-                completed_at: None,
-                ..completed()
-            },
+            spoil(completed(), |t| t.completed_at = None),
             "completion time",
         ),
         (
-            Task {
-                completed_at: Some(at(1)),
-                ..pending()
-            },
+            spoil(pending(), |t| t.completed_at = Some(at(1))),
             "completion time",
         ),
         (
-            Task {
-                proof: Some(Proof::Unproven),
-                ..pending()
-            },
+            spoil(pending(), |t| t.proof = Some(Proof::Unproven)),
             "has a proof",
         ),
         (
-            Task {
-                not_before: Some(at(1)),
-                ..blocked()
-            },
+            spoil(blocked(), |t| t.not_before = Some(at(1))),
             "waits for a time",
         ),
-        (
-            Task {
-                updated_at: at(-1),
-                ..pending()
-            },
-            "backwards",
-        ),
-    ];
-    for (task, rule) in broken {
-        let found = broken_invariant(&task).unwrap().0;
+        (spoil(pending(), |t| t.updated_at = at(-1)), "backwards"),
+    ] {
         assert!(found.contains(rule), "{rule}: {found}");
     }
-    let mut short = claimed().0;
-    short.claim.as_mut().unwrap().lease_expires_at = at(9);
-    assert!(broken_invariant(&short).unwrap().0.contains("lease"));
     for sound in [
         pending(),
         blocked(),
         completed(),
         held_by_hand(),
-        claimed().0,
+        held(),
         asked_to_stop().0,
     ] {
         assert_eq!(broken_invariant(&sound), None);
