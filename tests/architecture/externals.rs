@@ -44,7 +44,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     // The benchmark's floor is bare SQLite.
     ("diesel", &["adapter-sqlite", "benches"]),
     ("libsqlite3-sys", &["adapter-sqlite", "benches"]),
-    ("rusqlite", &[]),
+    ("rusqlite", &["benches"]),
     // The edge: arguments, signals, errors without a type.
     ("clap", &["app-cli"]),
     ("signal-hook", &["app-cli"]),
