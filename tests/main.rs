@@ -5,3 +5,4 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod architecture;
+mod contract;

@@ -1,0 +1,137 @@
+//! The log of events, and the operations that make repeating safe.
+
+use tasq_domain::{AnyId, Event, EventKind, Operation, OperationId};
+use tasq_ports::{Access, EventFilter, StoreError, Verdict};
+
+use super::Bench;
+use super::answers::assert_refused;
+use super::make::{epic_id, event, feature_id, task_id, test_id};
+
+fn append(bench: &Bench, event: &Event) -> i64 {
+    bench.write(|tx| tx.append_event(event))
+}
+
+fn seqs(bench: &Bench, entity: Option<AnyId>, after: i64, limit: u32) -> Vec<i64> {
+    let filter = EventFilter {
+        entity,
+        after,
+        limit,
+    };
+    let events = bench.read(|tx| tx.events(&filter));
+    assert_eq!(bench.write(|tx| tx.events(&filter)), events);
+    events.iter().map(|it| it.seq).collect()
+}
+
+pub(crate) fn numbers_rise_and_are_answered(bench: &Bench) {
+    let plain = event(EventKind::Created, task_id("TASK-1"));
+    assert_eq!(append(bench, &plain), 1);
+    assert_eq!(append(bench, &plain), 2);
+    let given = Event {
+        seq: 100,
+        ..plain.clone()
+    };
+    assert_eq!(append(bench, &given), 100);
+    let both = bench.write(|tx| Ok((tx.append_event(&plain)?, tx.append_event(&plain)?)));
+    assert_eq!(both, (101, 102));
+    assert_eq!(seqs(bench, None, 0, 10), [1, 2, 100, 101, 102]);
+}
+
+pub(crate) fn a_number_in_an_undone_unit_is_not_seen(bench: &Bench) {
+    let plain = event(EventKind::Created, task_id("TASK-1"));
+    append(bench, &plain);
+    bench
+        .store
+        .run(Access::Write, &mut |tx| {
+            assert_eq!(tx.append_event(&plain)?, 2);
+            Ok(Verdict::Rollback)
+        })
+        .unwrap();
+    assert_eq!(seqs(bench, None, 0, 10), [1]);
+    let next = append(bench, &plain);
+    assert!(next > 1);
+    assert_eq!(seqs(bench, None, 0, 10), [1, next]);
+}
+
+pub(crate) fn every_filter_of_events_holds(bench: &Bench) {
+    let same = "SAME";
+    for entity in [
+        AnyId::from(task_id(same)),
+        AnyId::from(feature_id(same)),
+        AnyId::from(task_id(same)),
+        AnyId::from(epic_id(same)),
+        AnyId::from(test_id(same)),
+        AnyId::from(task_id("same")),
+        AnyId::from(task_id(same)),
+    ] {
+        append(bench, &event(EventKind::Edited, entity));
+    }
+    let task = || Some(AnyId::from(task_id(same)));
+    assert_eq!(seqs(bench, None, 0, 100), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(seqs(bench, None, 0, 2), [1, 2]);
+    assert_eq!(seqs(bench, None, 2, 2), [3, 4]);
+    assert!(seqs(bench, None, 7, 2).is_empty());
+    assert_eq!(seqs(bench, None, -1, 1), [1]);
+    assert_eq!(seqs(bench, None, 0, u32::MAX).len(), 7);
+    assert_eq!(seqs(bench, task(), 0, 100), [1, 3, 7]);
+    assert_eq!(seqs(bench, task(), 1, 1), [3]);
+    assert_eq!(seqs(bench, Some(feature_id(same).into()), 0, 100), [2]);
+    assert_eq!(seqs(bench, Some(epic_id(same).into()), 0, 100), [4]);
+    assert_eq!(seqs(bench, Some(test_id(same).into()), 0, 100), [5]);
+    assert!(seqs(bench, Some(task_id("none").into()), 0, 100).is_empty());
+    assert!(seqs(bench, None, 0, 0).is_empty());
+}
+
+pub(crate) fn every_kind_of_event_comes_back(bench: &Bench) {
+    bench.write(|tx| {
+        for &kind in EventKind::ALL {
+            tx.append_event(&event(kind, task_id("TASK-1")))?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    let kinds: Vec<EventKind> = bench.contents().events.iter().map(|it| it.kind).collect();
+    assert_eq!(kinds, EventKind::ALL);
+}
+
+fn operation(id: &str) -> Operation {
+    Operation {
+        id: OperationId::new(id).unwrap(),
+        use_case: "claim".to_owned(),
+        digest: "00ff".to_owned(),
+        answer: format!("answer to {id}"),
+    }
+}
+
+pub(crate) fn operations_are_kept_up_to_a_number(bench: &Bench) {
+    let kept = || {
+        let operations = bench.contents().operations;
+        let ids: Vec<String> = operations.iter().map(|it| it.id.to_string()).collect();
+        ids.join(" ")
+    };
+    // Against the order of their ids.
+    for id in ["e", "d", "c"] {
+        bench.write(|tx| tx.insert_operation(&operation(id), 3));
+    }
+    assert_eq!(kept(), "e d c");
+    bench.write(|tx| tx.insert_operation(&operation("b"), 3));
+    assert_eq!(kept(), "d c b");
+    bench.write(|tx| {
+        tx.insert_operation(&operation("a"), 3)?;
+        assert_eq!(tx.operation(&operation("d").id)?, None);
+        assert_eq!(tx.operation(&operation("a").id)?, Some(operation("a")));
+        Ok(())
+    });
+    // A smaller number forgets more at once, and what was forgotten is new again.
+    bench.write(|tx| tx.insert_operation(&operation("d"), 1));
+    assert_eq!(kept(), "d");
+    bench.write(|tx| tx.insert_operation(&operation("a"), 100));
+    assert_eq!(kept(), "d a");
+}
+
+pub(crate) fn a_known_operation_id_is_refused(bench: &Bench) {
+    bench.write(|tx| tx.insert_operation(&operation("a"), 10));
+    assert_refused(bench, "the same id", |tx| {
+        tx.insert_operation(&operation("a"), 10)
+    });
+    bench.write(|tx| tx.insert_operation(&operation("A"), 10));
+    assert_eq!(bench.contents().operations.len(), 2);
+}

@@ -1,0 +1,414 @@
+//! What is handed out, and in which order.
+
+use tasq_domain::ready::Scope;
+use tasq_domain::{Epic, Feature, Lane, Status, Task, Timestamp};
+
+use super::Bench;
+use super::make::{
+    at, claimed, epic, epic_id, feature, feature_id, hold, in_status, live, priority, put, task,
+    task_id, waits_for,
+};
+
+/// The first ready task, asked for in a read unit and in a write unit.
+#[track_caller]
+fn next(bench: &Bench, scope: &Scope) -> Option<String> {
+    let read = bench.read(|tx| tx.next_ready(scope));
+    let written = bench.write(|tx| tx.next_ready(scope));
+    assert_eq!(read, written, "a read and a write unit differ");
+    read.map(|it| it.task.id.as_str().to_owned())
+}
+
+/// Every ready task in the order in which it is handed out, by taking one after the other.
+#[track_caller]
+fn drained(bench: &Bench, scope: &Scope) -> Vec<String> {
+    let mut order = Vec::new();
+    while let Some(id) = next(bench, scope) {
+        bench.write(|tx| {
+            let task = tx.task(&task_id(&id))?.unwrap().task;
+            tx.update_task_life(&claimed(task, "w1", at(1)))
+        });
+        order.push(id);
+    }
+    order
+}
+
+fn with_priority(id: &str, feature: &str, number: i64) -> Task {
+    Task {
+        own_priority: Some(priority(number)),
+        ..task(id, feature)
+    }
+}
+
+pub(crate) fn nothing_is_ready_in_an_empty_store(bench: &Bench) {
+    assert_eq!(next(bench, &Scope::Queue), None);
+    bench.put(&epic("EPIC-1"));
+    bench.put(&feature("FEAT-1", Some("EPIC-1")));
+    assert_eq!(next(bench, &Scope::Queue), None);
+}
+
+pub(crate) fn priority_goes_first_then_creation(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    // The ids are against the order of creation, so that no store can sort by them.
+    for (id, number) in [
+        ("TASK-I", 2),
+        ("TASK-H", 99),
+        ("TASK-G", 10),
+        ("TASK-F", 0),
+        ("TASK-E", 2),
+        ("TASK-D", 9),
+        ("TASK-C", 0),
+        ("TASK-B", 99),
+        ("TASK-A", 1),
+    ] {
+        bench.put(&with_priority(id, "FEAT-1", number));
+    }
+    bench.put(&Task {
+        seq: 1_000,
+        ..with_priority("TASK-Z", "FEAT-1", 0)
+    });
+    bench.put(&Task {
+        seq: 500,
+        ..with_priority("TASK-Y", "FEAT-1", 0)
+    });
+    let order = [
+        "TASK-F", "TASK-C", "TASK-Y", "TASK-Z", "TASK-A", "TASK-I", "TASK-E", "TASK-D", "TASK-G",
+        "TASK-H", "TASK-B",
+    ];
+    assert_eq!(drained(bench, &Scope::Queue), order);
+}
+
+pub(crate) fn a_task_without_priority_has_its_features(bench: &Bench) {
+    let of = |id: &str, number| Feature {
+        priority: priority(number),
+        ..feature(id, None)
+    };
+    bench.put(&of("FEAT-LATE", 5));
+    bench.put(&of("FEAT-SOON", 1));
+    bench.put(&task("LATE", "FEAT-LATE"));
+    bench.put(&with_priority("LATE-2", "FEAT-LATE", 2));
+    bench.put(&task("SOON", "FEAT-SOON"));
+    bench.put(&with_priority("SOON-6", "FEAT-SOON", 6));
+    assert_eq!(
+        drained(bench, &Scope::Queue),
+        ["SOON", "LATE-2", "LATE", "SOON-6"]
+    );
+}
+
+pub(crate) fn a_change_of_priority_changes_the_order(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    bench.put(&feature("FEAT-2", None));
+    bench.put(&task("TASK-1", "FEAT-1"));
+    bench.put(&task("TASK-2", "FEAT-2"));
+    bench.put(&with_priority("TASK-3", "FEAT-2", 3));
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-1"));
+    bench.write(|tx| {
+        tx.update_feature(&Feature {
+            priority: priority(1),
+            ..feature("FEAT-2", None)
+        })
+    });
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-2"));
+    bench.write(|tx| tx.update_task(&with_priority("TASK-3", "FEAT-2", 0)));
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-3"));
+    bench.write(|tx| tx.update_task(&task("TASK-3", "FEAT-1")));
+    bench.assert_consistent();
+    assert_eq!(
+        drained(bench, &Scope::Queue),
+        ["TASK-2", "TASK-1", "TASK-3"]
+    );
+}
+
+pub(crate) fn each_scope_hands_out_its_own(bench: &Bench) {
+    let lane = |feature: &str, number| {
+        Scope::Lane(Lane {
+            feature: feature_id(feature),
+            priority: priority(number),
+        })
+    };
+    bench.write(|tx| {
+        put(tx, &epic("EPIC-1"))?;
+        put(tx, &epic("EPIC-2"))?;
+        put(tx, &feature("FEAT-1", Some("EPIC-1")))?;
+        put(tx, &feature("FEAT-2", Some("EPIC-2")))?;
+        put(tx, &feature("FEAT-3", None))?;
+        put(tx, &with_priority("A1", "FEAT-1", 3))?;
+        put(tx, &task("A2", "FEAT-1"))?;
+        put(tx, &with_priority("B1", "FEAT-2", 0))?;
+        put(tx, &with_priority("C1", "FEAT-3", 0))?;
+        put(tx, &with_priority("A3", "FEAT-1", 0))
+    });
+    let expect = |scope: Scope, id: Option<&str>| {
+        assert_eq!(next(bench, &scope).as_deref(), id, "{scope:?}");
+    };
+    expect(Scope::Queue, Some("B1"));
+    expect(Scope::Epic(epic_id("EPIC-1")), Some("A3"));
+    expect(Scope::Epic(epic_id("EPIC-2")), Some("B1"));
+    expect(Scope::Feature(feature_id("FEAT-1")), Some("A3"));
+    expect(Scope::Feature(feature_id("FEAT-3")), Some("C1"));
+    expect(lane("FEAT-1", 0), Some("A3"));
+    expect(lane("FEAT-1", 2), Some("A2"));
+    expect(lane("FEAT-1", 3), Some("A1"));
+    expect(lane("FEAT-1", 1), None);
+    expect(lane("FEAT-2", 2), None);
+    expect(Scope::Task(task_id("A1")), Some("A1"));
+    bench.assert_consistent();
+}
+
+pub(crate) fn a_scope_that_is_not_there_has_nothing(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    bench.put(&task("TASK-1", "FEAT-1"));
+    for scope in [
+        Scope::Epic(epic_id("FEAT-1")),
+        Scope::Feature(feature_id("feat-1")),
+        Scope::Task(task_id("task-1")),
+        Scope::Lane(Lane {
+            feature: feature_id("TASK-1"),
+            priority: priority(2),
+        }),
+    ] {
+        assert_eq!(next(bench, &scope), None, "{scope:?}");
+    }
+}
+
+fn waiting(id: &str, until: Timestamp) -> Task {
+    Task {
+        not_before: Some(until),
+        ..task(id, "FEAT-1")
+    }
+}
+
+pub(crate) fn a_task_waits_until_its_time_has_come(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    bench.put(&waiting("TASK-2", at(20)));
+    bench.put(&waiting("TASK-1", at(10)));
+    let one_before = Timestamp::from_micros(at(10).micros() - 1);
+    for (now, ready) in [
+        (at(0), None),
+        (one_before, None),
+        (at(10), Some("TASK-1")),
+        (at(19), Some("TASK-1")),
+        (at(20), Some("TASK-2")),
+    ] {
+        bench.clock.set(now);
+        assert_eq!(next(bench, &Scope::Queue).as_deref(), ready, "at {now:?}");
+        bench.assert_consistent();
+    }
+    bench.write(|tx| live(tx, &waiting("TASK-2", at(30))));
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-1"));
+    bench.write(|tx| live(tx, &task("TASK-2", "FEAT-1")));
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-2"));
+}
+
+pub(crate) fn a_clock_that_runs_back_makes_a_task_wait_again(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    bench.put(&waiting("TASK-1", at(10)));
+    bench.clock.set(at(11));
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-1"));
+    bench.clock.set(at(9));
+    assert_eq!(next(bench, &Scope::Queue), None);
+    bench.assert_consistent();
+    bench.clock.set(at(10));
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-1"));
+}
+
+pub(crate) fn a_hold_on_task_feature_or_epic_keeps_it_back(bench: &Bench) {
+    bench.put(&epic("EPIC-1"));
+    bench.put(&feature("FEAT-1", Some("EPIC-1")));
+    bench.put(&task("TASK-1", "FEAT-1"));
+    let expect = |ready: bool, held_above: bool| {
+        assert_eq!(next(bench, &Scope::Queue).is_some(), ready);
+        let record = bench.read(|tx| tx.task(&task_id("TASK-1"))).unwrap();
+        assert_eq!(record.held_above, held_above);
+        bench.assert_consistent();
+    };
+    let set_task = |held: bool| {
+        bench.write(|tx| {
+            tx.update_task(&Task {
+                hold: held.then(hold),
+                ..task("TASK-1", "FEAT-1")
+            })
+        });
+    };
+    let set_feature = |held: bool| {
+        bench.write(|tx| {
+            tx.update_feature(&Feature {
+                hold: held.then(hold),
+                ..feature("FEAT-1", Some("EPIC-1"))
+            })
+        });
+    };
+    let set_epic = |held: bool| {
+        bench.write(|tx| {
+            tx.update_epic(&Epic {
+                hold: held.then(hold),
+                ..epic("EPIC-1")
+            })
+        });
+    };
+    expect(true, false);
+    set_task(true);
+    expect(false, false);
+    set_feature(true);
+    set_task(false);
+    expect(false, true);
+    set_epic(true);
+    expect(false, true);
+    set_feature(false);
+    expect(false, true);
+    set_epic(false);
+    expect(true, false);
+    // A task that comes under a hold, a feature that leaves one.
+    set_epic(true);
+    bench.put(&task("TASK-2", "FEAT-1"));
+    expect(false, true);
+    bench.write(|tx| tx.update_feature(&feature("FEAT-1", None)));
+    expect(true, false);
+    bench.write(|tx| tx.update_feature(&feature("FEAT-1", Some("EPIC-1"))));
+    expect(false, true);
+}
+
+pub(crate) fn an_open_dependency_keeps_it_back(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    for id in ["TASK-1", "TASK-2", "TASK-3"] {
+        bench.put(&task(id, "FEAT-1"));
+    }
+    let open = || {
+        let record = bench.read(|tx| tx.task(&task_id("TASK-1"))).unwrap();
+        record.open_dependencies
+    };
+    let set = |id: &str, status| {
+        bench.write(|tx| live(tx, &in_status(task(id, "FEAT-1"), status, at(1))));
+        bench.assert_consistent();
+    };
+    bench.write(|tx| {
+        tx.insert_dependency(&waits_for("TASK-1", "TASK-2"))?;
+        tx.insert_dependency(&waits_for("TASK-1", "TASK-3"))
+    });
+    assert_eq!(open(), 2);
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-2"));
+    for status in [Status::InProgress, Status::Blocked] {
+        set("TASK-2", status);
+        assert_eq!(open(), 2);
+        assert_eq!(next(bench, &Scope::Task(task_id("TASK-1"))), None);
+    }
+    set("TASK-2", Status::Completed);
+    assert_eq!(open(), 1);
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-3"));
+    set("TASK-3", Status::Completed);
+    assert_eq!(open(), 0);
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-1"));
+}
+
+pub(crate) fn a_reopened_or_removed_prerequisite_counts_at_once(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    for id in ["TASK-1", "TASK-2", "TASK-3", "TASK-4"] {
+        bench.put(&task(id, "FEAT-1"));
+    }
+    let set = |id: &str, status| {
+        bench.write(|tx| live(tx, &in_status(task(id, "FEAT-1"), status, at(1))));
+    };
+    let ready = || next(bench, &Scope::Task(task_id("TASK-1"))).is_some();
+    set("TASK-2", Status::Completed);
+    bench.write(|tx| tx.insert_dependency(&waits_for("TASK-1", "TASK-2")));
+    assert!(ready());
+    set("TASK-2", Status::Pending);
+    assert!(!ready());
+    bench.assert_consistent();
+    bench.write(|tx| tx.remove_task(&task_id("TASK-2")));
+    assert!(ready());
+    bench.assert_consistent();
+    bench.write(|tx| {
+        tx.insert_dependency(&waits_for("TASK-1", "TASK-3"))?;
+        tx.insert_dependency(&waits_for("TASK-1", "TASK-4"))
+    });
+    assert!(!ready());
+    bench.write(|tx| tx.remove_dependency(&waits_for("TASK-1", "TASK-3")));
+    assert!(!ready());
+    bench.write(|tx| tx.remove_dependency(&waits_for("TASK-1", "TASK-4")));
+    assert!(ready());
+}
+
+pub(crate) fn a_task_that_moves_takes_its_new_feature(bench: &Bench) {
+    bench.put(&epic("EPIC-1"));
+    bench.put(&feature("FEAT-1", None));
+    bench.put(&Feature {
+        priority: priority(0),
+        hold: Some(hold()),
+        ..feature("FEAT-2", Some("EPIC-1"))
+    });
+    bench.put(&task("TASK-1", "FEAT-1"));
+    bench.write(|tx| tx.update_task(&task("TASK-1", "FEAT-2")));
+    let record = bench.read(|tx| tx.task(&task_id("TASK-1"))).unwrap();
+    assert_eq!(record.epic, Some(epic_id("EPIC-1")));
+    assert_eq!(record.priority, priority(0));
+    assert!(record.held_above);
+    assert_eq!(next(bench, &Scope::Queue), None);
+    bench.write(|tx| tx.update_task(&task("TASK-1", "FEAT-1")));
+    let record = bench.read(|tx| tx.task(&task_id("TASK-1"))).unwrap();
+    assert_eq!((record.epic, record.held_above), (None, false));
+    assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-1"));
+}
+
+pub(crate) fn only_pending_tasks_are_ready(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    bench.put(&task("TASK-1", "FEAT-1"));
+    for &status in Status::ALL {
+        let task = in_status(task("TASK-1", "FEAT-1"), status, at(1));
+        bench.write(|tx| live(tx, &task));
+        let ready = next(bench, &Scope::Task(task_id("TASK-1"))).is_some();
+        assert_eq!(ready, status == Status::Pending, "{status}");
+        let id = format!("IN-{status}");
+        bench.put(&Task {
+            id: task_id(&id),
+            ..task
+        });
+        let ready = next(bench, &Scope::Task(task_id(&id))).is_some();
+        assert_eq!(ready, status == Status::Pending, "{status}");
+    }
+}
+
+pub(crate) fn leases_expire_in_their_order(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    // Each lease lasts 90 s; two end together.
+    for (id, from) in [
+        ("TASK-1", 30),
+        ("TASK-2", 10),
+        ("TASK-3", 20),
+        ("TASK-4", 10),
+    ] {
+        bench.put(&claimed(task(id, "FEAT-1"), "w1", at(from)));
+    }
+    bench.put(&in_status(
+        task("BY-HAND", "FEAT-1"),
+        Status::InProgress,
+        at(0),
+    ));
+    let expired = |limit| {
+        let read = bench.read(|tx| tx.expired(limit));
+        assert_eq!(bench.write(|tx| tx.expired(limit)), read);
+        read.iter()
+            .map(|it| it.task.id.as_str().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    bench
+        .clock
+        .set(Timestamp::from_micros(at(100).micros() - 1));
+    assert_eq!(expired(10), none);
+    bench.clock.set(at(100));
+    assert_eq!(expired(10), ["TASK-2", "TASK-4"]);
+    bench.clock.set(at(1_000));
+    assert_eq!(expired(10), ["TASK-2", "TASK-4", "TASK-3", "TASK-1"]);
+    assert_eq!(expired(3), ["TASK-2", "TASK-4", "TASK-3"]);
+    assert_eq!(expired(1), ["TASK-2"]);
+    bench.assert_consistent();
+    // A heartbeat moves the end, and the end of the claim takes it away.
+    bench.write(|tx| {
+        let mut task_2 = tx.task(&task_id("TASK-2"))?.unwrap().task;
+        let claim = task_2.claim.as_mut().unwrap();
+        claim.lease_expires_at = at(2_000);
+        tx.update_task_life(&task_2)?;
+        live(tx, &task("TASK-4", "FEAT-1"))
+    });
+    assert_eq!(expired(10), ["TASK-3", "TASK-1"]);
+}
