@@ -35,25 +35,25 @@ impl App<'_> {
                 message,
                 report,
             } = failed;
-            let before = unit.task(&holder.task)?.task;
+            let record = unit.task(&holder.task)?;
             let backoff = unit.tx.settings()?.backoff;
             let failure = Failure {
                 kind: *kind,
                 message: message.clone(),
                 exit_code: report.exit_code,
             };
-            let step = life::fail(&before, holder.token, failure, &backoff, unit.now());
+            let step = life::fail(&record, holder.token, failure, &backoff, unit.now());
             let step = match unit.or_late(holder, Some(message.clone()), step)? {
                 Ok(step) => step,
                 Err(refused) => return Ok(Err(refused)),
             };
             unit.step_with(
-                &before,
+                &record.task,
                 &step,
                 json!({ "message": message.as_str() }),
                 report,
             )?;
-            TaskView::load(unit.tx, &before.id).map(Ok)
+            TaskView::load(unit.tx, &record.task.id).map(Ok)
         })
     }
 }

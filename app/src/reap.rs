@@ -1,8 +1,8 @@
 //! Taking back tasks whose lease has run out.
 
 use serde_json::{Value, json};
+use tasq_domain::TaskId;
 use tasq_domain::life;
-use tasq_domain::{TaskId, TaskRecord};
 use tasq_ports::Tx;
 
 use crate::context::App;
@@ -44,8 +44,9 @@ pub(crate) fn reap(unit: &mut Unit<'_>) -> Result<Vec<TaskId>, AppError> {
     let mut reaped = Vec::new();
     loop {
         let lost = unit.tx.expired(BATCH)?;
-        for TaskRecord { task, .. } in &lost {
-            let step = life::expire(task, now).ok_or_else(|| {
+        for record in &lost {
+            let task = &record.task;
+            let step = life::expire(record, now).ok_or_else(|| {
                 AppError::Store(tasq_ports::StoreError::Backend {
                     what: format!(
                         "the store says that the lease of {} ran out, but it did not",

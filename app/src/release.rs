@@ -34,9 +34,9 @@ impl App<'_> {
                 message,
                 report,
             } = released;
-            let before = unit.task(&holder.task)?.task;
+            let record = unit.task(&holder.task)?;
             let step = life::release(
-                &before,
+                &record,
                 holder.token,
                 *not_before,
                 message.clone(),
@@ -48,8 +48,8 @@ impl App<'_> {
                 Err(refused) => return Ok(Err(refused)),
             };
             let data = json!({ "message": message.as_ref().map(Reason::as_str) });
-            unit.step_with(&before, &step, data, report)?;
-            TaskView::load(unit.tx, &before.id).map(Ok)
+            unit.step_with(&record.task, &step, data, report)?;
+            TaskView::load(unit.tx, &record.task.id).map(Ok)
         })
     }
 }

@@ -120,7 +120,13 @@ fn main() -> Outcome<()> {
                 message: Reason::new("the linker ran out of memory")?,
                 exit_code: Some(1),
             };
-            fail(task, token, failure, &Backoff::default(), plan.now)?
+            fail(
+                &plan.record(place),
+                token,
+                failure,
+                &Backoff::default(),
+                plan.now,
+            )?
         } else {
             let (writer, done) = (Writer::Holder(token), Completion::default());
             complete(task, &writer, &[], Gate::TestsOptional, done, plan.now)?

@@ -1,7 +1,10 @@
 //! A whole queue, as it moves between stores.
 
 use crate::attempt::{Attempt, AttemptEnd, Checkpoint, Outcome};
+use std::collections::HashSet;
+
 use crate::event::Event;
+use crate::id::{EpicId, FeatureId};
 use crate::life::give_back;
 use crate::node::{Epic, Feature};
 use crate::operation::Operation;
@@ -42,6 +45,25 @@ impl Contents {
     /// The task returns to pending and is ready at once, or is blocked if its holder was asked to stop or no retry is
     /// left. Parents' statuses are for the receiving store to derive.
     pub fn close_open_attempts(&mut self, now: Timestamp) {
+        let held_epics: HashSet<&EpicId> = self
+            .epics
+            .iter()
+            .filter(|epic| epic.hold.is_some())
+            .map(|epic| &epic.id)
+            .collect();
+        let above = |feature: &Feature| {
+            feature.hold.is_some()
+                || feature
+                    .epic
+                    .as_ref()
+                    .is_some_and(|epic| held_epics.contains(epic))
+        };
+        let held: HashSet<&FeatureId> = self
+            .features
+            .iter()
+            .filter(|feature| above(feature))
+            .map(|feature| &feature.id)
+            .collect();
         for task in &mut self.tasks {
             let Some(claim) = task.claim.take() else {
                 continue;
@@ -49,7 +71,7 @@ impl Contents {
             task.updated_at = now.not_before(task.updated_at);
             if task.status == Status::InProgress {
                 task.not_before = None;
-                give_back(task, claim.cancel.as_ref());
+                give_back(task, claim.cancel.as_ref(), held.contains(&task.feature));
             }
         }
         for attempt in self

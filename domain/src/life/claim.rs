@@ -138,13 +138,14 @@ pub fn heartbeat(
 /// A claim on a task that a plain SQL client gave another status is only cleared away: the attempt is cancelled,
 /// uncharged, and the status stands.
 #[must_use]
-pub fn expire(task: &Task, now: Timestamp) -> Option<Step> {
-    let claim = task
+pub fn expire(record: &TaskRecord, now: Timestamp) -> Option<Step> {
+    let claim = record
+        .task
         .claim
         .as_ref()
         .filter(|claim| claim.lease_expires_at <= now)?;
     let cancel = claim.cancel.clone();
-    let mut task = task.touched(now);
+    let mut task = record.task.touched(now);
     if task.status != Status::InProgress {
         let closed = close(&mut task, Outcome::Cancelled, None, None);
         return Some(Step {
@@ -166,7 +167,7 @@ pub fn expire(task: &Task, now: Timestamp) -> Option<Step> {
         );
         set_blocked(&mut task, reason(&text));
     } else {
-        give_back(&mut task, cancel.as_ref());
+        give_back(&mut task, cancel.as_ref(), record.held_above);
     }
     Some(Step {
         task,

@@ -6,7 +6,7 @@ use crate::attempt::{Outcome, Token};
 use crate::backoff::Backoff;
 use crate::event::EventKind;
 use crate::status::Status;
-use crate::task::Task;
+use crate::task::{Task, TaskRecord};
 use crate::test_case::TestCase;
 use crate::text::Reason;
 use crate::time::Timestamp;
@@ -112,7 +112,7 @@ pub struct Failure {
 /// # Errors
 /// [`Refusal::StaleClaim`].
 pub fn fail(
-    task: &Task,
+    record: &TaskRecord,
     token: Token,
     failure: Failure,
     backoff: &Backoff,
@@ -123,14 +123,14 @@ pub fn fail(
         message,
         exit_code,
     } = failure;
-    if holder(task, token)?.cancel.is_some() {
-        return Ok(cancelled(task, exit_code, Some(message), now));
+    if holder(&record.task, token)?.cancel.is_some() {
+        return Ok(cancelled(record, exit_code, Some(message), now));
     }
     let (outcome, event) = match kind {
         FailureKind::Failed | FailureKind::Permanent => (Outcome::Failed, EventKind::Failed),
         FailureKind::TimedOut => (Outcome::TimedOut, EventKind::TimedOut),
     };
-    let mut task = task.touched(now);
+    let mut task = record.task.touched(now);
     charge(&mut task);
     if kind == FailureKind::Permanent {
         set_blocked(&mut task, reason(&format!("failed permanently: {message}")));
@@ -160,20 +160,20 @@ pub fn fail(
 /// # Errors
 /// [`Refusal::StaleClaim`].
 pub fn release(
-    task: &Task,
+    record: &TaskRecord,
     token: Token,
     not_before: Option<Timestamp>,
     message: Option<Reason>,
     exit_code: Option<i32>,
     now: Timestamp,
 ) -> Result<Step, Refusal> {
-    if holder(task, token)?.cancel.is_some() {
-        return Ok(cancelled(task, exit_code, message, now));
+    if holder(&record.task, token)?.cancel.is_some() {
+        return Ok(cancelled(record, exit_code, message, now));
     }
-    let mut task = task.touched(now);
+    let mut task = record.task.touched(now);
     let closed = close(&mut task, Outcome::Released, exit_code, message);
     task.not_before = not_before.filter(|&at| at > now);
-    give_back(&mut task, None);
+    give_back(&mut task, None, record.held_above);
     Ok(Step {
         task,
         closed,
@@ -182,11 +182,20 @@ pub fn release(
 }
 
 /// Ends an attempt as a person asked.
-fn cancelled(task: &Task, exit_code: Option<i32>, message: Option<Reason>, now: Timestamp) -> Step {
-    let cancel = task.claim.as_ref().and_then(|claim| claim.cancel.clone());
-    let mut task = task.touched(now);
+fn cancelled(
+    record: &TaskRecord,
+    exit_code: Option<i32>,
+    message: Option<Reason>,
+    now: Timestamp,
+) -> Step {
+    let cancel = record
+        .task
+        .claim
+        .as_ref()
+        .and_then(|claim| claim.cancel.clone());
+    let mut task = record.task.touched(now);
     let closed = close(&mut task, Outcome::Cancelled, exit_code, message);
-    give_back(&mut task, cancel.as_ref());
+    give_back(&mut task, cancel.as_ref(), record.held_above);
     Step {
         task,
         closed,

@@ -40,7 +40,7 @@
 //! // The first attempt fails; the task waits for its backoff, about 5 seconds.
 //! let (step, first) = claim(&alone(task), grant(7), at(0))?;
 //! let failure = Failure { kind: FailureKind::Failed, message: Reason::new("tests are red")?, exit_code: Some(1) };
-//! let step = fail(&step.task, first.token, failure, &Backoff::default(), at(10))?;
+//! let step = fail(&alone(step.task), first.token, failure, &Backoff::default(), at(10))?;
 //! let (_, end) = step.closed.expect("the attempt has ended");
 //! assert_eq!((step.task.status, end.outcome), (Status::Pending, Outcome::Failed));
 //! assert!(matches!(claim(&alone(step.task.clone()), grant(8), at(11)), Err(Refusal::NotReady(_))));
@@ -217,11 +217,11 @@ fn fresh(task: &mut Task) {
 }
 
 /// Makes `task`, which nobody holds any more, pending again; or blocked, if a person asked its holder to stop (and did
-/// not put it on hold, which keeps it as well) or if no retry is left.
-pub(crate) fn give_back(task: &mut Task, cancel: Option<&CancelRequest>) {
+/// not put it, or something above it, on hold, which keeps it as well) or if no retry is left.
+pub(crate) fn give_back(task: &mut Task, cancel: Option<&CancelRequest>, held_above: bool) {
     task.status = Status::Pending;
     match cancel {
-        Some(cancel) if task.hold.is_none() => {
+        Some(cancel) if task.hold.is_none() && !held_above => {
             set_blocked(task, reason(&format!("cancelled by {}", cancel.by)));
         }
         _ if task.budget_spent() => {

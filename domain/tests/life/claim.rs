@@ -137,7 +137,7 @@ fn a_status_given_by_hand_takes_the_claim_away() {
             Err(Refusal::StaleClaim),
             "{status}"
         );
-        let step = life::expire(&task, at(100)).unwrap();
+        let step = life::expire(&record(&task), at(100)).unwrap();
         assert_eq!(
             (step.task.status, outcome(&step)),
             (status, Some(Outcome::Cancelled))
@@ -195,9 +195,9 @@ fn a_heartbeat_tells_that_the_holder_is_asked_to_stop() {
 #[test]
 fn a_lease_runs_out_at_its_end_and_not_before() {
     let (task, token) = claimed();
-    assert_eq!(life::expire(&task, at(99)), None);
-    assert_eq!(life::expire(&pending(), at(1_000)), None);
-    let step = life::expire(&task, at(100)).unwrap();
+    assert_eq!(life::expire(&record(&task), at(99)), None);
+    assert_eq!(life::expire(&record(&pending()), at(1_000)), None);
+    let step = life::expire(&record(&task), at(100)).unwrap();
     let (closed, end) = step.closed.clone().unwrap();
     assert_eq!(
         (closed, end.at, end.outcome),
@@ -220,7 +220,7 @@ fn a_lost_lease_that_spends_the_budget_blocks() {
         (2, 1, Status::Blocked, 2),
     ] {
         let (task, _) = claim(&with_budget(budget, used), at(10));
-        let after = life::expire(&task, at(100)).unwrap().task;
+        let after = life::expire(&record(&task), at(100)).unwrap().task;
         assert_eq!(
             (after.status, after.retries_used),
             (status, charged),
@@ -235,9 +235,12 @@ fn three_lost_in_a_row_block_and_any_other_end_starts_the_row_again() {
     let mut task = pending();
     for expected in [Status::Pending, Status::Pending, Status::Blocked] {
         let (held, _) = claim(&task, task.updated_at);
-        task = life::expire(&held, held.updated_at.after(Duration::from_secs(90)))
-            .unwrap()
-            .task;
+        task = life::expire(
+            &record(&held),
+            held.updated_at.after(Duration::from_secs(90)),
+        )
+        .unwrap()
+        .task;
         assert_eq!(task.status, expected);
     }
     assert!(task.blocked_reason.unwrap().as_str().starts_with("poison"));
@@ -249,14 +252,14 @@ fn three_lost_in_a_row_block_and_any_other_end_starts_the_row_again() {
     let (held, token) = claim(&twice, at(10));
     let failed = fail(&held, token, FailureKind::Failed, at(20)).unwrap();
     assert_eq!(failed.task.lost_in_a_row, 0);
-    let released = life::release(&held, token, None, None, None, at(20)).unwrap();
+    let released = life::release(&record(&held), token, None, None, None, at(20)).unwrap();
     assert_eq!(released.task.lost_in_a_row, 0);
 }
 
 #[test]
 fn a_lost_lease_does_not_forget_that_the_holder_was_to_stop() {
     let (task, _) = asked_to_stop();
-    let step = life::expire(&task, at(100)).unwrap();
+    let step = life::expire(&record(&task), at(100)).unwrap();
     assert_eq!(
         (outcome(&step), step.task.retries_used),
         (Some(Outcome::Lost), 1)
@@ -269,7 +272,10 @@ fn a_lost_lease_does_not_forget_that_the_holder_was_to_stop() {
         ..task
     };
     assert_eq!(
-        life::expire(&on_hold, at(100)).unwrap().task.status,
+        life::expire(&record(&on_hold), at(100))
+            .unwrap()
+            .task
+            .status,
         Status::Pending
     );
 }
@@ -277,7 +283,10 @@ fn a_lost_lease_does_not_forget_that_the_holder_was_to_stop() {
 #[test]
 fn a_late_message_stays_on_its_own_closed_attempt() {
     let (step, open) = life::claim(&record(&pending()), grant(7), at(10)).unwrap();
-    let (_, end) = life::expire(&step.task, at(100)).unwrap().closed.unwrap();
+    let (_, end) = life::expire(&record(&step.task), at(100))
+        .unwrap()
+        .closed
+        .unwrap();
     let mut closed = open.clone();
     closed.end = Some(end);
     let message = || Some(why("I had it"));

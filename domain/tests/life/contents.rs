@@ -61,7 +61,10 @@ fn open_attempts_are_lost_uncharged_and_their_tasks_ready_at_once() {
 fn what_nobody_holds_and_what_has_ended_stays_as_it_is() {
     let tasks = vec![pending(), blocked(), completed(), held_by_hand()];
     let (running, mut attempt) = running(&pending());
-    let (_, end) = life::expire(&running, at(100)).unwrap().closed.unwrap();
+    let (_, end) = life::expire(&record(&running), at(100))
+        .unwrap()
+        .closed
+        .unwrap();
     attempt.end = Some(end);
     let contents = moved(tasks.clone(), vec![attempt.clone()], at(500));
     assert_eq!((contents.tasks, contents.attempts), (tasks, vec![attempt]));

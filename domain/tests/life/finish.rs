@@ -27,7 +27,14 @@ fn insisting() -> Completion {
 }
 
 fn release(task: &Task, token: Token, not_before: Option<Timestamp>) -> Result<Step, Refusal> {
-    life::release(task, token, not_before, Some(why("back")), None, at(50))
+    life::release(
+        &record(task),
+        token,
+        not_before,
+        Some(why("back")),
+        None,
+        at(50),
+    )
 }
 
 #[test]
@@ -370,4 +377,27 @@ fn an_end_is_never_dated_before_its_beginning() {
         (step.task.completed_at, step.task.updated_at),
         (Some(at(10)), at(10))
     );
+}
+
+#[test]
+fn a_holder_stopped_by_a_hold_above_leaves_the_task_pending() {
+    let (task, token) = claimed();
+    let asked = life::cancel(&task, &tasq_domain::Actor::new("ada").unwrap(), at(40))
+        .unwrap()
+        .task;
+    for held_above in [true, false] {
+        let record = tasq_domain::TaskRecord {
+            held_above,
+            ..record(&asked)
+        };
+        let after = life::release(&record, token, None, None, None, at(50))
+            .unwrap()
+            .task;
+        let expected = if held_above {
+            Status::Pending
+        } else {
+            Status::Blocked
+        };
+        assert_eq!(after.status, expected);
+    }
 }

@@ -121,7 +121,7 @@ pub(crate) fn fail(
         message: why("red"),
         exit_code: Some(1),
     };
-    life::fail(task, token, failure, &Backoff::default(), now)
+    life::fail(&record(task), token, failure, &Backoff::default(), now)
 }
 
 pub(crate) fn outcome(step: &Step) -> Option<Outcome> {

@@ -252,7 +252,7 @@ impl World {
             life::complete(task, &writer, &self.tests, Gate::TestsOptional, done, now)
         };
         Some(match op {
-            Op::Expire { .. } => Ok(life::expire(task, now)?),
+            Op::Expire { .. } => Ok(life::expire(&record(task), now)?),
             Op::Complete(key, yes) => complete(Writer::Holder(token(key)), over(*yes)),
             Op::PersonCompletes { force, over: yes } => complete(person(*force), over(*yes)),
             Op::Fail(key, kind) => {
@@ -261,11 +261,11 @@ impl World {
                     message: why("red"),
                     exit_code: Some(1),
                 };
-                life::fail(task, token(key), failure, &Backoff::default(), now)
+                life::fail(&record(task), token(key), failure, &Backoff::default(), now)
             }
             Op::Release(key, later) => {
                 let not_before = later.map(|secs| Timestamp::from_micros(now.micros() + secs));
-                life::release(task, token(key), not_before, None, None, now)
+                life::release(&record(task), token(key), not_before, None, None, now)
             }
             Op::HolderBlocks(key) => {
                 life::block(task, &Writer::Holder(token(key)), why("stuck"), now)
