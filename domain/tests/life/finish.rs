@@ -11,7 +11,7 @@ use tasq_domain::{
 
 use crate::fixture::{
     ada, asked_to_stop, at, blocked, claim, claimed, completed, fail, held_by_hand, held_by_w1,
-    hold, judged, outcome, pending, person, test_case, why, with_budget, wrong_status,
+    hold, judged, outcome, pending, person, record, test_case, why, with_budget, wrong_status,
 };
 
 fn complete(task: &Task, writer: &Writer, tests: &[TestCase]) -> Result<Step, Refusal> {

@@ -16,7 +16,7 @@ use tasq_domain::{
     TestStatus, Timestamp, Token, Worker,
 };
 
-use crate::fixture::{ada, at, hold, judged, person, test_case, why, with_budget};
+use crate::fixture::{ada, at, hold, judged, person, record, test_case, why, with_budget};
 
 /// Who shows which token.
 #[derive(Debug, Clone, Copy)]
