@@ -133,6 +133,20 @@ impl State {
     /// Everything in it, each list in its order.
     #[must_use]
     pub fn contents(&self) -> Contents {
+        let mut attempts: Vec<Attempt> = owned(self.attempts.values());
+        attempts.sort_by(|a, b| (&a.task, a.token.attempt).cmp(&(&b.task, b.token.attempt)));
+        Contents {
+            attempts,
+            checkpoints: owned(self.checkpoints.values()),
+            events: owned(self.events.iter()),
+            operations: owned(self.operations.values()),
+            ..self.tree()
+        }
+    }
+
+    /// Everything in it but attempts, checkpoints, events and operations.
+    #[must_use]
+    pub fn tree(&self) -> Contents {
         let mut dependencies: Vec<Dependency> = self
             .waits_for
             .iter()
@@ -142,8 +156,6 @@ impl State {
             })
             .collect();
         dependencies.sort();
-        let mut attempts: Vec<Attempt> = owned(self.attempts.values());
-        attempts.sort_by(|a, b| (&a.task, a.token.attempt).cmp(&(&b.task, b.token.attempt)));
         Contents {
             settings: self.settings.clone(),
             epics: owned(self.epics.iter()),
@@ -151,10 +163,10 @@ impl State {
             tasks: owned(self.tasks.iter()),
             tests: owned(self.tests.iter()),
             dependencies,
-            attempts,
-            checkpoints: owned(self.checkpoints.values()),
-            events: owned(self.events.iter()),
-            operations: owned(self.operations.values()),
+            attempts: Vec::new(),
+            checkpoints: Vec::new(),
+            events: Vec::new(),
+            operations: Vec::new(),
         }
     }
 

@@ -1,0 +1,367 @@
+//! The log: groups of records, one group for each unit of work that has any.
+//!
+//! A group is a head, `{"generation", "store", "lines", "base", "snapshot"}`, and as many lines after it, each
+//! `{"generation", KIND: record}`. `base` and `snapshot` are the digests of the snapshot before and after the unit.
+//! A group that is not whole was never committed: the snapshot is put in place after its group has reached the disk.
+
+use tasq_adapter_memory::History;
+use tasq_domain::{
+    AnyId, Attempt, Checkpoint, Contents, Event, EventKind, Operation, StoreId, TaskId,
+};
+use tasq_formats::json::{Document, Limits, Node, Object, Value, to_text};
+use tasq_formats::snapshot::{FieldError, history};
+
+/// What a log says about a snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// The records that led to the snapshot, in order.
+    pub(crate) records: Vec<Record>,
+    /// The generation of the last group that counts.
+    pub(crate) generation: u64,
+    /// The bytes that count, from the beginning.
+    pub(crate) keep: usize,
+    /// What the bytes after them are.
+    pub(crate) rest: Rest,
+}
+
+/// The part of a log that does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Rest {
+    /// Nothing.
+    #[default]
+    None,
+    /// What a writer left that stopped before its commit. It can go.
+    Uncommitted,
+    /// The history of another store, of a later state than this one, or damaged. It must be kept elsewhere.
+    Foreign,
+}
+
+/// A line of a group.
+#[derive(Debug)]
+pub(crate) enum Record {
+    Event(Event),
+    Attempt(Attempt),
+    Checkpoint(Checkpoint),
+    Operation(Operation),
+    /// A task was removed, with its attempts and checkpoints.
+    Removed(TaskId),
+}
+
+struct Group {
+    generation: u64,
+    store: String,
+    base: String,
+    snapshot: String,
+    records: Vec<Record>,
+    /// The byte after its last line.
+    end: usize,
+}
+
+/// The text of a group.
+///
+/// # Errors
+/// If the data of a record is no JSON.
+pub(crate) fn group(
+    generation: u64,
+    store: &StoreId,
+    base: &str,
+    snapshot: &str,
+    records: &[History],
+) -> Result<String, FieldError> {
+    let head = Object::new()
+        .with("generation", generation)
+        .with("store", store.as_str())
+        .with("lines", records.len())
+        .with("base", base)
+        .with("snapshot", snapshot);
+    let mut text = line(head);
+    for record in records {
+        let (kind, value): (&str, Value) = match record {
+            History::Event(event) => ("event", history::event(event)?.into()),
+            History::Attempt(attempt) => ("attempt", history::attempt(attempt)?.into()),
+            History::Checkpoint(checkpoint) => {
+                ("checkpoint", history::checkpoint(checkpoint)?.into())
+            }
+            History::Operation(operation) => ("operation", history::operation(operation).into()),
+            History::Removed(task) => ("removed", task.as_str().into()),
+        };
+        let record = Object::new()
+            .with("generation", generation)
+            .with(kind, value);
+        text.push_str(&line(record));
+    }
+    Ok(text)
+}
+
+/// Reads a log as far as it leads to the snapshot with the given digest, whose content is `tree`.
+///
+/// A snapshot that the log does not know was changed by someone else. Then all groups count, if they are of this store;
+/// but the last one, whose commit nothing proves, only if the snapshot shows what it tells.
+pub(crate) fn read(bytes: &[u8], tree: &Contents, snapshot: &str) -> Log {
+    let (groups, broken) = groups(bytes);
+    let known = groups.iter().enumerate().rev().find_map(|(at, group)| {
+        if group.snapshot == snapshot {
+            Some(at + 1)
+        } else {
+            (group.base == snapshot).then_some(at)
+        }
+    });
+    let counted = known.unwrap_or_else(|| match groups.last() {
+        None => 0,
+        Some(last) if last.store != tree.settings.store.as_str() => 0,
+        Some(last) if !shows(tree, &last.records) => groups.len() - 1,
+        Some(_) => groups.len(),
+    });
+    let strange = known.is_none() && counted == 0 && !groups.is_empty();
+    let rest = match groups.len() - counted {
+        0 => broken,
+        1 if broken != Rest::Foreign && !strange => Rest::Uncommitted,
+        _ => Rest::Foreign,
+    };
+    let last = counted.checked_sub(1).map(|last| &groups[last]);
+    let (generation, keep) = last.map_or((0, 0), |last| (last.generation, last.end));
+    let records = groups
+        .into_iter()
+        .take(counted)
+        .flat_map(|group| group.records)
+        .collect();
+    Log {
+        records,
+        generation,
+        keep,
+        rest,
+    }
+}
+
+/// Whether a tree may be the outcome of what the records tell: what they made is there, and nobody holds what they
+/// ended.
+fn shows(tree: &Contents, records: &[Record]) -> bool {
+    let task = |id: &TaskId| tree.tasks.iter().find(|task| task.id == *id);
+    let is_there = |id: &AnyId| match id {
+        AnyId::Epic(id) => tree.epics.iter().any(|epic| epic.id == *id),
+        AnyId::Feature(id) => tree.features.iter().any(|feature| feature.id == *id),
+        AnyId::Task(id) => task(id).is_some(),
+        AnyId::Test(id) => tree.tests.iter().any(|test| test.id == *id),
+    };
+    records.iter().all(|record| match record {
+        Record::Event(event) => {
+            !matches!(event.kind, EventKind::Created | EventKind::Imported)
+                || is_there(&event.entity)
+        }
+        Record::Attempt(attempt) => task(&attempt.task).is_none_or(|task| {
+            let held = task
+                .claim
+                .as_ref()
+                .is_some_and(|claim| claim.token == attempt.token);
+            task.attempts >= attempt.token.attempt && !(held && attempt.end.is_some())
+        }),
+        Record::Checkpoint(_) | Record::Operation(_) => true,
+        Record::Removed(id) => task(id).is_none(),
+    })
+}
+
+/// The whole groups from the beginning, and what comes after them.
+fn groups(bytes: &[u8]) -> (Vec<Group>, Rest) {
+    let mut groups = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        match group_at(bytes, at) {
+            Some(group) => {
+                at = group.end;
+                groups.push(group);
+            }
+            None => return (groups, broken(&bytes[at..])),
+        }
+    }
+    (groups, Rest::None)
+}
+
+/// Whether a text that is no whole group is the last one's beginning, or has later groups in it.
+fn broken(bytes: &[u8]) -> Rest {
+    let later = bytes
+        .split(|byte| *byte == b'\n')
+        .skip(1)
+        .any(|line| line.starts_with(b"{\"generation\":") && head(line).is_some());
+    if later {
+        Rest::Foreign
+    } else {
+        Rest::Uncommitted
+    }
+}
+
+fn group_at(bytes: &[u8], start: usize) -> Option<Group> {
+    let mut at = start;
+    let mut next_line = || -> Option<&[u8]> {
+        let len = bytes[at..].iter().position(|byte| *byte == b'\n')?;
+        let line = &bytes[at..at + len];
+        at += len + 1;
+        Some(line)
+    };
+    let (mut group, lines) = head(next_line()?)?;
+    for _ in 0..lines {
+        let document = Document::parse_within(next_line()?, Limits::OWN).ok()?;
+        let object = document.root().object().ok()?;
+        if object
+            .opt("generation")?
+            .u64_in(group.generation..=group.generation)
+            .is_err()
+        {
+            return None;
+        }
+        // A record of a kind that a newer version knows is passed over, and stays in the file.
+        if let Some((kind, node)) = object.iter().find(|(key, _)| *key != "generation") {
+            group.records.extend(record(kind, node));
+        }
+    }
+    group.end = at;
+    Some(group)
+}
+
+fn head(line: &[u8]) -> Option<(Group, u64)> {
+    let document = Document::parse_within(line, Limits::OWN).ok()?;
+    let object = document.root().object().ok()?;
+    let text = |key: &str| Some(object.opt(key)?.str().ok()?.to_owned());
+    let number = |key: &str| object.opt(key)?.u64_in(0..=u64::MAX).ok();
+    let group = Group {
+        generation: number("generation")?,
+        store: text("store")?,
+        base: text("base")?,
+        snapshot: text("snapshot")?,
+        records: Vec::new(),
+        end: 0,
+    };
+    Some((group, number("lines")?))
+}
+
+fn record(kind: &str, node: Node<'_>) -> Option<Record> {
+    match kind {
+        "event" => history::read_event(node).ok().map(Record::Event),
+        "attempt" => history::read_attempt(node).ok().map(Record::Attempt),
+        "checkpoint" => history::read_checkpoint(node).ok().map(Record::Checkpoint),
+        "operation" => history::read_operation(node).ok().map(Record::Operation),
+        "removed" => node.parsed(TaskId::new).ok().map(Record::Removed),
+        _ => None,
+    }
+}
+
+fn line(object: Object) -> String {
+    let mut text = to_text(&Value::Object(object));
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tasq_adapter_memory::State;
+    use tasq_domain::backoff::Backoff;
+    use tasq_domain::{Actor, JsonObject, Settings, Timestamp};
+
+    use super::*;
+
+    fn operation(id: &str) -> History {
+        History::Operation(Arc::new(Operation {
+            id: tasq_domain::OperationId::new(id).unwrap(),
+            use_case: "claim".into(),
+            digest: "d".into(),
+            answer: "{}".into(),
+        }))
+    }
+
+    fn store() -> StoreId {
+        StoreId::new("S").unwrap()
+    }
+
+    fn tree(store: &str) -> Contents {
+        State::new(Settings {
+            store: StoreId::new(store).unwrap(),
+            name: String::new(),
+            require_tests: false,
+            backoff: Backoff::default(),
+        })
+        .tree()
+    }
+
+    /// Three groups that lead from snapshot `a` to `d`, and where each ends.
+    fn three() -> (String, Vec<usize>) {
+        let mut text = String::new();
+        let mut ends = Vec::new();
+        for (generation, base, snapshot) in [(1, "a", "b"), (2, "b", "c"), (3, "c", "d")] {
+            let records = [operation(base), operation(snapshot)];
+            text += &group(generation, &store(), base, snapshot, &records).unwrap();
+            ends.push(text.len());
+        }
+        (text, ends)
+    }
+
+    fn told(text: &[u8], snapshot: &str) -> (usize, usize, u64, Rest) {
+        let log = read(text, &tree("S"), snapshot);
+        (log.records.len(), log.keep, log.generation, log.rest)
+    }
+
+    #[test]
+    fn a_log_counts_as_far_as_it_leads_to_the_snapshot() {
+        let (text, ends) = three();
+        let text = text.as_bytes();
+        assert_eq!(told(text, "d"), (6, ends[2], 3, Rest::None));
+        assert_eq!(told(text, "c"), (4, ends[1], 2, Rest::Uncommitted));
+        assert_eq!(told(text, "b"), (2, ends[0], 1, Rest::Foreign));
+        assert_eq!(told(text, "a"), (0, 0, 0, Rest::Foreign));
+        assert_eq!(told(b"", "a"), (0, 0, 0, Rest::None));
+    }
+
+    #[test]
+    fn a_snapshot_that_someone_edited_keeps_its_history() {
+        let (text, ends) = three();
+        assert_eq!(told(text.as_bytes(), "edited"), (6, ends[2], 3, Rest::None));
+    }
+
+    #[test]
+    fn the_last_group_does_not_count_if_an_edited_snapshot_lacks_what_it_made() {
+        let (mut text, ends) = three();
+        let created = History::Event(Arc::new(Event {
+            seq: 1,
+            at: Timestamp::from_micros(1),
+            actor: Actor::new("ada").unwrap(),
+            kind: EventKind::Created,
+            entity: AnyId::Task(TaskId::new("A").unwrap()),
+            data: JsonObject::default(),
+        }));
+        text += &group(4, &store(), "d", "e", &[created]).unwrap();
+        assert_eq!(
+            told(text.as_bytes(), "edited"),
+            (6, ends[2], 3, Rest::Uncommitted)
+        );
+        assert_eq!(told(text.as_bytes(), "e").0, 7);
+    }
+
+    #[test]
+    fn a_group_cut_off_anywhere_never_happened() {
+        let (text, ends) = three();
+        for cut in ends[1] + 1..ends[2] {
+            let told = told(&text.as_bytes()[..cut], "c");
+            assert_eq!(told, (4, ends[1], 2, Rest::Uncommitted), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_log_broken_in_the_middle_or_of_another_store_is_kept_elsewhere() {
+        let (text, ends) = three();
+        let mut broken = text.clone().into_bytes();
+        broken[ends[0] + 20] = b'\n';
+        assert_eq!(told(&broken, "d"), (2, ends[0], 1, Rest::Foreign));
+        let log = read(text.as_bytes(), &tree("other"), "edited");
+        assert_eq!((log.keep, log.rest), (0, Rest::Foreign));
+        let one = &text.as_bytes()[..ends[0]];
+        let log = read(one, &tree("other"), "edited");
+        assert_eq!((log.keep, log.rest), (0, Rest::Foreign));
+    }
+
+    #[test]
+    fn a_record_of_an_unknown_kind_is_passed_over() {
+        let (text, ends) = three();
+        let newer = text.replacen("operation", "oparation", 1);
+        assert_eq!(told(newer.as_bytes(), "d"), (5, ends[2], 3, Rest::None));
+    }
+}

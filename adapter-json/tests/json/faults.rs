@@ -1,0 +1,219 @@
+//! Faults: writers that stop anywhere, broken files, disks that refuse.
+
+use std::os::unix::fs::symlink;
+
+use tasq_domain::{EventKind, OperationId};
+use tasq_files::LockFile;
+use tasq_ports::{StoreError, StoreExt};
+
+use super::{Place, bytes, claim, event, events, operation, options, task_id};
+use tasq_adapter_json::{JsonStore, Options, SideFiles};
+
+/// A queue whose last unit wrote its log and stopped before its commit.
+fn stopped_before_the_commit() -> (Place, JsonStore) {
+    let (place, store) = Place::planted();
+    let before = bytes(&place.path());
+    store
+        .write(|tx| -> Result<(), StoreError> {
+            claim(tx)?;
+            tx.insert_operation(&operation("op"), 10)
+        })
+        .unwrap();
+    std::fs::write(place.path(), before).unwrap();
+    (place, store)
+}
+
+#[test]
+fn a_unit_that_stopped_before_its_commit_never_happened() {
+    let (place, store) = stopped_before_the_commit();
+    let long = bytes(&place.log()).len();
+    for store in [place.open().unwrap(), store] {
+        assert_eq!(events(&store), [EventKind::Created]);
+        let id = OperationId::new("op").unwrap();
+        assert_eq!(store.read(|tx| tx.operation(&id)).unwrap(), None);
+    }
+    let store = place.open().unwrap();
+    store
+        .write(|tx| tx.append_event(&event(EventKind::Edited, "A")))
+        .unwrap();
+    assert!(bytes(&place.log()).len() < long);
+    for store in [place.open().unwrap(), store] {
+        assert_eq!(events(&store), [EventKind::Created, EventKind::Edited]);
+    }
+    assert!(!place.names().iter().any(|name| name.contains("log.1")));
+}
+
+#[test]
+fn a_log_torn_at_any_byte_of_an_uncommitted_unit_is_mended_by_the_next_writer() {
+    let (place, _) = stopped_before_the_commit();
+    let (snapshot, log) = (bytes(&place.path()), bytes(&place.log()));
+    let committed = log.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let committed = committed
+        + log[committed..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .unwrap()
+        + 1;
+    for cut in (committed..log.len()).step_by(29) {
+        std::fs::write(place.path(), &snapshot).unwrap();
+        std::fs::write(place.log(), &log[..cut]).unwrap();
+        let store = place.open().unwrap();
+        assert_eq!(events(&store), [EventKind::Created], "{cut}");
+        store.write(claim).unwrap();
+        assert_eq!(
+            events(&place.open().unwrap()),
+            [EventKind::Created, EventKind::Claimed]
+        );
+    }
+    assert!(!place.names().iter().any(|name| name.contains("log.1")));
+}
+
+#[test]
+fn a_log_that_is_gone_takes_only_the_past_with_it() {
+    let (place, store) = Place::planted();
+    let token = store.write(claim).unwrap();
+    std::fs::remove_file(place.log()).unwrap();
+    let other = place.open().unwrap();
+    let attempts = other.read(|tx| tx.attempts_of(&task_id("A"))).unwrap();
+    assert_eq!(attempts.len(), 1);
+    assert_eq!((attempts[0].token, &attempts[0].end), (token, &None));
+    // One that had read the log notices as well.
+    for store in [other, store] {
+        store
+            .write(|tx| tx.append_event(&event(EventKind::Edited, "A")))
+            .unwrap();
+    }
+    assert_eq!(
+        events(&place.open().unwrap()),
+        [EventKind::Edited, EventKind::Edited]
+    );
+}
+
+#[test]
+fn a_log_of_another_queue_is_kept_aside() {
+    let (place, store) = Place::planted();
+    drop(store);
+    let foreign = String::from_utf8(bytes(&place.log()))
+        .unwrap()
+        .replace("\"S\"", "\"X\"");
+    std::fs::write(place.log(), &foreign).unwrap();
+    place.write_text(&place.text().replace("do it", "do that"));
+    let store = place.open().unwrap();
+    assert_eq!(events(&store), []);
+    store.write(claim).unwrap();
+    assert_eq!(events(&place.open().unwrap()), [EventKind::Claimed]);
+    let aside = bytes(&place.path().with_extension("log.1.jsonl"));
+    assert_eq!(aside, foreign.as_bytes());
+}
+
+#[test]
+fn a_broken_file_is_refused_with_its_place_and_stays_as_it_is() {
+    let (place, store) = Place::planted();
+    let good = place.text();
+    let cut = &good[..good.len() / 2];
+    let conflict = good.replacen("  \"features\"", "<<<<<<< HEAD\n  \"features\"", 1);
+    let wrong_type = good.replace("\"do it\"", "7");
+    let dangling = good.replace("\"feature\": \"F\"", "\"feature\": \"G\"");
+    for (text, damaged, told) in [
+        (cut, true, "line "),
+        (&conflict, true, "line "),
+        ("", true, "line 1, column 1"),
+        ("{}", true, "not a snapshot"),
+        (&wrong_type, false, "$.tasks.A.description"),
+        (&dangling, false, "there is no feature \"G\""),
+    ] {
+        place.write_text(text);
+        for result in [
+            place.open().map(drop),
+            store.read(|tx| tx.features()).map(drop),
+            store.write(claim).map(drop),
+        ] {
+            let error = result.unwrap_err();
+            let expected = match &error {
+                StoreError::Damaged { .. } => damaged,
+                StoreError::Invalid { .. } => !damaged,
+                _ => false,
+            };
+            assert!(expected, "{error:?}");
+            assert!(error.to_string().contains(told), "{error}");
+        }
+        assert_eq!(place.text(), *text);
+    }
+    place.write_text(&good.replace("\"tasq_snapshot\": 1", "\"tasq_snapshot\": 9"));
+    assert!(matches!(place.open(), Err(StoreError::TooNew { found, .. }) if found == "9"));
+}
+
+#[test]
+fn a_link_is_not_followed() {
+    let (place, store) = Place::planted();
+    drop(store);
+    let link = place.path().with_file_name("link.json");
+    symlink(place.path(), &link).unwrap();
+    let error = JsonStore::open(&link, options()).unwrap_err();
+    assert!(matches!(error, StoreError::Policy { .. }), "{error}");
+}
+
+#[test]
+fn a_lock_held_by_another_makes_writers_busy_and_readers_not() {
+    let (place, _) = Place::planted();
+    let impatient = Options {
+        wait: std::time::Duration::ZERO,
+        ..options()
+    };
+    let store = JsonStore::open(&place.path(), impatient).unwrap();
+    let _guard = LockFile::new(SideFiles::of(&place.path()).lock)
+        .acquire(std::time::Duration::ZERO)
+        .unwrap();
+    let Err(StoreError::Busy { holder, .. }) = store.write(claim) else {
+        unreachable!("the lock is held")
+    };
+    assert_eq!(holder.unwrap().pid, std::process::id());
+    assert_eq!(events(&store), [EventKind::Created]);
+}
+
+#[test]
+fn a_snapshot_beyond_the_limit_is_neither_written_nor_read() {
+    let (place, _) = Place::planted();
+    let small = Options {
+        max_bytes: place.text().len() + 10,
+        ..options()
+    };
+    let store = JsonStore::open(&place.path(), small.clone()).unwrap();
+    let before = place.text();
+    assert!(matches!(store.write(claim), Err(StoreError::Limit { .. })));
+    assert_eq!(place.text(), before);
+    let smaller = Options {
+        max_bytes: 10,
+        ..small
+    };
+    let error = JsonStore::open(&place.path(), smaller).unwrap_err();
+    assert!(matches!(error, StoreError::Limit { .. }), "{error}");
+}
+
+#[test]
+fn leftovers_of_killed_writers_are_removed_by_the_next() {
+    let (place, store) = Place::planted();
+    drop(store);
+    let stray = place
+        .path()
+        .with_file_name(".queue.json.1.0123456789abcdef.tmp");
+    std::fs::write(&stray, "half").unwrap();
+    let store = place.open().unwrap();
+    assert!(stray.exists());
+    store.write(claim).unwrap();
+    assert!(!stray.exists());
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_the_unit() {
+    let (place, store) = Place::planted();
+    std::fs::remove_file(place.log()).unwrap();
+    std::fs::create_dir(place.log()).unwrap();
+    let before = place.text();
+    let error = store.write(claim).unwrap_err();
+    assert!(matches!(error, StoreError::Policy { .. }), "{error}");
+    assert_eq!(place.text(), before);
+    assert!(!place.names().iter().any(|name| name.ends_with(".tmp")));
+    std::fs::remove_dir(place.log()).unwrap();
+    store.write(claim).unwrap();
+}
