@@ -19,6 +19,9 @@ pub enum Gate {
 
 /// How a task would be proven if it were completed now.
 ///
+/// A test case that has a command but passes by somebody's word, because it was judged instead of run, makes the whole
+/// completion an override by that person: *tests* means that the commands ran.
+///
 /// # Errors
 /// [`Refusal::NotVerified`] with the gating test cases that do not pass in `attempt`, or [`Refusal::NoTests`].
 pub fn proof_of(
@@ -33,13 +36,25 @@ pub fn proof_of(
         .filter(|test| !test.passes_in(attempt))
         .map(|test| test.id.clone())
         .collect();
+    let proven = !none && open.is_empty();
+    let by_hand = tests.iter().find_map(passed_by_hand).filter(|_| proven);
     match override_by {
-        _ if !none && open.is_empty() => Ok(Proof::Tests),
-        Some((by, reason)) => Ok(Proof::Override { by, reason }),
-        None if !none => Err(Refusal::NotVerified(open)),
-        None if gate == Gate::TestsRequired => Err(Refusal::NoTests),
-        None => Ok(Proof::Unproven),
+        Some((by, reason)) if !proven || by_hand.is_some() => Ok(Proof::Override { by, reason }),
+        _ if proven => Ok(by_hand.unwrap_or(Proof::Tests)),
+        _ if !none => Err(Refusal::NotVerified(open)),
+        _ if gate == Gate::TestsRequired => Err(Refusal::NoTests),
+        _ => Ok(Proof::Unproven),
     }
+}
+
+/// The override that a test case stands for if it has a command and yet was judged by word. A command that ran and
+/// passed has left an exit code.
+fn passed_by_hand(test: &TestCase) -> Option<Proof> {
+    let last = test.last.as_ref()?;
+    (test.command.is_some() && last.exit_code.is_none()).then(|| Proof::Override {
+        by: last.by.clone(),
+        reason: super::reason(&format!("test case {} was passed by hand", test.id)),
+    })
 }
 
 /// A test case with a new result.

@@ -1,7 +1,7 @@
 //! What counts as proof.
 
 use tasq_domain::life::{Gate, Refusal, proof_of, reset_test};
-use tasq_domain::{Proof, TestCase, TestId, TestStatus};
+use tasq_domain::{Actor, Proof, TestCase, TestId, TestResult, TestStatus};
 
 use crate::fixture::{ada, at, judged, test_case, why};
 
@@ -49,6 +49,51 @@ fn an_override_is_recorded_only_where_it_was_needed() {
         let proof = proof_of(tests, None, Gate::TestsRequired, over()).unwrap();
         assert_eq!(proof.as_str(), "override");
     }
+}
+
+#[test]
+fn a_command_that_was_judged_by_word_is_an_override_by_whoever_said_so() {
+    let bob = Actor::new("bob").unwrap();
+    let by_word = |id, command| {
+        let test = judged(&test_case(id, command, true), true, None, at(5));
+        let last = test.last.clone().map(|last| TestResult {
+            exit_code: None,
+            by: bob.clone(),
+            ..last
+        });
+        TestCase { last, ..test }
+    };
+    let ran = || judged(&test_case("RAN", true, false), true, None, at(5));
+    let bob_says = || Proof::Override {
+        by: bob.clone(),
+        reason: why("test case SAID was passed by hand"),
+    };
+    let ada_says = || Proof::Override {
+        by: ada(),
+        reason: why("I looked"),
+    };
+    let over = || Some((ada(), why("I looked")));
+    for (tests, override_by, proof) in [
+        (vec![ran()], None, Proof::Tests),
+        (vec![ran()], over(), Proof::Tests),
+        (vec![by_word("SAID", true)], None, bob_says()),
+        (vec![ran(), by_word("SAID", true)], None, bob_says()),
+        (vec![by_word("SAID", true)], over(), ada_says()),
+        // A required check without a command has no other way to pass.
+        (vec![by_word("SAID", false)], None, Proof::Tests),
+        (vec![ran(), by_word("SAID", false)], None, Proof::Tests),
+    ] {
+        for gate in [Gate::TestsOptional, Gate::TestsRequired] {
+            let found = proof_of(&tests, None, gate, override_by.clone());
+            assert_eq!(found, Ok(proof.clone()), "{tests:?}");
+        }
+    }
+    let open = [by_word("SAID", true), test_case("OPEN", true, false)];
+    let named = vec![TestId::new("OPEN").unwrap()];
+    assert_eq!(
+        proof_of(&open, None, Gate::TestsOptional, None),
+        Err(Refusal::NotVerified(named))
+    );
 }
 
 #[test]
