@@ -1,1 +1,26 @@
-//! The default store: Diesel on bundled SQLite.
+//! The default store: one SQLite file, safe for any number of processes.
+//!
+//! - `store`: a unit of work is one transaction; writers queue behind a lock beside the file.
+//! - `connect`: opening and checking the file.
+//! - `create`, `migrate`: making it and bringing it up to date.
+//! - `tx`, `rows`, `schema`: the facts, by entity; what follows from them is derived by triggers.
+//!
+//! The schema is in `migrations/sqlite`. It keeps its invariants by itself, so that a plain SQL client may edit it.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
+
+mod connect;
+mod create;
+mod derive;
+mod error;
+mod migrate;
+mod rows;
+mod schema;
+mod statement;
+mod store;
+mod tx;
+
+#[cfg(test)]
+mod tests;
+
+pub use migrate::{Applied, Pending, migrate, migrations_pending};
+pub use store::{Migrate, Options, SqliteStore, Sync};

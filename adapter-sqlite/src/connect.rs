@@ -1,0 +1,256 @@
+//! Opening the file: what it must be, and how SQLite is to treat it.
+
+use std::path::{Path, PathBuf};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use tasq_files::{FsKind, Identity, fs_kind, identity};
+use tasq_ports::StoreError;
+
+use crate::error::{Place, file};
+use crate::migrate::KNOWN_VERSION;
+use crate::statement::statement;
+use crate::store::Sync;
+
+/// `tasq` in ASCII: what the header of our files says.
+pub(crate) const APPLICATION_ID: i64 = 0x7461_7371;
+
+/// Older code for the write-ahead log can damage the file.
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+statement! {
+    /// The version of the schema, from the file's header.
+    SchemaVersion {} -> BigInt = "PRAGMA user_version"
+}
+statement! {
+    /// The program that made the file, from its header.
+    ApplicationId {} -> BigInt = "PRAGMA application_id"
+}
+statement! {
+    /// The version of SQLite.
+    SqliteVersion {} -> Text = "SELECT sqlite_version()"
+}
+
+/// An open file that is ours.
+pub(crate) struct Opened {
+    pub(crate) conn: SqliteConnection,
+    /// Which file it is.
+    pub(crate) identity: Identity,
+    /// Which file its log is; it stays the same as long as anybody has the file open.
+    pub(crate) log: Option<Identity>,
+    /// The version of its schema.
+    pub(crate) version: i64,
+    /// Whether nothing can be written, because its file system is read-only.
+    pub(crate) read_only: bool,
+}
+
+/// Opens a file that must be there and must be ours, of this or an older version.
+pub(crate) fn open(place: &Place, sync: Sync) -> Result<Opened, StoreError> {
+    let before = identity(&place.path).map_err(file)?;
+    check_file_system(place)?;
+    let (mut conn, read_only) =
+        match establish(place, "mode=rw").and_then(|conn| probe(place, conn)) {
+            Ok(conn) => (conn, false),
+            // A log needs shared memory beside it, which a read-only file system has no room for. Without a log there is
+            // nothing to miss in the file itself.
+            Err(StoreError::ReadOnly { .. }) if !log_path(&place.path).exists() => {
+                (establish(place, "mode=ro&immutable=1")?, true)
+            }
+            Err(error) => return Err(error),
+        };
+    let version = check_header(place, &mut conn)?;
+    configure(place, &mut conn, sync, read_only)?;
+    let identity = identity(&place.path).map_err(file)?;
+    if identity != before {
+        return Err(place.damaged("it was replaced while it was being opened"));
+    }
+    let log = tasq_files::identity(&log_path(&place.path)).ok();
+    Ok(Opened {
+        conn,
+        identity,
+        log,
+        version,
+        read_only,
+    })
+}
+
+/// A connection with the wait for other clients set; nothing has been read yet.
+pub(crate) fn establish(place: &Place, how: &str) -> Result<SqliteConnection, StoreError> {
+    let path = place.path.to_str().ok_or_else(|| StoreError::Policy {
+        place: place.name(),
+        what: "the path is not UTF-8, which SQLite needs".to_owned(),
+    })?;
+    let address = format!("file:{}?{how}", escape(path));
+    let mut conn = SqliteConnection::establish(&address)
+        .map_err(|error| place.message(&connection_message(&error)))?;
+    conn.batch_execute(&format!(
+        "PRAGMA busy_timeout = {}",
+        place.wait.as_millis().min(i32::MAX as u128)
+    ))
+    .map_err(|error| place.sql(&error))?;
+    check_engine(place, &mut conn)?;
+    Ok(conn)
+}
+
+/// How SQLite is to treat the file. After the wait is set, because switching to the log needs the file alone.
+pub(crate) fn configure(
+    place: &Place,
+    conn: &mut SqliteConnection,
+    sync: Sync,
+    read_only: bool,
+) -> Result<(), StoreError> {
+    if !read_only {
+        conn.batch_execute("PRAGMA journal_mode = WAL")
+            .map_err(|error| place.sql(&error))?;
+    }
+    let sync = match sync {
+        Sync::Full => "FULL",
+        Sync::Normal => "NORMAL",
+    };
+    conn.batch_execute(&format!(
+        "PRAGMA synchronous = {sync};
+         PRAGMA foreign_keys = ON;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON;
+         PRAGMA recursive_triggers = OFF;
+         PRAGMA temp_store = MEMORY;"
+    ))
+    .map_err(|error| place.sql(&error))
+}
+
+/// The version of the schema, if the file is ours and not too new.
+pub(crate) fn check_header(place: &Place, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let application: i64 = ApplicationId::new()
+        .get_result(conn)
+        .map_err(|error| place.sql(&error))?;
+    if application != APPLICATION_ID {
+        return Err(place.damaged(if application == 0 {
+            "a database, but no queue of tasq".to_owned()
+        } else {
+            format!("the database of another program (application id {application:#010x})")
+        }));
+    }
+    let version = schema_version(place, conn)?;
+    if version > KNOWN_VERSION {
+        return Err(StoreError::TooNew {
+            place: place.name(),
+            found: version.to_string(),
+            known: KNOWN_VERSION.to_string(),
+        });
+    }
+    Ok(version)
+}
+
+pub(crate) fn schema_version(
+    place: &Place,
+    conn: &mut SqliteConnection,
+) -> Result<i64, StoreError> {
+    SchemaVersion::new()
+        .get_result(conn)
+        .map_err(|error| place.sql(&error))
+}
+
+/// The absolute path of a store, whose last component is not followed.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
+    std::path::absolute(path).map_err(|source| StoreError::Io {
+        place: path.display().to_string(),
+        doing: "finding",
+        source,
+    })
+}
+
+/// The write-ahead log.
+pub(crate) fn log_path(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+/// The writers' lock.
+pub(crate) fn lock_path(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
+
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A log in shared memory needs one machine, and its locks a file system that keeps them.
+fn check_file_system(place: &Place) -> Result<(), StoreError> {
+    match fs_kind(&place.path).map_err(file)? {
+        FsKind::Local | FsKind::Unknown => Ok(()),
+        FsKind::Network(name) => Err(StoreError::Policy {
+            place: place.name(),
+            what: format!(
+                "it is on a file system of another machine or process ({name}), where SQLite is not safe"
+            ),
+        }),
+    }
+}
+
+/// Reads once, which is when SQLite notices that it cannot.
+fn probe(place: &Place, mut conn: SqliteConnection) -> Result<SqliteConnection, StoreError> {
+    ApplicationId::new()
+        .get_result::<i64>(&mut conn)
+        .map_err(|error| place.sql(&error))?;
+    diesel::sql_query("SELECT count(*) FROM sqlite_schema")
+        .execute(&mut conn)
+        .map_err(|error| place.sql(&error))?;
+    Ok(conn)
+}
+
+fn check_engine(place: &Place, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let version: String = SqliteVersion::new()
+        .get_result(conn)
+        .map_err(|error| place.sql(&error))?;
+    if parse_version(&version).is_some_and(|version| version >= OLDEST_SQLITE) {
+        return Ok(());
+    }
+    let (major, minor, patch) = OLDEST_SQLITE;
+    Err(StoreError::Backend {
+        what: format!("SQLite {version} is too old: {major}.{minor}.{patch} is needed"),
+    })
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
+    let mut parts = text.split('.').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??, parts.next()??))
+}
+
+/// A path as a part of a URI: everything but what is plain is escaped.
+fn escape(path: &str) -> String {
+    path.bytes().fold(String::new(), |mut uri, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                uri.push(byte.into());
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+        uri
+    })
+}
+
+fn connection_message(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::BadConnection(message) => message.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_keeps_its_meaning_as_a_uri() {
+        assert_eq!(escape("/a b?c#d%é.db"), "/a%20b%3Fc%23d%25%C3%A9.db");
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(parse_version("3.51.3") >= Some(OLDEST_SQLITE));
+        assert!(parse_version("3.9.10") < Some(OLDEST_SQLITE));
+        assert_eq!(parse_version("3.x"), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! Everything derived, from scratch: what the triggers keep in step row by row, said once more for whole tables.
+
+/// Derives every derived value of every row. The rows' times stay.
+pub(crate) const DERIVE_ALL: &str = "
+UPDATE tasks SET
+    (feature_priority, epic_id, held_above) = (
+        SELECT features.priority, features.epic_id, features.hold_at IS NOT NULL OR epics.hold_at IS NOT NULL
+        FROM features LEFT JOIN epics ON epics.id = features.epic_id
+        WHERE features.id = tasks.feature_id
+    ),
+    open_deps = (
+        SELECT count(*)
+        FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
+        WHERE dependencies.task_id = tasks.id AND before.status <> 'completed'
+    );
+
+UPDATE features SET
+    (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
+        SELECT
+            coalesce(sum(tasks.status = 'pending'), 0),
+            coalesce(sum(tasks.status = 'in_progress'), 0),
+            coalesce(sum(tasks.status = 'completed'), 0),
+            coalesce(sum(tasks.status = 'blocked'), 0)
+        FROM tasks WHERE tasks.feature_id = features.id
+    ),
+    open_gates = (
+        SELECT count(*) FROM test_cases WHERE test_cases.feature_id = features.id AND test_cases.open_gate
+    );
+UPDATE features SET status = rolled WHERE status <> rolled;
+
+UPDATE epics SET
+    (features_pending, features_in_progress, features_completed, features_blocked) = (
+        SELECT
+            coalesce(sum(features.status = 'pending'), 0),
+            coalesce(sum(features.status = 'in_progress'), 0),
+            coalesce(sum(features.status = 'completed'), 0),
+            coalesce(sum(features.status = 'blocked'), 0)
+        FROM features WHERE features.epic_id = epics.id
+    ),
+    (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
+        SELECT
+            coalesce(sum(features.tasks_pending), 0),
+            coalesce(sum(features.tasks_in_progress), 0),
+            coalesce(sum(features.tasks_completed), 0),
+            coalesce(sum(features.tasks_blocked), 0)
+        FROM features WHERE features.epic_id = epics.id
+    );
+UPDATE epics SET status = rolled WHERE status <> rolled;
+
+UPDATE totals SET
+    (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
+        SELECT
+            coalesce(sum(status = 'pending'), 0),
+            coalesce(sum(status = 'in_progress'), 0),
+            coalesce(sum(status = 'completed'), 0),
+            coalesce(sum(status = 'blocked'), 0)
+        FROM tasks
+    ),
+    tests = (SELECT count(*) FROM test_cases);
+";

@@ -1,0 +1,361 @@
+//! Tasks: what defines one, its life, and what follows for it.
+
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+use tasq_domain::{
+    Actor, CancelRequest, Claim, Description, EpicId, FeatureId, JsonObject, Priority, Proof,
+    Reason, RetryBudget, Task, TaskId, TaskRecord, Timestamp, Token, Worker,
+};
+
+use super::{HoldColumns, Reading, micros, source_columns};
+use crate::error::BadRow;
+use crate::schema::tasks;
+
+/// What defines a task.
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = tasks, check_for_backend(Sqlite))]
+#[diesel(primary_key(seq, id, created_at))]
+#[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
+pub(crate) struct TaskRow {
+    seq: i64,
+    id: String,
+    feature_id: String,
+    description: String,
+    priority: Option<i64>,
+    retry_budget: i64,
+    hold_by: Option<String>,
+    hold_reason: Option<String>,
+    hold_at: Option<i64>,
+    source_origin: Option<String>,
+    source_digest: Option<String>,
+    created_at: i64,
+    metadata: String,
+}
+
+/// What a step of its life changes.
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = tasks, check_for_backend(Sqlite))]
+#[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
+pub(crate) struct LifeRow {
+    updated_at: i64,
+    status: String,
+    blocked_reason: Option<String>,
+    retries_used: i64,
+    not_before: Option<i64>,
+    attempts: i64,
+    lost_in_a_row: i64,
+    claim_worker: Option<String>,
+    claim_attempt: Option<i64>,
+    claim_nonce: Option<String>,
+    claim_started_at: Option<i64>,
+    claim_lease: Option<i64>,
+    lease_expires_at: Option<i64>,
+    cancel_by: Option<String>,
+    cancel_at: Option<i64>,
+    completed_at: Option<i64>,
+    proof: Option<String>,
+    proof_by: Option<String>,
+    proof_reason: Option<String>,
+}
+
+/// What triggers derive.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = tasks, check_for_backend(Sqlite))]
+pub(crate) struct DerivedRow {
+    epic_id: Option<String>,
+    effective_priority: i64,
+    open_deps: i64,
+    held_above: i64,
+}
+
+/// All of a task.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = tasks, check_for_backend(Sqlite))]
+pub(crate) struct StoredTask {
+    #[diesel(embed)]
+    row: TaskRow,
+    #[diesel(embed)]
+    life: LifeRow,
+    #[diesel(embed)]
+    derived: DerivedRow,
+}
+
+impl TaskRow {
+    pub(crate) fn of(task: &Task, seq: i64) -> Self {
+        let Task {
+            seq: _,
+            id,
+            feature,
+            description,
+            own_priority,
+            retry_budget,
+            hold,
+            source,
+            metadata,
+            created_at,
+            // The rest is in `LifeRow`.
+            updated_at: _,
+            status: _,
+            blocked_reason: _,
+            retries_used: _,
+            not_before: _,
+            attempts: _,
+            lost_in_a_row: _,
+            claim: _,
+            completed_at: _,
+            proof: _,
+        } = task;
+        let HoldColumns { by, reason, at } = HoldColumns::of(hold.as_ref());
+        let (source_origin, source_digest) = source_columns(source.as_ref());
+        Self {
+            seq,
+            id: id.to_string(),
+            feature_id: feature.to_string(),
+            description: description.to_string(),
+            priority: own_priority.map(|priority| priority.number().into()),
+            retry_budget: retry_budget.number().into(),
+            hold_by: by,
+            hold_reason: reason,
+            hold_at: at,
+            source_origin,
+            source_digest,
+            created_at: created_at.micros(),
+            metadata: metadata.as_str().to_owned(),
+        }
+    }
+}
+
+impl LifeRow {
+    pub(crate) fn of(task: &Task) -> Self {
+        let Task {
+            updated_at,
+            status,
+            blocked_reason,
+            retries_used,
+            not_before,
+            attempts,
+            lost_in_a_row,
+            claim,
+            completed_at,
+            proof,
+            // The rest is in `TaskRow`.
+            seq: _,
+            id: _,
+            feature: _,
+            description: _,
+            own_priority: _,
+            retry_budget: _,
+            hold: _,
+            source: _,
+            metadata: _,
+            created_at: _,
+        } = task;
+        let (proof_by, proof_reason) = match proof {
+            Some(Proof::Override { by, reason }) => {
+                (Some(by.to_string()), Some(reason.to_string()))
+            }
+            Some(Proof::Tests | Proof::Unproven | Proof::Imported) | None => (None, None),
+        };
+        let row = Self {
+            updated_at: updated_at.micros(),
+            status: status.to_string(),
+            blocked_reason: blocked_reason.as_ref().map(Reason::to_string),
+            retries_used: (*retries_used).into(),
+            not_before: not_before.map(Timestamp::micros),
+            attempts: (*attempts).into(),
+            lost_in_a_row: (*lost_in_a_row).into(),
+            claim_worker: None,
+            claim_attempt: None,
+            claim_nonce: None,
+            claim_started_at: None,
+            claim_lease: None,
+            lease_expires_at: None,
+            cancel_by: None,
+            cancel_at: None,
+            completed_at: completed_at.map(Timestamp::micros),
+            proof: proof.as_ref().map(|proof| proof.as_str().to_owned()),
+            proof_by,
+            proof_reason,
+        };
+        match claim {
+            Some(claim) => row.with_claim(claim),
+            None => row,
+        }
+    }
+
+    fn with_claim(self, claim: &Claim) -> Self {
+        let Claim {
+            worker,
+            token: Token { attempt, nonce },
+            started_at,
+            lease,
+            lease_expires_at,
+            cancel,
+        } = claim;
+        let (cancel_by, cancel_at) = match cancel {
+            Some(CancelRequest { by, at }) => (Some(by.to_string()), Some(at.micros())),
+            None => (None, None),
+        };
+        Self {
+            claim_worker: Some(worker.to_string()),
+            claim_attempt: Some((*attempt).into()),
+            claim_nonce: Some(nonce_text(*nonce)),
+            claim_started_at: Some(started_at.micros()),
+            claim_lease: Some(micros(*lease)),
+            lease_expires_at: Some(lease_expires_at.micros()),
+            cancel_by,
+            cancel_at,
+            ..self
+        }
+    }
+}
+
+impl StoredTask {
+    pub(crate) fn read(self) -> Result<TaskRecord, BadRow> {
+        let Self { row, life, derived } = self;
+        let id = row.id.clone();
+        let reading = Reading {
+            table: "tasks",
+            id: &id,
+        };
+        let DerivedRow {
+            epic_id,
+            effective_priority,
+            open_deps,
+            held_above,
+        } = derived;
+        Ok(TaskRecord {
+            task: read_task(reading, row, life)?,
+            epic: reading.maybe("epic_id", epic_id, EpicId::new)?,
+            priority: reading.of("effective_priority", Priority::new(effective_priority))?,
+            open_dependencies: reading.number("open_deps", open_deps)?,
+            held_above: held_above != 0,
+        })
+    }
+}
+
+fn read_task(reading: Reading<'_>, row: TaskRow, life: LifeRow) -> Result<Task, BadRow> {
+    let TaskRow {
+        seq,
+        id,
+        feature_id,
+        description,
+        priority,
+        retry_budget,
+        hold_by: by,
+        hold_reason: reason,
+        hold_at: at,
+        source_origin,
+        source_digest,
+        created_at,
+        metadata,
+    } = row;
+    let claim = read_claim(reading, &life)?;
+    let proof = read_proof(reading, &life)?;
+    let LifeRow {
+        updated_at,
+        status,
+        blocked_reason,
+        retries_used,
+        not_before,
+        attempts,
+        lost_in_a_row,
+        completed_at,
+        // Read above.
+        claim_worker: _,
+        claim_attempt: _,
+        claim_nonce: _,
+        claim_started_at: _,
+        claim_lease: _,
+        lease_expires_at: _,
+        cancel_by: _,
+        cancel_at: _,
+        proof: _,
+        proof_by: _,
+        proof_reason: _,
+    } = life;
+    Ok(Task {
+        seq,
+        id: reading.of("id", TaskId::new(id))?,
+        feature: reading.of("feature_id", FeatureId::new(feature_id))?,
+        description: reading.of("description", Description::new(description))?,
+        own_priority: reading.maybe("priority", priority, Priority::new)?,
+        retry_budget: reading.of("retry_budget", RetryBudget::new(retry_budget))?,
+        hold: reading.hold(HoldColumns { by, reason, at })?,
+        source: reading.source(source_origin, source_digest)?,
+        metadata: reading.of("metadata", JsonObject::new(metadata))?,
+        created_at: Timestamp::from_micros(created_at),
+        updated_at: Timestamp::from_micros(updated_at),
+        status: reading.of("status", status.parse())?,
+        blocked_reason: reading.maybe("blocked_reason", blocked_reason, Reason::new)?,
+        retries_used: reading.number("retries_used", retries_used)?,
+        not_before: not_before.map(Timestamp::from_micros),
+        attempts: reading.number("attempts", attempts)?,
+        lost_in_a_row: reading.number("lost_in_a_row", lost_in_a_row)?,
+        claim,
+        completed_at: completed_at.map(Timestamp::from_micros),
+        proof,
+    })
+}
+
+fn read_claim(reading: Reading<'_>, life: &LifeRow) -> Result<Option<Claim>, BadRow> {
+    let Some(nonce) = &life.claim_nonce else {
+        return Ok(None);
+    };
+    let worker = reading.some("claim_worker", life.claim_worker.clone())?;
+    let attempt = reading.some("claim_attempt", life.claim_attempt)?;
+    let lease = reading.some("claim_lease", life.claim_lease)?;
+    let started_at = reading.some("claim_started_at", life.claim_started_at)?;
+    let lease_expires_at = reading.some("lease_expires_at", life.lease_expires_at)?;
+    let cancel = match (&life.cancel_by, life.cancel_at) {
+        (Some(by), Some(at)) => Some(CancelRequest {
+            by: reading.of("cancel_by", Actor::new(by.as_str()))?,
+            at: Timestamp::from_micros(at),
+        }),
+        _ => None,
+    };
+    Ok(Some(Claim {
+        worker: reading.of("claim_worker", Worker::new(worker))?,
+        token: Token {
+            attempt: reading.number("claim_attempt", attempt)?,
+            nonce: read_nonce(reading, "claim_nonce", nonce)?,
+        },
+        started_at: Timestamp::from_micros(started_at),
+        lease: reading.span("claim_lease", lease)?,
+        lease_expires_at: Timestamp::from_micros(lease_expires_at),
+        cancel,
+    }))
+}
+
+fn read_proof(reading: Reading<'_>, life: &LifeRow) -> Result<Option<Proof>, BadRow> {
+    let Some(word) = &life.proof else {
+        return Ok(None);
+    };
+    Ok(Some(match word.as_str() {
+        "tests" => Proof::Tests,
+        "none" => Proof::Unproven,
+        "imported" => Proof::Imported,
+        "override" => {
+            let by = reading.some("proof_by", life.proof_by.clone())?;
+            let reason = reading.some("proof_reason", life.proof_reason.clone())?;
+            Proof::Override {
+                by: reading.of("proof_by", Actor::new(by))?,
+                reason: reading.of("proof_reason", Reason::new(reason))?,
+            }
+        }
+        other => return Err(reading.bad("proof", format!("{other:?} is not a proof"))),
+    }))
+}
+
+/// A nonce as text: 16 hex digits, because SQLite's numbers are signed and people read the table.
+pub(crate) fn nonce_text(nonce: u64) -> String {
+    format!("{nonce:016x}")
+}
+
+pub(crate) fn read_nonce(
+    reading: Reading<'_>,
+    column: &'static str,
+    text: &str,
+) -> Result<u64, BadRow> {
+    reading.of(column, u64::from_str_radix(text, 16))
+}

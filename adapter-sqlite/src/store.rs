@@ -1,0 +1,256 @@
+//! The store: one file, one connection, one unit of work after the other.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use diesel::SqliteConnection;
+use diesel::connection::SimpleConnection;
+use tasq_domain::Settings;
+use tasq_files::{LockFile, LockGuard, identity};
+use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
+
+use crate::connect::{self, Opened, absolute, lock_path, log_path, schema_version};
+use crate::create::create;
+use crate::error::{Place, file};
+use crate::migrate::{KNOWN_VERSION, migrate_unasked, too_old};
+use crate::tx::SqliteTx;
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// What gives each unit of work its one instant.
+    pub clock: Arc<dyn Clock>,
+    /// How long to wait for other writers before [`StoreError::Busy`].
+    pub wait: Duration,
+    /// What a commit waits for.
+    pub sync: Sync,
+    /// What to do with a file of an older version.
+    pub migrate: Migrate,
+}
+
+/// What a commit waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sync {
+    /// That the disk has it: it survives a power cut.
+    #[default]
+    Full,
+    /// That the operating system has it: it survives the end of the process; after a power cut the newest commits may
+    /// be missing, and the file is sound.
+    Normal,
+}
+
+/// What to do with a file of an older version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Migrate {
+    /// Below 64 MiB, copy it and bring it up to date; else refuse it as [`StoreError::TooOld`].
+    #[default]
+    Auto,
+    /// Refuse it as [`StoreError::TooOld`].
+    Never,
+}
+
+/// A queue in an SQLite file.
+///
+/// It may be shared between threads; one unit of work runs at a time, others wait. Any number of processes may have the
+/// file open: readers never wait, writers queue. A process may leave without dropping this: nothing is lost, and the
+/// next one to open the file tidies up.
+pub struct SqliteStore {
+    place: Place,
+    clock: Arc<dyn Clock>,
+    lock: LockFile,
+    file: Mutex<OpenFile>,
+}
+
+enum OpenFile {
+    Open(Box<Opened>),
+    /// A commit failed, for this reason, and nobody knows how it ended.
+    Broken(String),
+}
+
+impl SqliteStore {
+    /// Makes a store at `path`, whose folder must be there, and opens it. The file is for its owner alone (0600).
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if anything is there. After a crash there is either no store or a whole one.
+    pub fn create(path: &Path, settings: &Settings, options: Options) -> Result<Self, StoreError> {
+        let place = Place {
+            path: absolute(path)?,
+            wait: options.wait,
+        };
+        create(&place, settings)?;
+        Self::open(path, options)
+    }
+
+    /// Opens the store at `path`. Never makes one.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]; [`StoreError::Policy`] for a link or a file with several names;
+    /// [`StoreError::Damaged`] for what is no queue; [`StoreError::TooNew`], [`StoreError::TooOld`].
+    pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let Options {
+            clock,
+            wait,
+            sync,
+            migrate,
+        } = options;
+        let place = Place {
+            path: absolute(path)?,
+            wait,
+        };
+        let mut opened = connect::open(&place, sync)?;
+        if opened.version < KNOWN_VERSION {
+            match migrate {
+                Migrate::Never => return Err(too_old(&place, opened.version)),
+                Migrate::Auto => migrate_unasked(&place, &mut opened.conn, opened.version)?,
+            }
+            opened.version = KNOWN_VERSION;
+        }
+        let lock = LockFile::new(lock_path(&place.path));
+        let file = Mutex::new(OpenFile::Open(Box::new(opened)));
+        Ok(Self {
+            place,
+            clock,
+            lock,
+            file,
+        })
+    }
+
+    fn file(&self) -> MutexGuard<'_, OpenFile> {
+        // A unit that panicked was rolled back on its way out.
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writers' lock, after which the file must still be the one that was opened: someone may have put another in
+    /// its place, and what is written to a file without a name is lost.
+    fn begin_writing(&self, opened: &Opened) -> Result<LockGuard, StoreError> {
+        if opened.read_only {
+            return Err(StoreError::ReadOnly {
+                path: self.place.path.clone(),
+            });
+        }
+        let guard = self.lock.acquire(self.place.wait).map_err(file)?;
+        if identity(&self.place.path).map_err(file)? != opened.identity {
+            return Err(self
+                .place
+                .damaged("another file was put in its place: nothing was written"));
+        }
+        if opened.log.is_some() && identity(&log_path(&self.place.path)).ok() != opened.log {
+            return Err(self
+                .place
+                .damaged("its log (-wal) was removed or replaced: nothing was written"));
+        }
+        Ok(guard)
+    }
+
+    fn refuse(&self, why: &str) -> StoreError {
+        let place = self.place.name();
+        StoreError::Backend {
+            what: format!("{place} must be opened again: {why}"),
+        }
+    }
+
+    fn check_version(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        let found = schema_version(&self.place, conn)?;
+        if found == KNOWN_VERSION {
+            return Ok(());
+        }
+        if found < KNOWN_VERSION {
+            return Err(too_old(&self.place, found));
+        }
+        Err(StoreError::TooNew {
+            place: self.place.name(),
+            found: found.to_string(),
+            known: KNOWN_VERSION.to_string(),
+        })
+    }
+}
+
+impl Store for SqliteStore {
+    fn run(
+        &self,
+        access: Access,
+        body: &mut dyn FnMut(&mut dyn Tx) -> Result<Verdict, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut file = self.file();
+        let opened = match &mut *file {
+            OpenFile::Open(opened) => opened,
+            OpenFile::Broken(why) => return Err(self.refuse(why)),
+        };
+        let _guard = match access {
+            Access::Read => None,
+            Access::Write => Some(self.begin_writing(opened)?),
+        };
+        let unit = Unit::begin(&self.place, &mut opened.conn, access)?;
+        self.check_version(unit.conn)?;
+        let mut tx = SqliteTx {
+            conn: unit.conn,
+            now: self.clock.now(),
+            access,
+            place: &self.place,
+        };
+        if body(&mut tx)? == Verdict::Rollback {
+            return Ok(());
+        }
+        let committed = unit.commit();
+        if let Err(StoreError::OutcomeUnknown { what }) = &committed {
+            let broken = OpenFile::Broken(what.clone());
+            if let OpenFile::Open(opened) = std::mem::replace(&mut *file, broken) {
+                // Closing it would sync the file again, and the second sync says yes to what the first one lost.
+                std::mem::forget(opened);
+            }
+        }
+        committed
+    }
+
+    fn info(&self) -> StoreInfo {
+        StoreInfo {
+            kind: "sqlite",
+            place: self.place.name(),
+            schema_version: KNOWN_VERSION.to_string(),
+        }
+    }
+}
+
+/// An open transaction, undone unless it is committed.
+struct Unit<'a> {
+    place: &'a Place,
+    conn: &'a mut SqliteConnection,
+    open: bool,
+}
+
+impl<'a> Unit<'a> {
+    fn begin(
+        place: &'a Place,
+        conn: &'a mut SqliteConnection,
+        access: Access,
+    ) -> Result<Self, StoreError> {
+        let begin = match access {
+            Access::Read => "BEGIN",
+            Access::Write => "BEGIN IMMEDIATE",
+        };
+        conn.batch_execute(begin)
+            .map_err(|error| place.sql(&error))?;
+        Ok(Self {
+            place,
+            conn,
+            open: true,
+        })
+    }
+
+    fn commit(mut self) -> Result<(), StoreError> {
+        let committed = self.conn.batch_execute("COMMIT");
+        // After a failure SQLite may or may not have rolled back; dropping this sees to it.
+        self.open = committed.is_err();
+        committed.map_err(|error| self.place.commit(&error))
+    }
+}
+
+impl Drop for Unit<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // It fails only when SQLite has rolled back already.
+            let _ = self.conn.batch_execute("ROLLBACK");
+        }
+    }
+}

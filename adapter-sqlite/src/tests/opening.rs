@@ -1,0 +1,291 @@
+//! Making, opening and refusing.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Barrier;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use tasq_ports::{Access, Store, StoreError, StoreExt, Verdict};
+
+use super::{Fixture, clock, epic, feature, lines, options, settings, task};
+use crate::migrate::make_unversioned;
+use crate::{Migrate, Options, SqliteStore, migrate, migrations_pending};
+
+/// Opens one more time.
+fn open(path: &std::path::Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(path, options(&clock(1)))
+}
+
+fn refusal(path: &std::path::Path) -> StoreError {
+    open(path).err().expect("it is refused")
+}
+
+#[test]
+fn a_new_store_is_empty_private_and_has_its_settings() {
+    let fixture = Fixture::new();
+    let (found, epics) = fixture
+        .store
+        .read(|tx| Ok::<_, StoreError>((tx.settings()?, tx.epics()?)))
+        .unwrap();
+    assert_eq!(found, settings());
+    assert_eq!(epics, []);
+    let mode = std::fs::metadata(&fixture.path)
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(fixture.store.info().schema_version, "1");
+}
+
+#[test]
+fn nothing_is_left_beside_a_new_store_but_its_log_and_its_lock() {
+    let fixture = Fixture::new();
+    drop(fixture.store);
+    let mut names: Vec<String> = std::fs::read_dir(fixture.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["queue.db", "queue.db.lock", "queue.db.lock.turn"]);
+}
+
+#[test]
+fn a_store_is_never_made_where_anything_is() {
+    let fixture = Fixture::new();
+    let again = SqliteStore::create(&fixture.path, &settings(), options(&fixture.clock));
+    assert!(matches!(again.err(), Some(StoreError::Exists { .. })));
+    let other = fixture.folder().join("other.db");
+    std::fs::write(fixture.folder().join("other.db-wal"), "old").unwrap();
+    let beside_a_log = SqliteStore::create(&other, &settings(), options(&fixture.clock));
+    assert!(matches!(
+        beside_a_log.err(),
+        Some(StoreError::Damaged { .. })
+    ));
+    assert!(!other.exists());
+}
+
+#[test]
+fn what_is_no_store_is_refused_and_left_alone() {
+    let fixture = Fixture::new();
+    let folder = fixture.folder();
+    let missing = folder.join("missing.db");
+    assert!(matches!(refusal(&missing), StoreError::Missing { .. }));
+    assert!(!missing.exists());
+    for (name, content) in [("empty.db", ""), ("junk.db", &*"no database ".repeat(100))] {
+        let path = folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        assert!(
+            matches!(refusal(&path), StoreError::Damaged { .. }),
+            "{name}"
+        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+    }
+    let link = folder.join("link.db");
+    std::os::unix::fs::symlink(&fixture.path, &link).unwrap();
+    assert!(matches!(refusal(&link), StoreError::Policy { .. }));
+    let twin = folder.join("twin.db");
+    std::fs::hard_link(&fixture.path, &twin).unwrap();
+    assert!(matches!(refusal(&twin), StoreError::Policy { .. }));
+    std::fs::remove_file(&twin).unwrap();
+    assert!(matches!(refusal(folder), StoreError::Damaged { .. }));
+}
+
+#[test]
+fn the_database_of_another_program_is_named() {
+    let fixture = Fixture::new();
+    let mut plain = fixture.plain();
+    plain
+        .batch_execute("PRAGMA application_id = 305419896")
+        .unwrap();
+    let error = refusal(&fixture.path).to_string();
+    assert!(error.contains("0x12345678"), "{error}");
+}
+
+#[test]
+fn a_newer_schema_is_refused_at_open_and_at_the_next_unit() {
+    let fixture = Fixture::new();
+    fixture
+        .plain()
+        .batch_execute("PRAGMA user_version = 7")
+        .unwrap();
+    let at_open = refusal(&fixture.path);
+    let later = fixture
+        .store
+        .write(|tx| tx.insert_epic(&epic("E1")))
+        .unwrap_err();
+    for error in [at_open, later] {
+        let StoreError::TooNew { found, known, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!((found.as_str(), known.as_str()), ("7", "1"));
+    }
+}
+
+#[test]
+fn an_older_schema_waits_for_migrate_where_that_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queue.db");
+    make_unversioned(&path);
+    let never = Options {
+        migrate: Migrate::Never,
+        ..options(&clock(1))
+    };
+    let refused = SqliteStore::open(&path, never).err();
+    assert!(matches!(refused, Some(StoreError::TooOld { .. })));
+    let wait = Duration::from_secs(5);
+    let pending = migrations_pending(&path, wait).unwrap();
+    assert_eq!(
+        (pending.from, pending.to, pending.migrations.len()),
+        (0, 1, 1)
+    );
+    let applied = migrate(&path, wait).unwrap();
+    assert_eq!((applied.from, applied.to), (0, 1));
+    assert_eq!(applied.migrations, pending.migrations);
+    assert_eq!(migrate(&path, wait).unwrap().migrations, [""; 0]);
+}
+
+#[test]
+fn many_who_open_an_old_store_at_once_all_succeed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queue.db");
+    make_unversioned(&path);
+    let barrier = Barrier::new(8);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                barrier.wait();
+                open(&path).unwrap();
+            });
+        }
+    });
+}
+
+#[test]
+fn of_many_who_make_a_store_at_once_one_does_and_all_can_open_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queue.db");
+    let barrier = Barrier::new(8);
+    let made: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    match SqliteStore::create(&path, &settings(), options(&clock(1))) {
+                        Ok(_) => 1,
+                        Err(StoreError::Exists { .. }) => {
+                            open(&path).unwrap();
+                            0
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().map(|one| one.join().unwrap()).sum()
+    });
+    assert_eq!(made, 1);
+}
+
+#[test]
+fn a_file_that_was_replaced_is_not_written_to() {
+    let fixture = Fixture::new();
+    let moved = fixture.folder().join("moved.db");
+    std::fs::rename(&fixture.path, &moved).unwrap();
+    let gone = fixture.store.write(|tx| tx.insert_epic(&epic("E1")));
+    assert!(matches!(gone, Err(StoreError::Missing { .. })));
+    std::fs::write(&fixture.path, "something else").unwrap();
+    let replaced = fixture.store.write(|tx| tx.insert_epic(&epic("E1")));
+    assert!(matches!(replaced, Err(StoreError::Damaged { .. })));
+    assert_eq!(
+        std::fs::read_to_string(&fixture.path).unwrap(),
+        "something else"
+    );
+}
+
+#[test]
+fn a_log_that_was_removed_is_noticed() {
+    let fixture = Fixture::new();
+    std::fs::remove_file(fixture.folder().join("queue.db-wal")).unwrap();
+    let lost = fixture.store.write(|tx| tx.insert_epic(&epic("E1")));
+    assert!(matches!(lost, Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn a_plain_client_that_writes_makes_others_busy() {
+    let fixture = Fixture::new();
+    let impatient = Options {
+        wait: Duration::from_millis(20),
+        ..options(&fixture.clock)
+    };
+    let store = SqliteStore::open(&fixture.path, impatient).unwrap();
+    let mut plain = fixture.plain();
+    plain.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let busy = store.write(|tx| tx.insert_epic(&epic("E1")));
+    assert!(matches!(busy, Err(StoreError::Busy { .. })));
+    assert_eq!(store.read(|tx| tx.epics()).unwrap(), []);
+    plain.batch_execute("COMMIT").unwrap();
+    store.write(|tx| tx.insert_epic(&epic("E1"))).unwrap();
+}
+
+#[test]
+fn a_unit_that_only_reads_cannot_write() {
+    let fixture = Fixture::new();
+    let refused = fixture.store.read(|tx| tx.insert_epic(&epic("E1")));
+    assert!(matches!(refused, Err(StoreError::Backend { .. })));
+}
+
+#[test]
+fn a_unit_that_panics_is_undone_and_the_store_goes_on() {
+    let fixture = Fixture::new();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        fixture.store.run(Access::Write, &mut |tx| {
+            let _ = tx.insert_epic(&epic("E1"))?;
+            panic!("on purpose");
+        })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(fixture.store.read(|tx| tx.epics()).unwrap(), []);
+    fixture
+        .store
+        .run(Access::Write, &mut |tx| {
+            let _ = tx.insert_epic(&epic("E2"))?;
+            Ok(Verdict::Rollback)
+        })
+        .unwrap();
+    assert_eq!(fixture.store.read(|tx| tx.epics()).unwrap(), []);
+}
+
+#[test]
+fn a_value_that_no_queue_can_hold_is_named() {
+    let fixture = Fixture::new();
+    fixture
+        .store
+        .write(|tx| {
+            let _ = tx.insert_feature(&feature("F1", None))?;
+            tx.insert_task(&task("T1", "F1"))
+        })
+        .unwrap();
+    let mut plain = fixture.plain();
+    plain
+        .batch_execute("PRAGMA ignore_check_constraints = ON; UPDATE tasks SET priority = 500")
+        .unwrap();
+    let id = task("T1", "F1").id;
+    let error = fixture.store.read(|tx| tx.task(&id)).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, StoreError::Damaged { .. }));
+    assert!(text.contains("tasks T1, column priority"), "{text}");
+}
+
+#[test]
+fn versions_in_the_header_the_table_and_the_migrations_agree() {
+    let fixture = Fixture::new();
+    let mut plain = fixture.plain();
+    let sql = "SELECT CAST(version AS TEXT) AS line FROM schema_version ORDER BY version";
+    let said = lines(&mut plain, sql);
+    let ran = lines(
+        &mut plain,
+        "SELECT CAST(CAST(version AS INTEGER) AS TEXT) AS line FROM __diesel_schema_migrations ORDER BY version",
+    );
+    assert_eq!(said, ran);
+    assert_eq!(said.last().unwrap(), &fixture.store.info().schema_version);
+}

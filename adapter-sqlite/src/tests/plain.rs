@@ -1,0 +1,244 @@
+//! A plain SQL client: what it may leave out, what is refused, and what follows.
+
+use tasq_domain::{Priority, Status, TaskId};
+use tasq_ports::{StoreError, StoreExt};
+
+use super::Fixture;
+
+const QUEUE: &str = "
+db.execute(\"INSERT INTO epics (id, name) VALUES ('E1', 'epic')\")
+db.execute(\"INSERT INTO features (id, name, epic_id) VALUES ('F1', 'feature', 'E1')\")
+db.execute(\"INSERT INTO features (id, name, epic_id) VALUES ('F2', 'feature', 'E1')\")
+for n in (1, 2, 3):
+    db.execute(\"INSERT INTO tasks (id, feature_id, description) VALUES (?, 'F1', 'd')\", (f'T{n}',))
+db.execute(\"INSERT INTO test_cases (id, task_id, description) VALUES ('X1', 'T1', 'd')\")
+def refused(sql):
+    try:
+        db.execute(sql)
+    except sqlite3.IntegrityError as error:
+        print(error)
+    else:
+        print('ACCEPTED', sql)
+def all(sql):
+    for row in db.execute(sql):
+        print(*row)
+";
+
+impl Fixture {
+    /// Runs a script after making a small queue, then checks everything derived.
+    fn plain_sql(&self, script: &str) -> String {
+        let printed = self.python(&format!("{QUEUE}{script}"));
+        super::random::check_derived(self);
+        printed
+    }
+}
+
+#[test]
+fn the_required_columns_are_enough() {
+    let fixture = Fixture::new();
+    fixture.plain_sql("");
+    let id = TaskId::new("T1").unwrap();
+    fixture
+        .store
+        .read(|tx| {
+            let record = tx.task(&id)?.unwrap();
+            let task = &record.task;
+            assert_eq!(task.status, Status::Pending);
+            assert_eq!(task.retry_budget.number(), 15);
+            assert_eq!((task.retries_used, task.attempts), (0, 0));
+            assert_eq!(record.priority, Priority::default());
+            assert_eq!(record.epic.unwrap().as_str(), "E1");
+            // Some time after 2020, in microseconds.
+            assert!(task.created_at.micros() > 1_577_836_800_000_000);
+            assert!(task.updated_at >= task.created_at);
+            assert_eq!(tx.tests(0, 10)?.len(), 1);
+            assert_eq!(tx.next_ready(&Default::default())?.unwrap().task.id, id);
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn what_a_queue_cannot_hold_is_refused_and_changes_nothing() {
+    let fixture = Fixture::new();
+    let printed = fixture.plain_sql(
+        "
+before = list(db.iterdump())
+refused(\"UPDATE tasks SET status = 'done' WHERE id = 'T1'\")
+refused(\"UPDATE features SET status = 'done'\")
+refused(\"UPDATE epics SET status = ''\")
+refused(\"UPDATE test_cases SET status = 'completed'\")
+refused(\"UPDATE tasks SET priority = 100\")
+refused(\"UPDATE tasks SET retries_used = 16\")
+refused(\"UPDATE tasks SET retry_budget = -1\")
+refused(\"UPDATE tasks SET id = 'T9' WHERE id = 'T1'\")
+refused(\"UPDATE tasks SET feature_id = 'F9'\")
+refused(\"INSERT INTO tasks (id, feature_id, description) VALUES ('T1', 'F1', 'd')\")
+refused(\"INSERT INTO tasks (id, feature_id, description) VALUES ('T9', 'F9', 'd')\")
+refused(\"INSERT INTO tasks (id, feature_id, description) VALUES ('T 9', 'F1', 'd')\")
+refused(\"INSERT INTO tasks (id, feature_id, description) VALUES ('T9', 'F1', ' ')\")
+refused(\"INSERT INTO test_cases (id, description) VALUES ('X9', 'd')\")
+refused(\"INSERT INTO test_cases (id, task_id, feature_id, description) VALUES ('X9', 'T1', 'F1', 'd')\")
+refused(\"INSERT INTO dependencies VALUES ('T1', 'T1')\")
+refused(\"INSERT INTO dependencies VALUES ('T1', 'T9')\")
+refused(\"UPDATE features SET hold_by = 'me'\")
+print(before == list(db.iterdump()))
+",
+    );
+    assert!(!printed.contains("ACCEPTED"), "{printed}");
+    assert!(printed.ends_with("True\n"), "{printed}");
+}
+
+#[test]
+fn parents_follow_in_both_directions() {
+    let fixture = Fixture::new();
+    let printed = fixture.plain_sql(
+        "
+def show():
+    all(\"SELECT (SELECT status FROM features WHERE id = 'F1'), (SELECT status FROM epics)\")
+show()
+db.execute(\"UPDATE tasks SET status = 'completed' WHERE id = 'T1'\"); show()
+db.execute(\"UPDATE tasks SET status = 'completed'\"); show()
+db.execute(\"UPDATE features SET status = 'completed' WHERE id = 'F2'\"); show()
+db.execute(\"UPDATE tasks SET status = 'pending' WHERE id = 'T2'\"); show()
+db.execute(\"UPDATE tasks SET status = 'blocked' WHERE id = 'T2'\"); show()
+db.execute(\"UPDATE tasks SET feature_id = 'F2' WHERE id = 'T2'\"); show()
+db.execute(\"DELETE FROM tasks WHERE id = 'T2'\"); show()
+",
+    );
+    assert_eq!(
+        printed.lines().collect::<Vec<_>>(),
+        [
+            "pending pending",
+            "in_progress in_progress",
+            "completed in_progress",
+            "completed completed",
+            "in_progress in_progress",
+            "blocked blocked",
+            "completed blocked",
+            "completed completed",
+        ]
+    );
+}
+
+#[test]
+fn completion_has_its_time_and_loses_it() {
+    let fixture = Fixture::new();
+    let printed = fixture.plain_sql(
+        "
+def show():
+    all(\"SELECT completed_at IS NOT NULL, completed_at >= created_at, updated_at >= created_at FROM tasks WHERE id = 'T1'\")
+db.execute(\"UPDATE tasks SET updated_at = 5, created_at = 5\")
+db.execute(\"UPDATE tasks SET status = 'completed' WHERE id = 'T1'\"); show()
+all(\"SELECT updated_at > 1577836800000000 FROM tasks WHERE id = 'T1'\")
+db.execute(\"UPDATE tasks SET status = 'blocked' WHERE id = 'T1'\"); show()
+db.execute(\"UPDATE tasks SET status = 'completed', completed_at = 77 WHERE id = 'T1'\")
+all(\"SELECT completed_at FROM tasks WHERE id = 'T1'\")
+db.execute(\"UPDATE tasks SET description = 'e', updated_at = 9\")
+all(\"SELECT DISTINCT updated_at FROM tasks\")
+db.execute(\"INSERT INTO tasks (id, feature_id, description, status) VALUES ('T4', 'F1', 'd', 'completed')\")
+all(\"SELECT completed_at IS NOT NULL FROM tasks WHERE id = 'T4'\")
+",
+    );
+    assert_eq!(
+        printed.lines().collect::<Vec<_>>(),
+        ["1 1 1", "1", "0 None 1", "77", "9", "1"]
+    );
+}
+
+#[test]
+fn a_removal_takes_everything_below_it_with_or_without_foreign_keys() {
+    for keys in ["ON", "OFF"] {
+        let fixture = Fixture::new();
+        let printed = fixture.plain_sql(&format!(
+            "
+db.execute('PRAGMA foreign_keys = {keys}')
+db.execute(\"INSERT INTO features (id, name) VALUES ('F3', 'other')\")
+db.execute(\"INSERT INTO tasks (id, feature_id, description) VALUES ('T9', 'F3', 'd')\")
+db.execute(\"INSERT INTO test_cases (id, feature_id, description, required) VALUES ('X2', 'F1', 'd', 1)\")
+db.execute(\"INSERT INTO dependencies VALUES ('T9', 'T1')\")
+db.execute(\"INSERT INTO dependencies VALUES ('T2', 'T1')\")
+db.execute(\"INSERT INTO attempts (task_id, number, nonce, worker, started_at) VALUES ('T1', 1, '0000000000000001', 'w', 1)\")
+db.execute(\"INSERT INTO checkpoints (task_id, attempt, at, summary) VALUES ('T1', 1, 1, 's')\")
+db.execute('DELETE FROM epics')
+for table in ('epics', 'features', 'tasks', 'test_cases', 'dependencies', 'attempts', 'checkpoints'):
+    all(f'SELECT count(*) FROM {{table}}')
+all(\"SELECT open_deps, ready_rank FROM tasks WHERE id = 'T9'\")
+"
+        ));
+        let printed: Vec<&str> = printed.lines().collect();
+        assert_eq!(
+            printed,
+            ["0", "1", "1", "0", "0", "0", "0", "0 2"],
+            "{keys}"
+        );
+    }
+}
+
+#[test]
+fn a_hold_by_hand_reaches_every_task_below() {
+    let fixture = Fixture::new();
+    let printed = fixture.plain_sql(
+        "
+def show():
+    all(\"SELECT sum(held_above), count(ready_rank) FROM tasks\")
+show()
+db.execute(\"UPDATE epics SET hold_by = 'a', hold_reason = 'b', hold_at = 1\"); show()
+db.execute(\"UPDATE features SET epic_id = NULL WHERE id = 'F1'\"); show()
+db.execute(\"UPDATE features SET epic_id = 'E1' WHERE id = 'F1'\"); show()
+db.execute(\"UPDATE epics SET hold_by = NULL, hold_reason = NULL, hold_at = NULL\"); show()
+db.execute(\"UPDATE tasks SET hold_by = 'a', hold_reason = 'b', hold_at = 1 WHERE id = 'T1'\"); show()
+db.execute(\"UPDATE features SET priority = 7 WHERE id = 'F1'\")
+db.execute(\"UPDATE tasks SET priority = 1 WHERE id = 'T2'\")
+all('SELECT ready_rank FROM tasks ORDER BY seq')
+",
+    );
+    assert_eq!(
+        printed.lines().collect::<Vec<_>>(),
+        ["0 3", "3 0", "0 3", "3 0", "0 3", "0 2", "None", "1", "7"]
+    );
+}
+
+#[test]
+fn an_edit_by_hand_ends_a_claim() {
+    let fixture = Fixture::new();
+    let printed = fixture.plain_sql(
+        "
+db.execute(\"INSERT INTO attempts (task_id, number, nonce, worker, started_at) VALUES ('T1', 1, '0000000000000001', 'w', 1)\")
+db.execute(\"UPDATE tasks SET status = 'in_progress', attempts = 1, claim_worker = 'w', claim_attempt = 1, \"
+           \"claim_nonce = '0000000000000001', claim_started_at = 1, claim_lease = 1, lease_expires_at = 2 WHERE id = 'T1'\")
+db.execute(\"UPDATE tasks SET status = 'pending' WHERE id = 'T1'\")
+all(\"SELECT claim_nonce, lease_expires_at, attempts FROM tasks WHERE id = 'T1'\")
+all(\"SELECT outcome, ended_at > 1 FROM attempts\")
+db.execute(\"UPDATE tasks SET status = 'blocked', blocked_reason = 'r' WHERE id = 'T1'\")
+db.execute(\"UPDATE tasks SET status = 'completed', proof = 'none' WHERE id = 'T1'\")
+all(\"SELECT blocked_reason, proof FROM tasks WHERE id = 'T1'\")
+db.execute(\"UPDATE tasks SET status = 'in_progress' WHERE id = 'T1'\")
+all(\"SELECT proof, completed_at FROM tasks WHERE id = 'T1'\")
+",
+    );
+    assert_eq!(
+        printed.lines().collect::<Vec<_>>(),
+        ["None None 1", "cancelled 1", "None none", "None None"]
+    );
+}
+
+#[test]
+fn a_dependency_opens_and_closes_by_hand() {
+    let fixture = Fixture::new();
+    let printed = fixture.plain_sql(
+        "
+def show():
+    all(\"SELECT open_deps, ready_rank FROM tasks WHERE id = 'T3'\")
+db.execute(\"INSERT INTO dependencies VALUES ('T3', 'T1'), ('T3', 'T2')\"); show()
+db.execute(\"UPDATE tasks SET status = 'completed' WHERE id = 'T1'\"); show()
+db.execute(\"DELETE FROM tasks WHERE id = 'T2'\"); show()
+db.execute(\"UPDATE tasks SET status = 'in_progress' WHERE id = 'T1'\"); show()
+db.execute(\"DELETE FROM dependencies\"); show()
+",
+    );
+    assert_eq!(
+        printed.lines().collect::<Vec<_>>(),
+        ["2 None", "1 None", "0 2", "1 None", "0 2"]
+    );
+}

@@ -1,0 +1,247 @@
+//! Dependencies, attempts, checkpoints, events and operations.
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use tasq_domain::{AnyId, Attempt, Checkpoint, Dependency, Event, Operation, OperationId, TaskId};
+use tasq_ports::EventFilter;
+
+use super::one;
+use crate::error::Fault;
+use crate::rows::Reading;
+use crate::rows::history::{AttemptRow, CheckpointRow, DependencyRow, EventRow, OperationRow};
+use crate::schema::{attempts, checkpoints, dependencies, events, operations};
+use crate::statement::statement;
+
+statement! {
+    /// The next checkpoint's `seq`.
+    NextCheckpoint {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM checkpoints"
+}
+statement! {
+    /// The next event's number.
+    NextEvent {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM events"
+}
+statement! {
+    /// The next operation's place in the order.
+    NextOperation {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM operations"
+}
+
+pub(crate) fn dependencies_of(
+    conn: &mut SqliteConnection,
+    task: &TaskId,
+) -> Result<Vec<TaskId>, Fault> {
+    let ids = dependencies::table
+        .filter(dependencies::task_id.eq(task.as_str()))
+        .order(dependencies::depends_on)
+        .select(dependencies::depends_on)
+        .load(conn)?;
+    read_ids("depends_on", task, ids)
+}
+
+pub(crate) fn dependents_of(
+    conn: &mut SqliteConnection,
+    task: &TaskId,
+) -> Result<Vec<TaskId>, Fault> {
+    let ids = dependencies::table
+        .filter(dependencies::depends_on.eq(task.as_str()))
+        .order(dependencies::task_id)
+        .select(dependencies::task_id)
+        .load(conn)?;
+    read_ids("task_id", task, ids)
+}
+
+pub(crate) fn insert_dependency(
+    conn: &mut SqliteConnection,
+    dependency: &Dependency,
+) -> Result<bool, Fault> {
+    let there: Option<String> = dependencies::table
+        .filter(dependencies::task_id.eq(dependency.task.as_str()))
+        .filter(dependencies::depends_on.eq(dependency.on.as_str()))
+        .select(dependencies::task_id)
+        .get_result(conn)
+        .optional()?;
+    if there.is_some() {
+        return Ok(false);
+    }
+    diesel::insert_into(dependencies::table)
+        .values(&DependencyRow::of(dependency))
+        .execute(conn)?;
+    Ok(true)
+}
+
+pub(crate) fn remove_dependency(
+    conn: &mut SqliteConnection,
+    dependency: &Dependency,
+) -> Result<bool, Fault> {
+    let rows = diesel::delete(
+        dependencies::table
+            .filter(dependencies::task_id.eq(dependency.task.as_str()))
+            .filter(dependencies::depends_on.eq(dependency.on.as_str())),
+    )
+    .execute(conn)?;
+    Ok(rows > 0)
+}
+
+pub(crate) fn attempts_of(
+    conn: &mut SqliteConnection,
+    task: &TaskId,
+) -> Result<Vec<Attempt>, Fault> {
+    let rows = attempts::table
+        .filter(attempts::task_id.eq(task.as_str()))
+        .order(attempts::number)
+        .select(AttemptRow::as_select())
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(AttemptRow::read)
+        .collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn attempt(
+    conn: &mut SqliteConnection,
+    task: &TaskId,
+    number: u32,
+) -> Result<Option<Attempt>, Fault> {
+    let row = attempts::table
+        .filter(attempts::task_id.eq(task.as_str()))
+        .filter(attempts::number.eq(i64::from(number)))
+        .select(AttemptRow::as_select())
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(AttemptRow::read).transpose()?)
+}
+
+pub(crate) fn insert_attempt(conn: &mut SqliteConnection, attempt: &Attempt) -> Result<(), Fault> {
+    diesel::insert_into(attempts::table)
+        .values(&AttemptRow::of(attempt))
+        .execute(conn)?;
+    Ok(())
+}
+
+pub(crate) fn update_attempt(conn: &mut SqliteConnection, attempt: &Attempt) -> Result<(), Fault> {
+    let number = attempt.token.attempt;
+    let rows = diesel::update(
+        attempts::table
+            .filter(attempts::task_id.eq(attempt.task.as_str()))
+            .filter(attempts::number.eq(i64::from(number))),
+    )
+    .set(&AttemptRow::of(attempt))
+    .execute(conn)?;
+    one(
+        rows,
+        "attempt",
+        format_args!("{number} at {}", attempt.task),
+    )
+}
+
+pub(crate) fn checkpoints_of(
+    conn: &mut SqliteConnection,
+    task: &TaskId,
+) -> Result<Vec<Checkpoint>, Fault> {
+    let rows = checkpoints::table
+        .filter(checkpoints::task_id.eq(task.as_str()))
+        .order(checkpoints::seq)
+        .select(CheckpointRow::as_select())
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(CheckpointRow::read)
+        .collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn insert_checkpoint(
+    conn: &mut SqliteConnection,
+    checkpoint: &Checkpoint,
+) -> Result<i64, Fault> {
+    let seq = match checkpoint.seq {
+        0 => NextCheckpoint::new().get_result(conn)?,
+        seq => seq,
+    };
+    diesel::insert_into(checkpoints::table)
+        .values(&CheckpointRow::of(checkpoint, seq))
+        .execute(conn)?;
+    Ok(seq)
+}
+
+pub(crate) fn append_event(conn: &mut SqliteConnection, event: &Event) -> Result<i64, Fault> {
+    let next: i64 = NextEvent::new().get_result(conn)?;
+    let seq = match event.seq {
+        0 => next,
+        seq if seq >= next => seq,
+        seq => {
+            return Err(Fault::misuse(format!(
+                "event {seq} cannot be appended after event {}",
+                next - 1
+            )));
+        }
+    };
+    diesel::insert_into(events::table)
+        .values(&EventRow::of(event, seq))
+        .execute(conn)?;
+    Ok(seq)
+}
+
+pub(crate) fn events(
+    conn: &mut SqliteConnection,
+    filter: &EventFilter,
+) -> Result<Vec<Event>, Fault> {
+    let EventFilter {
+        entity,
+        after,
+        limit,
+    } = filter;
+    let mut query = events::table
+        .filter(events::seq.gt(after))
+        .order(events::seq)
+        .limit((*limit).into())
+        .into_boxed();
+    if let Some(entity) = entity {
+        query = query
+            .filter(events::entity_kind.eq(entity.kind().as_str()))
+            .filter(events::entity_id.eq(AnyId::as_str(entity)));
+    }
+    let rows = query.select(EventRow::as_select()).load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(EventRow::read)
+        .collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn operation(
+    conn: &mut SqliteConnection,
+    id: &OperationId,
+) -> Result<Option<Operation>, Fault> {
+    let row = operations::table
+        .filter(operations::id.eq(id.as_str()))
+        .select(OperationRow::as_select())
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(OperationRow::read).transpose()?)
+}
+
+pub(crate) fn insert_operation(
+    conn: &mut SqliteConnection,
+    operation: &Operation,
+    keep: u64,
+) -> Result<(), Fault> {
+    let seq: i64 = NextOperation::new().get_result(conn)?;
+    diesel::insert_into(operations::table)
+        .values(&OperationRow::of(operation, seq))
+        .execute(conn)?;
+    // Numbers have no gaps, because only the oldest are ever forgotten.
+    let keep = i64::try_from(keep).unwrap_or(i64::MAX);
+    diesel::delete(operations::table.filter(operations::seq.le(seq.saturating_sub(keep))))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn read_ids(column: &'static str, task: &TaskId, ids: Vec<String>) -> Result<Vec<TaskId>, Fault> {
+    let reading = Reading {
+        table: "dependencies",
+        id: task.as_str(),
+    };
+    let ids = ids
+        .into_iter()
+        .map(|id| reading.of(column, TaskId::new(id)));
+    Ok(ids.collect::<Result<_, _>>()?)
+}

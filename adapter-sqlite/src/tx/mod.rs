@@ -1,0 +1,298 @@
+//! The unit of work: facts read and written within one transaction.
+
+pub(crate) mod history;
+pub(crate) mod list;
+pub(crate) mod ready;
+pub(crate) mod tests;
+pub(crate) mod tree;
+pub(crate) mod whole;
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error as Sql};
+use tasq_domain::ready::Scope;
+use tasq_domain::{
+    AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
+    FeatureId, Operation, OperationId, Settings, StatusCounts, Task, TaskId, TaskRecord, TestCase,
+    TestId, TestOwner, Timestamp,
+};
+use tasq_ports::{
+    Access, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage, Tx,
+};
+
+use crate::error::{Fault, Place};
+use crate::schema::totals;
+
+/// One unit of work on an open transaction.
+pub(crate) struct SqliteTx<'a> {
+    pub(crate) conn: &'a mut SqliteConnection,
+    pub(crate) now: Timestamp,
+    pub(crate) access: Access,
+    pub(crate) place: &'a Place,
+}
+
+impl SqliteTx<'_> {
+    fn read<T>(
+        &mut self,
+        body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        body(self.conn).map_err(|fault| self.place.fault(fault))
+    }
+
+    fn write<T>(
+        &mut self,
+        body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        if self.access == Access::Read {
+            return Err(StoreError::Backend {
+                what: "a unit of work that only reads tried to write".to_owned(),
+            });
+        }
+        self.read(body)
+    }
+
+    /// Removes something; what it rolls up gets this unit's time.
+    fn remove<T>(
+        &mut self,
+        body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let now = self.now.micros();
+        self.write(|conn| {
+            act_at(conn, Some(now))?;
+            let removed = body(conn);
+            act_at(conn, None)?;
+            removed
+        })
+    }
+}
+
+impl Tx for SqliteTx<'_> {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn settings(&mut self) -> Result<Settings, StoreError> {
+        self.read(whole::settings)
+    }
+
+    fn set_settings(&mut self, settings: &Settings) -> Result<(), StoreError> {
+        self.write(|conn| whole::set_settings(conn, settings))
+    }
+
+    fn epic(&mut self, id: &EpicId) -> Result<Option<Epic>, StoreError> {
+        self.read(|conn| tree::epic(conn, id))
+    }
+
+    fn epics(&mut self) -> Result<Vec<Epic>, StoreError> {
+        self.read(tree::epics)
+    }
+
+    fn insert_epic(&mut self, epic: &Epic) -> Result<Inserted, StoreError> {
+        self.write(|conn| tree::insert_epic(conn, epic))
+    }
+
+    fn update_epic(&mut self, epic: &Epic) -> Result<(), StoreError> {
+        self.write(|conn| tree::update_epic(conn, epic))
+    }
+
+    fn remove_epic(&mut self, id: &EpicId) -> Result<Removed, StoreError> {
+        self.remove(|conn| tree::remove_epic(conn, id))
+    }
+
+    fn feature(&mut self, id: &FeatureId) -> Result<Option<Feature>, StoreError> {
+        self.read(|conn| tree::feature(conn, id))
+    }
+
+    fn features(&mut self) -> Result<Vec<Feature>, StoreError> {
+        self.read(tree::features)
+    }
+
+    fn features_of(&mut self, epic: Option<&EpicId>) -> Result<Vec<Feature>, StoreError> {
+        self.read(|conn| tree::features_of(conn, epic))
+    }
+
+    fn insert_feature(&mut self, feature: &Feature) -> Result<Inserted, StoreError> {
+        self.write(|conn| tree::insert_feature(conn, feature))
+    }
+
+    fn update_feature(&mut self, feature: &Feature) -> Result<(), StoreError> {
+        self.write(|conn| tree::update_feature(conn, feature))
+    }
+
+    fn remove_feature(&mut self, id: &FeatureId) -> Result<Removed, StoreError> {
+        self.remove(|conn| tree::remove_feature(conn, id))
+    }
+
+    fn task(&mut self, id: &TaskId) -> Result<Option<TaskRecord>, StoreError> {
+        self.read(|conn| ready::task(conn, id))
+    }
+
+    fn next_ready(&mut self, scope: &Scope) -> Result<Option<TaskRecord>, StoreError> {
+        let (now, access) = (self.now, self.access);
+        self.read(|conn| ready::next(conn, scope, now, access))
+    }
+
+    fn expired(&mut self, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
+        let now = self.now;
+        self.read(|conn| ready::expired(conn, now, limit))
+    }
+
+    fn tasks(&mut self, filter: &TaskFilter, page: &Page) -> Result<TaskPage, StoreError> {
+        let now = self.now;
+        self.read(|conn| list::tasks(conn, filter, page, now))
+    }
+
+    fn task_counts(&mut self, scope: &Scope) -> Result<StatusCounts, StoreError> {
+        self.read(|conn| list::task_counts(conn, scope))
+    }
+
+    fn insert_task(&mut self, task: &Task) -> Result<Inserted, StoreError> {
+        self.write(|conn| tree::insert_task(conn, task))
+    }
+
+    fn update_task(&mut self, task: &Task) -> Result<(), StoreError> {
+        self.write(|conn| tree::update_task(conn, task))
+    }
+
+    fn update_task_life(&mut self, task: &Task) -> Result<(), StoreError> {
+        self.write(|conn| tree::update_task_life(conn, task))
+    }
+
+    fn remove_task(&mut self, id: &TaskId) -> Result<Removed, StoreError> {
+        self.remove(|conn| tree::remove_task(conn, id))
+    }
+
+    fn test(&mut self, id: &TestId) -> Result<Option<TestCase>, StoreError> {
+        self.read(|conn| tests::test(conn, id))
+    }
+
+    fn tests_of(&mut self, owner: &TestOwner) -> Result<Vec<TestCase>, StoreError> {
+        self.read(|conn| tests::tests_of(conn, owner))
+    }
+
+    fn tests(&mut self, after: i64, limit: u32) -> Result<Vec<TestCase>, StoreError> {
+        self.read(|conn| tests::tests(conn, after, limit.into()))
+    }
+
+    fn insert_test(&mut self, test: &TestCase) -> Result<Inserted, StoreError> {
+        self.write(|conn| tests::insert(conn, test))
+    }
+
+    fn update_test(&mut self, test: &TestCase) -> Result<(), StoreError> {
+        self.write(|conn| tests::update(conn, test))
+    }
+
+    fn remove_test(&mut self, id: &TestId) -> Result<Removed, StoreError> {
+        self.remove(|conn| tests::remove(conn, id))
+    }
+
+    fn dependencies_of(&mut self, task: &TaskId) -> Result<Vec<TaskId>, StoreError> {
+        self.read(|conn| history::dependencies_of(conn, task))
+    }
+
+    fn dependents_of(&mut self, task: &TaskId) -> Result<Vec<TaskId>, StoreError> {
+        self.read(|conn| history::dependents_of(conn, task))
+    }
+
+    fn insert_dependency(&mut self, dependency: &Dependency) -> Result<bool, StoreError> {
+        self.write(|conn| history::insert_dependency(conn, dependency))
+    }
+
+    fn remove_dependency(&mut self, dependency: &Dependency) -> Result<bool, StoreError> {
+        self.write(|conn| history::remove_dependency(conn, dependency))
+    }
+
+    fn attempts_of(&mut self, task: &TaskId) -> Result<Vec<Attempt>, StoreError> {
+        self.read(|conn| history::attempts_of(conn, task))
+    }
+
+    fn attempt(&mut self, task: &TaskId, number: u32) -> Result<Option<Attempt>, StoreError> {
+        self.read(|conn| history::attempt(conn, task, number))
+    }
+
+    fn insert_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
+        self.write(|conn| history::insert_attempt(conn, attempt))
+    }
+
+    fn update_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
+        self.write(|conn| history::update_attempt(conn, attempt))
+    }
+
+    fn checkpoints_of(&mut self, task: &TaskId) -> Result<Vec<Checkpoint>, StoreError> {
+        self.read(|conn| history::checkpoints_of(conn, task))
+    }
+
+    fn insert_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<i64, StoreError> {
+        self.write(|conn| history::insert_checkpoint(conn, checkpoint))
+    }
+
+    fn append_event(&mut self, event: &Event) -> Result<i64, StoreError> {
+        self.write(|conn| history::append_event(conn, event))
+    }
+
+    fn events(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
+        self.read(|conn| history::events(conn, filter))
+    }
+
+    fn operation(&mut self, id: &OperationId) -> Result<Option<Operation>, StoreError> {
+        self.read(|conn| history::operation(conn, id))
+    }
+
+    fn insert_operation(&mut self, operation: &Operation, keep: u64) -> Result<(), StoreError> {
+        self.write(|conn| history::insert_operation(conn, operation, keep))
+    }
+
+    fn ids_with_prefix(
+        &mut self,
+        kind: EntityKind,
+        prefix: &str,
+        limit: u32,
+    ) -> Result<Vec<AnyId>, StoreError> {
+        self.read(|conn| list::ids_with_prefix(conn, kind, prefix, limit))
+    }
+
+    fn count(&mut self, kind: EntityKind) -> Result<u64, StoreError> {
+        self.read(|conn| list::count(conn, kind))
+    }
+
+    fn contents(&mut self) -> Result<Contents, StoreError> {
+        self.read(whole::contents)
+    }
+
+    fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {
+        self.write(|conn| whole::load(conn, contents))
+    }
+}
+
+/// Whether an item could be inserted, by what SQLite said. A taken `seq` is an error: the caller chose it.
+fn inserted(outcome: QueryResult<usize>, seq: i64) -> Result<Inserted, Fault> {
+    match outcome {
+        Ok(_) => Ok(Inserted::At(seq)),
+        Err(Sql::DatabaseError(DatabaseErrorKind::UniqueViolation, info))
+            if info.message().ends_with(".id") =>
+        {
+            Ok(Inserted::Taken)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An update or a removal that must have met one row.
+fn one(rows: usize, kind: &str, id: impl std::fmt::Display) -> Result<(), Fault> {
+    if rows == 1 {
+        return Ok(());
+    }
+    Err(Fault::misuse(format!("there is no {kind} {id}")))
+}
+
+/// A count that cannot be negative, unless the file was tampered with.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn act_at(conn: &mut SqliteConnection, at: Option<i64>) -> Result<(), Fault> {
+    diesel::update(totals::table)
+        .set(totals::acting_at.eq(at))
+        .execute(conn)?;
+    Ok(())
+}

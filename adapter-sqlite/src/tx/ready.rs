@@ -1,0 +1,167 @@
+//! Tasks by id, by readiness and by lease: the hot path.
+//!
+//! A claim is one walk along an index of ready tasks. A task that waits for a time is not in it; a write unit first
+//! *promotes* those whose time has come, which a peek at the earliest makes nearly free. A read unit cannot write, so
+//! it compares two candidates instead.
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use tasq_domain::ready::{Scope, claim_order, is_ready};
+use tasq_domain::{TaskId, TaskRecord, Timestamp};
+use tasq_ports::Access;
+
+use super::list::{Boxed, due, in_scope};
+use crate::error::Fault;
+use crate::rows::task::StoredTask;
+use crate::schema::tasks;
+use crate::statement::statement;
+
+statement! {
+    /// The first ready task of the queue. `not_before` is looked at again because a clock may have gone back.
+    ReadyInQueue { now: i64 => BigInt } -> BigInt =
+        "SELECT seq FROM tasks INDEXED BY idx_tasks_ready \
+         WHERE ready_rank IS NOT NULL AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY ready_rank, seq LIMIT 1"
+}
+statement! {
+    /// The first ready task of an epic.
+    ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt } -> BigInt =
+        "SELECT seq FROM tasks INDEXED BY idx_tasks_epic \
+         WHERE epic_id = ? AND ready_rank IS NOT NULL AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY ready_rank, seq LIMIT 1"
+}
+statement! {
+    /// The first ready task of a feature.
+    ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt } -> BigInt =
+        "SELECT seq FROM tasks INDEXED BY idx_tasks_feature_ready \
+         WHERE feature_id = ? AND ready_rank IS NOT NULL AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY ready_rank, seq LIMIT 1"
+}
+statement! {
+    /// The first ready task of a lane.
+    ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt } -> BigInt =
+        "SELECT seq FROM tasks INDEXED BY idx_tasks_feature_ready \
+         WHERE feature_id = ? AND ready_rank = ? AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY seq LIMIT 1"
+}
+statement! {
+    /// Whether a waiting task's time has come.
+    PeekDue { now: i64 => BigInt } -> BigInt =
+        "SELECT 1 FROM tasks INDEXED BY idx_tasks_waits WHERE waits_until <= ? LIMIT 1"
+}
+statement! {
+    /// Makes every waiting task whose time has come a candidate.
+    Promote { now: i64 => BigInt } -> () =
+        "UPDATE tasks INDEXED BY idx_tasks_waits SET promoted = not_before WHERE waits_until <= ?"
+}
+
+pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<TaskRecord>, Fault> {
+    let row = tasks::table
+        .filter(tasks::id.eq(id.as_str()))
+        .select(StoredTask::as_select())
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(StoredTask::read).transpose()?)
+}
+
+pub(crate) fn next(
+    conn: &mut SqliteConnection,
+    scope: &Scope,
+    now: Timestamp,
+    access: Access,
+) -> Result<Option<TaskRecord>, Fault> {
+    if let Scope::Task(id) = scope {
+        return Ok(task(conn, id)?.filter(|record| is_ready(record, now)));
+    }
+    let waited = match access {
+        Access::Write => {
+            promote(conn, now)?;
+            None
+        }
+        Access::Read => first_due(conn, scope, now)?,
+    };
+    let Some(seq) = first_ready(conn, scope, now)? else {
+        return Ok(waited);
+    };
+    let ready = by_seq(conn, seq)?;
+    Ok(Some(match waited {
+        Some(waited) if claim_order(&waited) < claim_order(&ready) => waited,
+        _ => ready,
+    }))
+}
+
+pub(crate) fn expired(
+    conn: &mut SqliteConnection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<TaskRecord>, Fault> {
+    let rows = expired_query(now, limit)
+        .select(StoredTask::as_select())
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(StoredTask::read)
+        .collect::<Result<_, _>>()?)
+}
+
+/// Tasks by the end of their lease, as far as it has passed.
+pub(crate) fn expired_query(now: Timestamp, limit: u32) -> Boxed<'static> {
+    tasks::table
+        .filter(tasks::lease_expires_at.le(now.micros()))
+        .order((tasks::lease_expires_at, tasks::seq))
+        .limit(limit.into())
+        .into_boxed()
+}
+
+fn promote(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), Fault> {
+    let now = now.micros();
+    let due: Option<i64> = PeekDue::new(now).get_result(conn).optional()?;
+    if due.is_some() {
+        Promote::new(now).execute(conn)?;
+    }
+    Ok(())
+}
+
+fn first_ready(
+    conn: &mut SqliteConnection,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<Option<i64>, Fault> {
+    let now = now.micros();
+    let found = match scope {
+        Scope::Queue => ReadyInQueue::new(now).get_result(conn),
+        Scope::Epic(epic) => ReadyInEpic::new(epic.as_str(), now).get_result(conn),
+        Scope::Feature(feature) => ReadyInFeature::new(feature.as_str(), now).get_result(conn),
+        Scope::Lane(lane) => {
+            let rank = lane.priority.number().into();
+            ReadyInLane::new(lane.feature.as_str(), rank, now).get_result(conn)
+        }
+        Scope::Task(_) => return Ok(None),
+    };
+    Ok(found.optional()?)
+}
+
+/// The first task whose time has come but that no write unit has promoted yet.
+fn first_due(
+    conn: &mut SqliteConnection,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<Option<TaskRecord>, Fault> {
+    let query = in_scope(due(tasks::table.into_boxed(), now), scope);
+    let row = query
+        .order((tasks::effective_priority, tasks::seq))
+        .limit(1)
+        .select(StoredTask::as_select())
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(StoredTask::read).transpose()?)
+}
+
+fn by_seq(conn: &mut SqliteConnection, seq: i64) -> Result<TaskRecord, Fault> {
+    let row = tasks::table
+        .filter(tasks::seq.eq(seq))
+        .select(StoredTask::as_select())
+        .get_result(conn)?;
+    Ok(row.read()?)
+}

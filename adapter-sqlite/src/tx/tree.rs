@@ -1,0 +1,252 @@
+//! Epics, features and tasks: written here, rolled up by triggers.
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+use tasq_domain::rollup::roll_up;
+use tasq_domain::{Epic, EpicId, Feature, FeatureId, Hold, Present, Status, Task, TaskId};
+use tasq_ports::{Inserted, Removed};
+
+use super::{inserted, one, unsigned};
+use crate::error::Fault;
+use crate::rows::epic::{EpicRow, StoredEpic};
+use crate::rows::feature::{FeatureRow, StoredFeature};
+use crate::rows::task::{LifeRow, TaskRow};
+use crate::schema::{epics, features, tasks, test_cases};
+use crate::statement::statement;
+
+statement! {
+    /// The next epic's `seq`.
+    NextEpic {} -> diesel::sql_types::BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM epics"
+}
+statement! {
+    /// The next feature's `seq`.
+    NextFeature {} -> diesel::sql_types::BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM features"
+}
+statement! {
+    /// The next task's `seq`.
+    NextTask {} -> diesel::sql_types::BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM tasks"
+}
+
+pub(crate) fn epic(conn: &mut SqliteConnection, id: &EpicId) -> Result<Option<Epic>, Fault> {
+    let row = epics::table
+        .filter(epics::id.eq(id.as_str()))
+        .select(StoredEpic::as_select())
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(StoredEpic::read).transpose()?)
+}
+
+pub(crate) fn epics(conn: &mut SqliteConnection) -> Result<Vec<Epic>, Fault> {
+    let rows = epics::table
+        .order(epics::seq)
+        .select(StoredEpic::as_select())
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(StoredEpic::read)
+        .collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn insert_epic(conn: &mut SqliteConnection, epic: &Epic) -> Result<Inserted, Fault> {
+    let seq = match epic.seq {
+        0 => NextEpic::new().get_result(conn)?,
+        seq => seq,
+    };
+    let row = EpicRow::of(epic, seq);
+    let status = childless(epic.own_status, epic.hold.as_ref());
+    let outcome = diesel::insert_into(epics::table)
+        .values((&row, epics::status.eq(status), epics::rev.eq(1)))
+        .execute(conn);
+    inserted(outcome, seq)
+}
+
+pub(crate) fn update_epic(conn: &mut SqliteConnection, epic: &Epic) -> Result<(), Fault> {
+    let row = EpicRow::of(epic, 0);
+    let rows = diesel::update(epics::table.filter(epics::id.eq(epic.id.as_str())))
+        .set((
+            &row,
+            epics::touched_at.eq(epic.updated_at.micros()),
+            epics::rev.eq(epics::rev + 1),
+        ))
+        .execute(conn)?;
+    one(rows, "epic", &epic.id)
+}
+
+pub(crate) fn remove_epic(conn: &mut SqliteConnection, id: &EpicId) -> Result<Removed, Fault> {
+    let below = features::table
+        .filter(features::epic_id.eq(id.as_str()))
+        .select(features::id)
+        .load::<String>(conn)?;
+    let mut removed = Removed {
+        epics: 1,
+        features: below.len() as u64,
+        ..Removed::default()
+    };
+    for feature in &below {
+        let (tasks, tests) = below_feature(conn, feature)?;
+        removed.tasks += tasks;
+        removed.tests += tests;
+    }
+    let rows = diesel::delete(epics::table.filter(epics::id.eq(id.as_str()))).execute(conn)?;
+    one(rows, "epic", id)?;
+    Ok(removed)
+}
+
+pub(crate) fn feature(
+    conn: &mut SqliteConnection,
+    id: &FeatureId,
+) -> Result<Option<Feature>, Fault> {
+    let row = features::table
+        .filter(features::id.eq(id.as_str()))
+        .select(StoredFeature::as_select())
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(StoredFeature::read).transpose()?)
+}
+
+pub(crate) fn features(conn: &mut SqliteConnection) -> Result<Vec<Feature>, Fault> {
+    let rows = features::table
+        .order(features::seq)
+        .select(StoredFeature::as_select())
+        .load(conn)?;
+    read_features(rows)
+}
+
+pub(crate) fn features_of(
+    conn: &mut SqliteConnection,
+    epic: Option<&EpicId>,
+) -> Result<Vec<Feature>, Fault> {
+    let all = features::table
+        .order(features::seq)
+        .select(StoredFeature::as_select());
+    let rows = match epic {
+        Some(epic) => all.filter(features::epic_id.eq(epic.as_str())).load(conn)?,
+        None => all.filter(features::epic_id.is_null()).load(conn)?,
+    };
+    read_features(rows)
+}
+
+pub(crate) fn insert_feature(
+    conn: &mut SqliteConnection,
+    feature: &Feature,
+) -> Result<Inserted, Fault> {
+    let seq = match feature.seq {
+        0 => NextFeature::new().get_result(conn)?,
+        seq => seq,
+    };
+    let row = FeatureRow::of(feature, seq);
+    let status = childless(feature.own_status, feature.hold.as_ref());
+    let outcome = diesel::insert_into(features::table)
+        .values((&row, features::status.eq(status), features::rev.eq(1)))
+        .execute(conn);
+    inserted(outcome, seq)
+}
+
+pub(crate) fn update_feature(conn: &mut SqliteConnection, feature: &Feature) -> Result<(), Fault> {
+    let row = FeatureRow::of(feature, 0);
+    let rows = diesel::update(features::table.filter(features::id.eq(feature.id.as_str())))
+        .set((
+            &row,
+            features::touched_at.eq(feature.updated_at.micros()),
+            features::rev.eq(features::rev + 1),
+        ))
+        .execute(conn)?;
+    one(rows, "feature", &feature.id)
+}
+
+pub(crate) fn remove_feature(
+    conn: &mut SqliteConnection,
+    id: &FeatureId,
+) -> Result<Removed, Fault> {
+    let (tasks, tests) = below_feature(conn, id.as_str())?;
+    let rows =
+        diesel::delete(features::table.filter(features::id.eq(id.as_str()))).execute(conn)?;
+    one(rows, "feature", id)?;
+    Ok(Removed {
+        features: 1,
+        tasks,
+        tests,
+        ..Removed::default()
+    })
+}
+
+pub(crate) fn insert_task(conn: &mut SqliteConnection, task: &Task) -> Result<Inserted, Fault> {
+    let seq = match task.seq {
+        0 => NextTask::new().get_result(conn)?,
+        seq => seq,
+    };
+    let row = TaskRow::of(task, seq);
+    let life = LifeRow::of(task);
+    let outcome = diesel::insert_into(tasks::table)
+        .values((&row, &life, tasks::rev.eq(1)))
+        .execute(conn);
+    inserted(outcome, seq)
+}
+
+pub(crate) fn update_task(conn: &mut SqliteConnection, task: &Task) -> Result<(), Fault> {
+    let row = TaskRow::of(task, 0);
+    let life = LifeRow::of(task);
+    let rows = diesel::update(tasks::table.filter(tasks::id.eq(task.id.as_str())))
+        .set((&row, &life, tasks::rev.eq(tasks::rev + 1)))
+        .execute(conn)?;
+    one(rows, "task", &task.id)
+}
+
+pub(crate) fn update_task_life(conn: &mut SqliteConnection, task: &Task) -> Result<(), Fault> {
+    let life = LifeRow::of(task);
+    let rows = diesel::update(tasks::table.filter(tasks::id.eq(task.id.as_str())))
+        .set((&life, tasks::rev.eq(tasks::rev + 1)))
+        .execute(conn)?;
+    one(rows, "task", &task.id)
+}
+
+pub(crate) fn remove_task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Removed, Fault> {
+    let tests: i64 = test_cases::table
+        .filter(test_cases::task_id.eq(id.as_str()))
+        .count()
+        .get_result(conn)?;
+    let rows = diesel::delete(tasks::table.filter(tasks::id.eq(id.as_str()))).execute(conn)?;
+    one(rows, "task", id)?;
+    Ok(Removed {
+        tasks: 1,
+        tests: unsigned(tests),
+        ..Removed::default()
+    })
+}
+
+/// The status of a parent that is being inserted.
+pub(crate) fn childless(own: Status, hold: Option<&Hold>) -> &'static str {
+    roll_up(Present::default(), false, hold.is_some())
+        .unwrap_or(own)
+        .as_str()
+}
+
+fn read_features(rows: Vec<StoredFeature>) -> Result<Vec<Feature>, Fault> {
+    Ok(rows
+        .into_iter()
+        .map(StoredFeature::read)
+        .collect::<Result<_, _>>()?)
+}
+
+/// How many tasks and test cases a feature's removal takes along.
+fn below_feature(conn: &mut SqliteConnection, feature: &str) -> Result<(u64, u64), Fault> {
+    let tasks: i64 = tasks::table
+        .filter(tasks::feature_id.eq(feature))
+        .count()
+        .get_result(conn)?;
+    let own: i64 = test_cases::table
+        .filter(test_cases::feature_id.eq(feature))
+        .count()
+        .get_result(conn)?;
+    let of_tasks: i64 = test_cases::table
+        .filter(
+            test_cases::task_id.eq_any(
+                tasks::table
+                    .filter(tasks::feature_id.eq(feature))
+                    .select(tasks::id.nullable()),
+            ),
+        )
+        .count()
+        .get_result(conn)?;
+    Ok((unsigned(tasks), unsigned(own) + unsigned(of_tasks)))
+}

@@ -1,0 +1,163 @@
+//! The whole queue: its settings, taking it out, putting it in.
+
+use diesel::SqliteConnection;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use tasq_domain::{Contents, Settings};
+use tasq_ports::Inserted;
+
+use super::{history, tests, tree};
+use crate::derive::DERIVE_ALL;
+use crate::error::Fault;
+use crate::rows::history::{AttemptRow, CheckpointRow, DependencyRow, EventRow, OperationRow};
+use crate::rows::settings::SettingsRow;
+use crate::rows::task::StoredTask;
+use crate::schema::{
+    attempts, checkpoints, dependencies, epics, events, features, operations, settings, tasks,
+};
+
+pub(crate) fn settings(conn: &mut SqliteConnection) -> Result<Settings, Fault> {
+    let row = settings::table
+        .select(SettingsRow::as_select())
+        .get_result(conn)?;
+    Ok(row.read()?)
+}
+
+pub(crate) fn set_settings(conn: &mut SqliteConnection, settings: &Settings) -> Result<(), Fault> {
+    let row = SettingsRow::of(settings);
+    let rows = diesel::update(settings::table).set(&row).execute(conn)?;
+    if rows == 0 {
+        diesel::insert_into(settings::table)
+            .values(&row)
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn contents(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
+    macro_rules! all {
+        ($table:ident, $row:ty, $order:expr) => {
+            $table::table
+                .order($order)
+                .select(<$row>::as_select())
+                .load(conn)?
+                .into_iter()
+                .map(<$row>::read)
+                .collect::<Result<Vec<_>, _>>()?
+        };
+    }
+    let records = all!(tasks, StoredTask, tasks::seq);
+    Ok(Contents {
+        settings: settings(conn)?,
+        epics: tree::epics(conn)?,
+        features: tree::features(conn)?,
+        tasks: records.into_iter().map(|record| record.task).collect(),
+        tests: tests::tests(conn, i64::MIN, i64::MAX)?,
+        dependencies: all!(
+            dependencies,
+            DependencyRow,
+            (dependencies::task_id, dependencies::depends_on)
+        ),
+        attempts: all!(attempts, AttemptRow, (attempts::task_id, attempts::number)),
+        checkpoints: all!(checkpoints, CheckpointRow, checkpoints::seq),
+        events: all!(events, EventRow, events::seq),
+        operations: all!(operations, OperationRow, operations::seq),
+    })
+}
+
+/// Triggers derive row by row, which costs more than all the rest; so they go, everything is derived once, and they
+/// come back as they were. All in the caller's transaction: nobody sees the store without them.
+pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(), Fault> {
+    let Contents {
+        settings,
+        epics,
+        features,
+        tasks,
+        tests,
+        dependencies,
+        attempts,
+        checkpoints,
+        events,
+        operations,
+    } = contents;
+    if !is_empty(conn)? {
+        return Err(Fault::misuse(
+            "only an empty queue takes the contents of another",
+        ));
+    }
+    let triggers = drop_triggers(conn)?;
+    set_settings(conn, settings)?;
+    for epic in epics {
+        fresh(tree::insert_epic(conn, epic)?, &epic.id)?;
+    }
+    for feature in features {
+        fresh(tree::insert_feature(conn, feature)?, &feature.id)?;
+    }
+    for task in tasks {
+        fresh(tree::insert_task(conn, task)?, &task.id)?;
+    }
+    for test in tests {
+        fresh(tests::insert(conn, test)?, &test.id)?;
+    }
+    for dependency in dependencies {
+        history::insert_dependency(conn, dependency)?;
+    }
+    for attempt in attempts {
+        history::insert_attempt(conn, attempt)?;
+    }
+    for checkpoint in checkpoints {
+        history::insert_checkpoint(conn, checkpoint)?;
+    }
+    for event in events {
+        history::append_event(conn, event)?;
+    }
+    for operation in operations {
+        history::insert_operation(conn, operation, u64::MAX)?;
+    }
+    conn.batch_execute(DERIVE_ALL)?;
+    for trigger in triggers {
+        conn.batch_execute(&trigger.sql)?;
+    }
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Trigger {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    sql: String,
+}
+
+fn drop_triggers(conn: &mut SqliteConnection) -> Result<Vec<Trigger>, Fault> {
+    let triggers: Vec<Trigger> = diesel::sql_query(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY rowid",
+    )
+    .load(conn)?;
+    for Trigger { name, sql: _ } in &triggers {
+        let quoted = name.replace('"', "\"\"");
+        conn.batch_execute(&format!("DROP TRIGGER \"{quoted}\""))?;
+    }
+    Ok(triggers)
+}
+
+fn is_empty(conn: &mut SqliteConnection) -> Result<bool, Fault> {
+    macro_rules! empty {
+        ($($table:ident),+) => {
+            $(
+                diesel::select(diesel::dsl::exists($table::table.select($table::seq)))
+                    .get_result::<bool>(conn)
+                    .map(|there| !there)?
+            )&&+
+        };
+    }
+    Ok(empty!(epics, features, events, operations))
+}
+
+fn fresh(inserted: Inserted, id: impl std::fmt::Display) -> Result<(), Fault> {
+    match inserted {
+        Inserted::At(_) => Ok(()),
+        Inserted::Taken => Err(Fault::misuse(format!("{id} is there twice"))),
+    }
+}

@@ -1,0 +1,16 @@
+-- Undoes 0001_first: everything goes.
+
+DROP VIEW clock;
+DROP TABLE operations;
+DROP TABLE events;
+DROP TABLE checkpoints;
+DROP TABLE attempts;
+DROP TABLE dependencies;
+DROP TABLE test_cases;
+DROP TABLE tasks;
+DROP TABLE features;
+DROP TABLE epics;
+DROP TABLE totals;
+DROP TABLE settings;
+DROP TABLE schema_version;
+PRAGMA user_version = 0;

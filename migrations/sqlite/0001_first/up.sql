@@ -1,0 +1,781 @@
+-- The first schema. Only what SQLite 3.37 knows, because people open the file with the client of their system.
+--
+-- Times are microseconds since 1970 in UTC. Columns marked as derived are written by triggers alone. `rev` grows with
+-- each write of tasq and of the triggers; a plain client leaves it alone, which is how triggers know an edit by hand.
+
+PRAGMA application_id = 1952543601;
+PRAGMA user_version = 1;
+
+CREATE TABLE schema_version (
+    version INTEGER PRIMARY KEY,
+    applied_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    description TEXT NOT NULL
+) STRICT;
+
+INSERT INTO schema_version (version, description) VALUES (1, 'epics, features, tasks, test cases and their history');
+
+CREATE TABLE settings (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    store_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    require_tests INTEGER NOT NULL CHECK (require_tests IN (0, 1)),
+    backoff_base INTEGER NOT NULL CHECK (backoff_base >= 0),
+    backoff_cap INTEGER NOT NULL CHECK (backoff_cap >= 0)
+) STRICT;
+
+-- One row: counts of the whole queue, and the time of the unit of work that removes something (removing shows triggers
+-- no new row from which to read the writer's time).
+CREATE TABLE totals (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    tasks_pending INTEGER NOT NULL DEFAULT 0,
+    tasks_in_progress INTEGER NOT NULL DEFAULT 0,
+    tasks_completed INTEGER NOT NULL DEFAULT 0,
+    tasks_blocked INTEGER NOT NULL DEFAULT 0,
+    tests INTEGER NOT NULL DEFAULT 0,
+    acting_at INTEGER
+) STRICT;
+
+INSERT INTO totals (one) VALUES (1);
+
+CREATE VIEW clock AS
+SELECT coalesce(
+    (SELECT acting_at FROM totals),
+    CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000
+) AS now;
+
+CREATE TABLE epics (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE
+        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB ('*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || ']*')),
+    name TEXT NOT NULL CHECK (length(name) <= 1000 AND trim(name, char(9, 10, 13, 32)) <> ''),
+    description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'blocked')),
+    own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status IN ('pending', 'in_progress', 'completed', 'blocked')),
+    hold_by TEXT CHECK (length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
+    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
+    hold_at INTEGER,
+    source_origin TEXT,
+    source_digest TEXT,
+    created_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
+    rev INTEGER NOT NULL DEFAULT 0,
+    -- derived
+    features_pending INTEGER NOT NULL DEFAULT 0,
+    features_in_progress INTEGER NOT NULL DEFAULT 0,
+    features_completed INTEGER NOT NULL DEFAULT 0,
+    features_blocked INTEGER NOT NULL DEFAULT 0,
+    tasks_pending INTEGER NOT NULL DEFAULT 0,
+    tasks_in_progress INTEGER NOT NULL DEFAULT 0,
+    tasks_completed INTEGER NOT NULL DEFAULT 0,
+    tasks_blocked INTEGER NOT NULL DEFAULT 0,
+    touched_at INTEGER NOT NULL DEFAULT 0,
+    rolled TEXT GENERATED ALWAYS AS (
+        CASE
+            WHEN hold_at IS NOT NULL THEN 'blocked'
+            WHEN features_pending + features_in_progress + features_completed + features_blocked = 0 THEN own_status
+            WHEN features_pending + features_in_progress + features_blocked = 0 THEN 'completed'
+            WHEN features_pending + features_in_progress = 0 THEN 'blocked'
+            WHEN features_in_progress + features_completed > 0 THEN 'in_progress'
+            ELSE 'pending'
+        END
+    ) VIRTUAL,
+    CHECK ((hold_by IS NULL) = (hold_at IS NULL) AND (hold_reason IS NULL) = (hold_at IS NULL)),
+    CHECK ((source_origin IS NULL) = (source_digest IS NULL))
+) STRICT;
+
+CREATE TABLE features (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE
+        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB ('*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || ']*')),
+    epic_id TEXT REFERENCES epics (id) ON DELETE CASCADE,
+    name TEXT NOT NULL CHECK (length(name) <= 1000 AND trim(name, char(9, 10, 13, 32)) <> ''),
+    description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
+    priority INTEGER NOT NULL DEFAULT 2 CHECK (priority BETWEEN 0 AND 99),
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'blocked')),
+    own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status IN ('pending', 'in_progress', 'completed', 'blocked')),
+    hold_by TEXT CHECK (length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
+    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
+    hold_at INTEGER,
+    source_origin TEXT,
+    source_digest TEXT,
+    created_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
+    rev INTEGER NOT NULL DEFAULT 0,
+    -- derived
+    tasks_pending INTEGER NOT NULL DEFAULT 0,
+    tasks_in_progress INTEGER NOT NULL DEFAULT 0,
+    tasks_completed INTEGER NOT NULL DEFAULT 0,
+    tasks_blocked INTEGER NOT NULL DEFAULT 0,
+    open_gates INTEGER NOT NULL DEFAULT 0,
+    touched_at INTEGER NOT NULL DEFAULT 0,
+    rolled TEXT GENERATED ALWAYS AS (
+        CASE
+            WHEN hold_at IS NOT NULL THEN 'blocked'
+            WHEN tasks_pending + tasks_in_progress + tasks_completed + tasks_blocked = 0 THEN own_status
+            WHEN tasks_pending + tasks_in_progress + tasks_blocked = 0 THEN CASE WHEN open_gates > 0 THEN 'in_progress' ELSE 'completed' END
+            WHEN tasks_pending + tasks_in_progress = 0 THEN 'blocked'
+            WHEN tasks_in_progress + tasks_completed > 0 THEN 'in_progress'
+            ELSE 'pending'
+        END
+    ) VIRTUAL,
+    CHECK ((hold_by IS NULL) = (hold_at IS NULL) AND (hold_reason IS NULL) = (hold_at IS NULL)),
+    CHECK ((source_origin IS NULL) = (source_digest IS NULL))
+) STRICT;
+
+CREATE TABLE tasks (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE
+        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB ('*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || ']*')),
+    feature_id TEXT NOT NULL REFERENCES features (id) ON DELETE CASCADE,
+    description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
+    priority INTEGER CHECK (priority BETWEEN 0 AND 99),
+    retry_budget INTEGER NOT NULL DEFAULT 15 CHECK (retry_budget BETWEEN 0 AND 1000),
+    hold_by TEXT CHECK (length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
+    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
+    hold_at INTEGER,
+    source_origin TEXT,
+    source_digest TEXT,
+    created_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
+    rev INTEGER NOT NULL DEFAULT 0,
+    -- a task's life
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'blocked')),
+    blocked_reason TEXT CHECK (length(CAST(blocked_reason AS BLOB)) <= 65536 AND trim(blocked_reason, char(9, 10, 13, 32)) <> ''),
+    retries_used INTEGER NOT NULL DEFAULT 0,
+    not_before INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    lost_in_a_row INTEGER NOT NULL DEFAULT 0 CHECK (lost_in_a_row >= 0),
+    claim_worker TEXT CHECK (length(claim_worker) <= 1000 AND trim(claim_worker, char(9, 10, 13, 32)) <> ''),
+    claim_attempt INTEGER CHECK (claim_attempt >= 0),
+    claim_nonce TEXT CHECK (length(claim_nonce) = 16),
+    claim_started_at INTEGER,
+    claim_lease INTEGER CHECK (claim_lease >= 0),
+    lease_expires_at INTEGER,
+    cancel_by TEXT CHECK (length(cancel_by) <= 1000 AND trim(cancel_by, char(9, 10, 13, 32)) <> ''),
+    cancel_at INTEGER,
+    completed_at INTEGER,
+    proof TEXT CHECK (proof IN ('tests', 'none', 'override', 'imported')),
+    proof_by TEXT CHECK (length(proof_by) <= 1000 AND trim(proof_by, char(9, 10, 13, 32)) <> ''),
+    proof_reason TEXT CHECK (length(CAST(proof_reason AS BLOB)) <= 65536 AND trim(proof_reason, char(9, 10, 13, 32)) <> ''),
+    -- derived; `promoted` is the `not_before` that is known to have passed
+    feature_priority INTEGER NOT NULL DEFAULT 2,
+    epic_id TEXT,
+    open_deps INTEGER NOT NULL DEFAULT 0,
+    held_above INTEGER NOT NULL DEFAULT 0,
+    promoted INTEGER,
+    effective_priority INTEGER GENERATED ALWAYS AS (coalesce(priority, feature_priority)) VIRTUAL,
+    waits_until INTEGER GENERATED ALWAYS AS (
+        CASE WHEN status = 'pending' AND not_before IS NOT promoted THEN not_before END
+    ) VIRTUAL,
+    ready_rank INTEGER GENERATED ALWAYS AS (
+        CASE
+            WHEN status = 'pending' AND open_deps = 0 AND hold_at IS NULL AND held_above = 0
+                AND (not_before IS NULL OR not_before IS promoted)
+            THEN coalesce(priority, feature_priority)
+        END
+    ) VIRTUAL,
+    CHECK (retries_used BETWEEN 0 AND retry_budget),
+    CHECK (
+        (claim_worker IS NULL) = (claim_nonce IS NULL)
+        AND (claim_attempt IS NULL) = (claim_nonce IS NULL)
+        AND (claim_started_at IS NULL) = (claim_nonce IS NULL)
+        AND (claim_lease IS NULL) = (claim_nonce IS NULL)
+        AND (lease_expires_at IS NULL) = (claim_nonce IS NULL)
+    ),
+    CHECK ((cancel_by IS NULL) = (cancel_at IS NULL) AND (cancel_at IS NULL OR claim_nonce IS NOT NULL)),
+    CHECK ((proof_by IS NULL) = (proof IS NOT 'override') AND (proof_reason IS NULL) = (proof IS NOT 'override')),
+    CHECK ((hold_by IS NULL) = (hold_at IS NULL) AND (hold_reason IS NULL) = (hold_at IS NULL)),
+    CHECK ((source_origin IS NULL) = (source_digest IS NULL))
+) STRICT;
+
+CREATE TABLE test_cases (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE
+        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB ('*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || ']*')),
+    task_id TEXT REFERENCES tasks (id) ON DELETE CASCADE,
+    feature_id TEXT REFERENCES features (id) ON DELETE CASCADE,
+    description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
+    command TEXT CHECK (length(CAST(command AS BLOB)) <= 65536 AND trim(command, char(9, 10, 13, 32)) <> ''),
+    required INTEGER NOT NULL DEFAULT 0 CHECK (required IN (0, 1)),
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'passing', 'failing')),
+    last_at INTEGER,
+    last_attempt INTEGER CHECK (last_attempt >= 0),
+    last_exit_code INTEGER,
+    last_duration_ms INTEGER CHECK (last_duration_ms >= 0),
+    last_output_tail TEXT,
+    last_by TEXT CHECK (length(last_by) <= 1000 AND trim(last_by, char(9, 10, 13, 32)) <> ''),
+    source_origin TEXT,
+    source_digest TEXT,
+    created_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
+    rev INTEGER NOT NULL DEFAULT 0,
+    -- derived
+    open_gate INTEGER GENERATED ALWAYS AS ((command IS NOT NULL OR required) AND status <> 'passing') VIRTUAL,
+    CHECK ((task_id IS NULL) <> (feature_id IS NULL)),
+    CHECK ((last_at IS NULL) = (last_by IS NULL)),
+    CHECK ((source_origin IS NULL) = (source_digest IS NULL))
+) STRICT;
+
+CREATE TABLE dependencies (
+    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    depends_on TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    PRIMARY KEY (task_id, depends_on),
+    CHECK (task_id <> depends_on)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE attempts (
+    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL CHECK (number >= 0),
+    nonce TEXT NOT NULL CHECK (length(nonce) = 16),
+    worker TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    outcome TEXT CHECK (outcome IN ('completed', 'failed', 'timed_out', 'lost', 'released', 'blocked', 'cancelled')),
+    exit_code INTEGER,
+    message TEXT,
+    late_message TEXT,
+    log_path TEXT,
+    result TEXT CHECK (length(CAST(result AS BLOB)) <= 1048576 AND result GLOB '{*}'),
+    PRIMARY KEY (task_id, number),
+    CHECK ((ended_at IS NULL) = (outcome IS NULL)),
+    CHECK (ended_at IS NOT NULL OR (exit_code IS NULL AND message IS NULL))
+) STRICT;
+
+CREATE TABLE checkpoints (
+    seq INTEGER PRIMARY KEY,
+    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    attempt INTEGER NOT NULL CHECK (attempt >= 0),
+    at INTEGER NOT NULL,
+    summary TEXT NOT NULL,
+    next_steps TEXT NOT NULL DEFAULT '[]' CHECK (next_steps GLOB '[[]*]'),
+    data TEXT CHECK (length(CAST(data AS BLOB)) <= 1048576 AND data GLOB '{*}')
+) STRICT;
+
+-- What happened outlives what it happened to: no foreign keys.
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    entity_kind TEXT NOT NULL CHECK (entity_kind IN ('epic', 'feature', 'task', 'test')),
+    entity_id TEXT NOT NULL,
+    data TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(data AS BLOB)) <= 1048576 AND data GLOB '{*}')
+) STRICT;
+
+CREATE TABLE operations (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    use_case TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    answer TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX idx_features_epic_id ON features (epic_id, status);
+CREATE INDEX idx_features_status ON features (status);
+CREATE INDEX idx_tasks_feature_id ON tasks (feature_id, status);
+CREATE INDEX idx_tasks_status ON tasks (status, seq);
+CREATE INDEX idx_test_cases_task_id ON test_cases (task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX idx_test_cases_feature_id ON test_cases (feature_id) WHERE feature_id IS NOT NULL;
+
+-- The claim is one walk along one of these.
+CREATE INDEX idx_tasks_ready ON tasks (ready_rank, seq) WHERE ready_rank IS NOT NULL;
+CREATE INDEX idx_tasks_feature_ready ON tasks (feature_id, ready_rank, seq) WHERE ready_rank IS NOT NULL;
+CREATE INDEX idx_tasks_epic ON tasks (epic_id, ready_rank, seq) WHERE epic_id IS NOT NULL;
+CREATE INDEX idx_tasks_waits ON tasks (waits_until) WHERE waits_until IS NOT NULL;
+CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at, seq) WHERE lease_expires_at IS NOT NULL;
+
+-- The orders of listings.
+CREATE INDEX idx_tasks_order ON tasks (effective_priority, seq);
+CREATE INDEX idx_tasks_updated ON tasks (updated_at, seq);
+
+-- Ids are looked up in any case of ASCII letters.
+CREATE INDEX idx_epics_id_any_case ON epics (id COLLATE NOCASE);
+CREATE INDEX idx_features_id_any_case ON features (id COLLATE NOCASE);
+CREATE INDEX idx_tasks_id_any_case ON tasks (id COLLATE NOCASE);
+CREATE INDEX idx_test_cases_id_any_case ON test_cases (id COLLATE NOCASE);
+
+CREATE INDEX idx_dependencies_depends_on ON dependencies (depends_on, task_id);
+CREATE INDEX idx_checkpoints_task_id ON checkpoints (task_id);
+CREATE INDEX idx_events_entity ON events (entity_kind, entity_id, seq);
+
+-- What holds whether or not the client switched foreign keys on.
+
+CREATE TRIGGER epics_keep_identity BEFORE UPDATE OF seq, id ON epics
+WHEN NEW.id <> OLD.id OR NEW.seq <> OLD.seq
+BEGIN
+    SELECT RAISE(ABORT, 'seq and id never change');
+END;
+
+CREATE TRIGGER features_keep_identity BEFORE UPDATE OF seq, id ON features
+WHEN NEW.id <> OLD.id OR NEW.seq <> OLD.seq
+BEGIN
+    SELECT RAISE(ABORT, 'seq and id never change');
+END;
+
+CREATE TRIGGER tasks_keep_identity BEFORE UPDATE OF seq, id ON tasks
+WHEN NEW.id <> OLD.id OR NEW.seq <> OLD.seq
+BEGIN
+    SELECT RAISE(ABORT, 'seq and id never change');
+END;
+
+CREATE TRIGGER test_cases_keep_identity BEFORE UPDATE OF seq, id ON test_cases
+WHEN NEW.id <> OLD.id OR NEW.seq <> OLD.seq
+BEGIN
+    SELECT RAISE(ABORT, 'seq and id never change');
+END;
+
+CREATE TRIGGER features_need_epic BEFORE INSERT ON features
+WHEN NEW.epic_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM epics WHERE id = NEW.epic_id)
+BEGIN
+    SELECT RAISE(ABORT, 'there is no such epic');
+END;
+
+CREATE TRIGGER features_keep_epic BEFORE UPDATE OF epic_id ON features
+WHEN NEW.epic_id IS NOT OLD.epic_id AND NEW.epic_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM epics WHERE id = NEW.epic_id)
+BEGIN
+    SELECT RAISE(ABORT, 'there is no such epic');
+END;
+
+CREATE TRIGGER tasks_need_feature BEFORE INSERT ON tasks
+WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
+BEGIN
+    SELECT RAISE(ABORT, 'there is no such feature');
+END;
+
+CREATE TRIGGER tasks_keep_feature BEFORE UPDATE OF feature_id ON tasks
+WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
+BEGIN
+    SELECT RAISE(ABORT, 'there is no such feature');
+END;
+
+CREATE TRIGGER test_cases_need_task BEFORE INSERT ON test_cases
+WHEN NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id)
+BEGIN
+    SELECT RAISE(ABORT, 'there is no such task');
+END;
+
+CREATE TRIGGER test_cases_keep_task BEFORE UPDATE OF task_id ON test_cases
+WHEN NEW.task_id IS NOT OLD.task_id AND NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id)
+BEGIN
+    SELECT RAISE(ABORT, 'there is no such task');
+END;
+
+CREATE TRIGGER test_cases_need_feature BEFORE INSERT ON test_cases
+WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
+BEGIN
+    SELECT RAISE(ABORT, 'there is no such feature');
+END;
+
+CREATE TRIGGER test_cases_keep_feature BEFORE UPDATE OF feature_id ON test_cases
+WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
+BEGIN
+    SELECT RAISE(ABORT, 'there is no such feature');
+END;
+
+CREATE TRIGGER dependencies_need_task BEFORE INSERT ON dependencies
+WHEN NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id)
+BEGIN
+    SELECT RAISE(ABORT, 'there is no such task');
+END;
+
+CREATE TRIGGER dependencies_need_prerequisite BEFORE INSERT ON dependencies
+WHEN NEW.depends_on IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.depends_on)
+BEGIN
+    SELECT RAISE(ABORT, 'there is no such prerequisite');
+END;
+
+-- Edits by hand get their time; never an earlier one than they had.
+
+CREATE TRIGGER update_epics_timestamp AFTER UPDATE OF
+    name, description, status, own_status, hold_by, hold_reason, hold_at, source_origin, source_digest,
+    metadata ON epics
+WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
+BEGIN
+    UPDATE epics SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
+END;
+
+CREATE TRIGGER update_features_timestamp AFTER UPDATE OF
+    epic_id, name, description, priority, status, own_status, hold_by, hold_reason, hold_at, source_origin,
+    source_digest, metadata ON features
+WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
+BEGIN
+    UPDATE features SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
+END;
+
+CREATE TRIGGER update_tasks_timestamp AFTER UPDATE OF
+    feature_id, description, priority, retry_budget, hold_by, hold_reason, hold_at, source_origin,
+    source_digest, metadata, status, blocked_reason, retries_used, not_before, completed_at, proof, proof_by, proof_reason ON tasks
+WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
+BEGIN
+    UPDATE tasks SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
+END;
+
+CREATE TRIGGER update_test_cases_timestamp AFTER UPDATE OF
+    task_id, feature_id, description, command, required, status, last_at, last_attempt,
+    last_exit_code, last_duration_ms, last_output_tail, last_by, source_origin, source_digest, metadata ON test_cases
+WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
+BEGIN
+    UPDATE test_cases SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
+END;
+
+-- A parent's status: `rolled` wherever it says otherwise. A status that a plain client gives to a parent without
+-- children and without a hold is its own from then on; any other is undone.
+
+CREATE TRIGGER roll_up_features AFTER UPDATE OF tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked,
+    open_gates, hold_at, own_status, status ON features
+WHEN NEW.status <> NEW.rolled
+BEGIN
+    UPDATE features SET own_status = NEW.status, rev = rev + 1
+    WHERE seq = NEW.seq AND NEW.status <> OLD.status AND hold_at IS NULL AND tasks_pending + tasks_in_progress + tasks_completed + tasks_blocked = 0;
+    UPDATE features SET status = rolled, updated_at = max(updated_at, touched_at), rev = rev + 1
+    WHERE seq = NEW.seq AND status <> rolled;
+END;
+
+CREATE TRIGGER roll_up_epics AFTER UPDATE OF features_pending, features_in_progress, features_completed, features_blocked,
+    hold_at, own_status, status ON epics
+WHEN NEW.status <> NEW.rolled
+BEGIN
+    UPDATE epics SET own_status = NEW.status, rev = rev + 1
+    WHERE seq = NEW.seq AND NEW.status <> OLD.status AND hold_at IS NULL
+        AND features_pending + features_in_progress + features_completed + features_blocked = 0;
+    UPDATE epics SET status = rolled, updated_at = max(updated_at, touched_at), rev = rev + 1
+    WHERE seq = NEW.seq AND status <> rolled;
+END;
+
+-- Epics.
+
+CREATE TRIGGER epics_added AFTER INSERT ON epics
+WHEN NEW.rev = 0
+BEGIN
+    UPDATE epics SET own_status = NEW.status, rev = 1 WHERE seq = NEW.seq;
+    UPDATE epics SET status = rolled, rev = rev + 1 WHERE seq = NEW.seq AND status <> rolled;
+END;
+
+CREATE TRIGGER epics_removed AFTER DELETE ON epics
+BEGIN
+    DELETE FROM features WHERE epic_id = OLD.id;
+END;
+
+CREATE TRIGGER epics_pass_down AFTER UPDATE OF hold_at ON epics
+WHEN (NEW.hold_at IS NULL) <> (OLD.hold_at IS NULL)
+BEGIN
+    UPDATE tasks
+    SET held_above = NEW.hold_at IS NOT NULL
+        OR (SELECT features.hold_at IS NOT NULL FROM features WHERE features.id = tasks.feature_id)
+    WHERE feature_id IN (SELECT features.id FROM features WHERE features.epic_id = NEW.id);
+END;
+
+-- Features.
+
+CREATE TRIGGER features_added AFTER INSERT ON features
+BEGIN
+    UPDATE epics SET
+        features_pending = features_pending + (NEW.status = 'pending'),
+        features_in_progress = features_in_progress + (NEW.status = 'in_progress'),
+        features_completed = features_completed + (NEW.status = 'completed'),
+        features_blocked = features_blocked + (NEW.status = 'blocked'),
+        touched_at = NEW.updated_at
+    WHERE id = NEW.epic_id;
+    UPDATE features SET own_status = NEW.status, rev = 1 WHERE seq = NEW.seq AND NEW.rev = 0;
+    UPDATE features SET status = rolled, rev = rev + 1 WHERE seq = NEW.seq AND status <> rolled;
+END;
+
+CREATE TRIGGER features_removed AFTER DELETE ON features
+BEGIN
+    DELETE FROM test_cases WHERE feature_id = OLD.id;
+    DELETE FROM tasks WHERE feature_id = OLD.id;
+    UPDATE epics SET
+        features_pending = features_pending - (OLD.status = 'pending'),
+        features_in_progress = features_in_progress - (OLD.status = 'in_progress'),
+        features_completed = features_completed - (OLD.status = 'completed'),
+        features_blocked = features_blocked - (OLD.status = 'blocked'),
+        touched_at = (SELECT now FROM clock)
+    WHERE id = OLD.epic_id;
+END;
+
+CREATE TRIGGER update_epic_status_on_feature_complete AFTER UPDATE OF status ON features
+WHEN NEW.status <> OLD.status AND NEW.epic_id IS OLD.epic_id
+BEGIN
+    UPDATE epics SET
+        features_pending = features_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
+        features_in_progress = features_in_progress - (OLD.status = 'in_progress') + (NEW.status = 'in_progress'),
+        features_completed = features_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
+        features_blocked = features_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked'),
+        touched_at = CASE WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock) ELSE NEW.touched_at END
+    WHERE id = NEW.epic_id;
+END;
+
+CREATE TRIGGER features_moved AFTER UPDATE OF epic_id ON features
+WHEN NEW.epic_id IS NOT OLD.epic_id
+BEGIN
+    UPDATE epics SET
+        features_pending = features_pending - (OLD.status = 'pending'),
+        features_in_progress = features_in_progress - (OLD.status = 'in_progress'),
+        features_completed = features_completed - (OLD.status = 'completed'),
+        features_blocked = features_blocked - (OLD.status = 'blocked'),
+        tasks_pending = tasks_pending - NEW.tasks_pending, tasks_in_progress = tasks_in_progress - NEW.tasks_in_progress,
+        tasks_completed = tasks_completed - NEW.tasks_completed, tasks_blocked = tasks_blocked - NEW.tasks_blocked,
+        touched_at = CASE
+            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
+            ELSE NEW.updated_at
+        END
+    WHERE id = OLD.epic_id;
+    UPDATE epics SET
+        features_pending = features_pending + (NEW.status = 'pending'),
+        features_in_progress = features_in_progress + (NEW.status = 'in_progress'),
+        features_completed = features_completed + (NEW.status = 'completed'),
+        features_blocked = features_blocked + (NEW.status = 'blocked'),
+        tasks_pending = tasks_pending + NEW.tasks_pending, tasks_in_progress = tasks_in_progress + NEW.tasks_in_progress,
+        tasks_completed = tasks_completed + NEW.tasks_completed, tasks_blocked = tasks_blocked + NEW.tasks_blocked,
+        touched_at = CASE
+            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
+            ELSE NEW.updated_at
+        END
+    WHERE id = NEW.epic_id;
+END;
+
+CREATE TRIGGER features_pass_down AFTER UPDATE OF epic_id, priority, hold_at ON features
+WHEN NEW.epic_id IS NOT OLD.epic_id OR NEW.priority <> OLD.priority OR (NEW.hold_at IS NULL) <> (OLD.hold_at IS NULL)
+BEGIN
+    UPDATE tasks
+    SET (feature_priority, epic_id, held_above) = (
+        SELECT features.priority, features.epic_id, features.hold_at IS NOT NULL OR epics.hold_at IS NOT NULL
+        FROM features LEFT JOIN epics ON epics.id = features.epic_id
+        WHERE features.seq = NEW.seq
+    )
+    WHERE feature_id = NEW.id;
+END;
+
+-- Tasks.
+
+CREATE TRIGGER tasks_added AFTER INSERT ON tasks
+BEGIN
+    UPDATE tasks
+    SET (feature_priority, epic_id, held_above) = (
+        SELECT features.priority, features.epic_id, features.hold_at IS NOT NULL OR epics.hold_at IS NOT NULL
+        FROM features LEFT JOIN epics ON epics.id = features.epic_id
+        WHERE features.id = NEW.feature_id
+    )
+    WHERE seq = NEW.seq;
+    UPDATE tasks SET completed_at = NEW.updated_at, rev = 1
+    WHERE seq = NEW.seq AND NEW.rev = 0 AND NEW.status = 'completed' AND NEW.completed_at IS NULL;
+    UPDATE epics SET
+        tasks_pending = tasks_pending + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked + (NEW.status = 'blocked')
+    WHERE id = (SELECT features.epic_id FROM features WHERE features.id = NEW.feature_id);
+    UPDATE features SET
+        tasks_pending = tasks_pending + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked + (NEW.status = 'blocked'),
+        touched_at = NEW.updated_at
+    WHERE id = NEW.feature_id;
+    UPDATE totals SET
+        tasks_pending = tasks_pending + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked + (NEW.status = 'blocked');
+END;
+
+CREATE TRIGGER tasks_removed AFTER DELETE ON tasks
+BEGIN
+    DELETE FROM test_cases WHERE task_id = OLD.id;
+    DELETE FROM dependencies WHERE task_id = OLD.id;
+    DELETE FROM dependencies WHERE depends_on = OLD.id;
+    DELETE FROM attempts WHERE task_id = OLD.id;
+    DELETE FROM checkpoints WHERE task_id = OLD.id;
+    UPDATE epics SET
+        tasks_pending = tasks_pending - (OLD.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),
+        tasks_completed = tasks_completed - (OLD.status = 'completed'),
+        tasks_blocked = tasks_blocked - (OLD.status = 'blocked')
+    WHERE id = OLD.epic_id;
+    UPDATE features SET
+        tasks_pending = tasks_pending - (OLD.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),
+        tasks_completed = tasks_completed - (OLD.status = 'completed'),
+        tasks_blocked = tasks_blocked - (OLD.status = 'blocked'),
+        touched_at = (SELECT now FROM clock)
+    WHERE id = OLD.feature_id;
+    UPDATE totals SET
+        tasks_pending = tasks_pending - (OLD.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),
+        tasks_completed = tasks_completed - (OLD.status = 'completed'),
+        tasks_blocked = tasks_blocked - (OLD.status = 'blocked');
+END;
+
+CREATE TRIGGER update_feature_status_on_task_complete AFTER UPDATE OF status ON tasks
+WHEN NEW.status <> OLD.status AND NEW.feature_id = OLD.feature_id
+BEGIN
+    UPDATE epics SET
+        tasks_pending = tasks_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress') + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked')
+    WHERE id = OLD.epic_id;
+    UPDATE features SET
+        tasks_pending = tasks_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress') + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked'),
+        touched_at = CASE
+            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
+            ELSE NEW.updated_at
+        END
+    WHERE id = NEW.feature_id;
+    UPDATE totals SET
+        tasks_pending = tasks_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress') + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked');
+END;
+
+CREATE TRIGGER tasks_moved AFTER UPDATE OF feature_id ON tasks
+WHEN NEW.feature_id <> OLD.feature_id
+BEGIN
+    UPDATE tasks
+    SET (feature_priority, epic_id, held_above) = (
+        SELECT features.priority, features.epic_id, features.hold_at IS NOT NULL OR epics.hold_at IS NOT NULL
+        FROM features LEFT JOIN epics ON epics.id = features.epic_id
+        WHERE features.id = NEW.feature_id
+    )
+    WHERE seq = NEW.seq;
+    UPDATE epics SET
+        tasks_pending = tasks_pending - (OLD.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),
+        tasks_completed = tasks_completed - (OLD.status = 'completed'),
+        tasks_blocked = tasks_blocked - (OLD.status = 'blocked')
+    WHERE id = OLD.epic_id;
+    UPDATE epics SET
+        tasks_pending = tasks_pending + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked + (NEW.status = 'blocked')
+    WHERE id = (SELECT features.epic_id FROM features WHERE features.id = NEW.feature_id);
+    UPDATE features SET
+        tasks_pending = tasks_pending - (OLD.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),
+        tasks_completed = tasks_completed - (OLD.status = 'completed'),
+        tasks_blocked = tasks_blocked - (OLD.status = 'blocked'),
+        touched_at = CASE
+            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
+            ELSE NEW.updated_at
+        END
+    WHERE id = OLD.feature_id;
+    UPDATE features SET
+        tasks_pending = tasks_pending + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked + (NEW.status = 'blocked'),
+        touched_at = CASE
+            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
+            ELSE NEW.updated_at
+        END
+    WHERE id = NEW.feature_id;
+    UPDATE totals SET
+        tasks_pending = tasks_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress') + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked');
+END;
+
+CREATE TRIGGER tasks_open_what_waits AFTER UPDATE OF status ON tasks
+WHEN (NEW.status = 'completed') <> (OLD.status = 'completed')
+BEGIN
+    UPDATE tasks SET open_deps = open_deps + (NEW.status <> 'completed') - (NEW.status = 'completed')
+    WHERE id IN (SELECT dependencies.task_id FROM dependencies WHERE dependencies.depends_on = NEW.id);
+END;
+
+-- An edit by hand keeps the rest of the row in step with the status: the time of completion, and no claim, proof or
+-- reason that the new status cannot have. An attempt whose claim goes was cancelled.
+
+CREATE TRIGGER set_task_completed_at AFTER UPDATE OF status ON tasks
+WHEN NEW.rev = OLD.rev AND (NEW.status = 'completed') <> (OLD.status = 'completed')
+BEGIN
+    UPDATE tasks
+    SET completed_at = CASE
+        WHEN NEW.status <> 'completed' THEN NULL
+        ELSE coalesce(NEW.completed_at, max(OLD.updated_at, (SELECT now FROM clock)))
+    END
+    WHERE seq = NEW.seq;
+END;
+
+CREATE TRIGGER tasks_follow_status AFTER UPDATE OF status ON tasks
+WHEN NEW.rev = OLD.rev AND NEW.status <> OLD.status
+BEGIN
+    UPDATE tasks SET claim_worker = NULL, claim_attempt = NULL, claim_nonce = NULL, claim_started_at = NULL,
+        claim_lease = NULL, lease_expires_at = NULL, cancel_by = NULL, cancel_at = NULL
+    WHERE seq = NEW.seq AND NEW.status <> 'in_progress' AND claim_nonce IS NOT NULL;
+    UPDATE attempts SET ended_at = max(started_at, (SELECT now FROM clock)), outcome = 'cancelled'
+    WHERE task_id = NEW.id AND ended_at IS NULL AND NEW.status <> 'in_progress';
+    UPDATE tasks SET proof = NULL, proof_by = NULL, proof_reason = NULL
+    WHERE seq = NEW.seq AND NEW.status <> 'completed' AND proof IS NOT NULL;
+    UPDATE tasks SET blocked_reason = NULL
+    WHERE seq = NEW.seq AND NEW.status <> 'blocked' AND blocked_reason IS NOT NULL;
+END;
+
+-- Dependencies. What is left is counted afresh when one goes: its prerequisite may be gone already.
+
+CREATE TRIGGER dependencies_added AFTER INSERT ON dependencies
+BEGIN
+    UPDATE tasks
+    SET open_deps = open_deps + (SELECT before.status <> 'completed' FROM tasks AS before WHERE before.id = NEW.depends_on)
+    WHERE id = NEW.task_id;
+END;
+
+CREATE TRIGGER dependencies_removed AFTER DELETE ON dependencies
+BEGIN
+    UPDATE tasks
+    SET open_deps = (
+        SELECT count(*)
+        FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
+        WHERE dependencies.task_id = OLD.task_id AND before.status <> 'completed'
+    )
+    WHERE id = OLD.task_id;
+END;
+
+CREATE TRIGGER dependencies_keep BEFORE UPDATE ON dependencies
+BEGIN
+    SELECT RAISE(ABORT, 'a dependency never changes: delete it and insert another');
+END;
+
+-- Test cases: a feature's gate is open while one that gates is not passing.
+
+CREATE TRIGGER test_cases_added AFTER INSERT ON test_cases
+BEGIN
+    UPDATE features SET open_gates = open_gates + 1, touched_at = NEW.updated_at
+    WHERE id = NEW.feature_id AND NEW.open_gate;
+    UPDATE totals SET tests = tests + 1;
+END;
+
+CREATE TRIGGER test_cases_removed AFTER DELETE ON test_cases
+BEGIN
+    UPDATE features SET open_gates = open_gates - 1, touched_at = (SELECT now FROM clock)
+    WHERE id = OLD.feature_id AND OLD.open_gate;
+    UPDATE totals SET tests = tests - 1;
+END;
+
+CREATE TRIGGER test_cases_changed AFTER UPDATE OF status, command, required, feature_id ON test_cases
+WHEN NEW.open_gate <> OLD.open_gate OR NEW.feature_id IS NOT OLD.feature_id
+BEGIN
+    UPDATE features SET
+        open_gates = open_gates - 1,
+        touched_at = CASE
+            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
+            ELSE NEW.updated_at
+        END
+    WHERE id = OLD.feature_id AND OLD.open_gate;
+    UPDATE features SET
+        open_gates = open_gates + 1,
+        touched_at = CASE
+            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
+            ELSE NEW.updated_at
+        END
+    WHERE id = NEW.feature_id AND NEW.open_gate;
+END;
