@@ -1,5 +1,6 @@
 //! Tests of the schema and the store, each subject in its own file.
 
+mod facts;
 mod opening;
 mod plain;
 mod plans;

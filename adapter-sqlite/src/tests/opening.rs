@@ -224,7 +224,7 @@ fn a_plain_client_that_writes_makes_others_busy() {
     assert!(matches!(busy, Err(StoreError::Busy { .. })));
     assert_eq!(store.read(|tx| tx.epics()).unwrap(), []);
     plain.batch_execute("COMMIT").unwrap();
-    store.write(|tx| tx.insert_epic(&epic("E1"))).unwrap();
+    let _ = store.write(|tx| tx.insert_epic(&epic("E1"))).unwrap();
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_unit_that_panics_is_undone_and_the_store_goes_on() {
 #[test]
 fn a_value_that_no_queue_can_hold_is_named() {
     let fixture = Fixture::new();
-    fixture
+    let _ = fixture
         .store
         .write(|tx| {
             let _ = tx.insert_feature(&feature("F1", None))?;

@@ -38,13 +38,6 @@ pub(crate) fn check_derived(fixture: &Fixture) {
 fn check(conn: &mut SqliteConnection, step: &str) {
     let found = lines(conn, DERIVED);
     conn.batch_execute("BEGIN IMMEDIATE").unwrap();
-    // Without the triggers, so that nothing but the statements themselves derives.
-    for name in lines(
-        conn,
-        "SELECT name AS line FROM sqlite_schema WHERE type = 'trigger'",
-    ) {
-        conn.batch_execute(&format!("DROP TRIGGER {name}")).unwrap();
-    }
     conn.batch_execute(DERIVE_ALL).unwrap();
     let expected = lines(conn, DERIVED);
     conn.batch_execute("ROLLBACK").unwrap();
@@ -115,7 +108,6 @@ fn whatever_is_written_everything_derived_is_right() {
     check_derived(&fixture);
 }
 
-#[expect(clippy::too_many_lines, reason = "one line for each kind of step")]
 fn random_sql(random: &mut Random) -> String {
     let status = random.status();
     let (epic, feature) = (random.id("E", EPICS), random.id("F", FEATURES));
@@ -197,20 +189,22 @@ fn random_write(random: &mut Random, tx: &mut dyn Tx, now: i64) -> Result<String
         .map(|feature| feature.id);
     let what = random.below(12);
     match what {
-        0 => drop(tx.insert_epic(&epic(&epic_id))?),
+        0 => {
+            let _ = tx.insert_epic(&epic(&epic_id))?;
+        }
         1 => {
             let under = under.as_ref().map(EpicId::as_str);
-            drop(tx.insert_feature(&feature(&feature_id, under))?);
+            let _ = tx.insert_feature(&feature(&feature_id, under))?;
         }
         2 | 3 if there.is_some() => {
             let mut new = task(&task_id, &feature_id);
             new.status = random.status();
-            drop(tx.insert_task(&new)?);
+            let _ = tx.insert_task(&new)?;
         }
         4 if there.is_some() => {
             let id = random.id("X", TESTS);
             let owner = TestOwner::Feature(there.unwrap());
-            drop(tx.insert_test(&test_case(&id, owner, *random.pick(TestStatus::ALL)))?);
+            let _ = tx.insert_test(&test_case(&id, owner, *random.pick(TestStatus::ALL)))?;
         }
         5 => {
             if let Some(mut found) = tx.epic(&EpicId::new(epic_id.as_str()).unwrap())? {

@@ -1,5 +1,7 @@
 //! Listing, counting and looking up.
 
+use std::collections::BTreeSet;
+
 use diesel::SqliteConnection;
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -18,30 +20,26 @@ use crate::schema::{epics, features, tasks, test_cases, totals};
 /// A query of tasks that is still being put together.
 pub(crate) type Boxed<'a> = tasks::BoxedQuery<'a, Sqlite>;
 
+/// A page of tasks, put together from one or several lists in the same order.
 pub(crate) fn tasks(
     conn: &mut SqliteConnection,
     filter: &TaskFilter,
     page: &Page,
     now: Timestamp,
 ) -> Result<TaskPage, Fault> {
-    let mut rows = Vec::new();
+    let mut found = Vec::new();
     for query in page_queries(filter, page, now) {
-        rows.extend(query.select(StoredTask::as_select()).load(conn)?);
+        for row in query.select(StoredTask::as_select()).load(conn)? {
+            found.push(row.read()?);
+        }
     }
-    let mut found = rows
-        .into_iter()
-        .map(StoredTask::read)
-        .collect::<Result<Vec<_>, _>>()?;
-    if filter.ready {
-        // Two lists in order make one.
-        found.sort_by_key(|record| {
-            let Cursor { key, seq } = Cursor::of(record, page.sort);
-            match page.sort {
-                Sort::Claim | Sort::Seq => (key, seq),
-                Sort::Updated => (-key, -seq),
-            }
-        });
-    }
+    found.sort_by_key(|record| {
+        let Cursor { key, seq } = Cursor::of(record, page.sort);
+        match page.sort {
+            Sort::Claim | Sort::Seq => (key, seq),
+            Sort::Updated => (-key, -seq),
+        }
+    });
     let more = found.len() > page.limit as usize;
     found.truncate(page.limit as usize);
     let last = found.last().filter(|_| more);
@@ -51,49 +49,127 @@ pub(crate) fn tasks(
     })
 }
 
-/// The queries that a page comes from, each with one row more than the page: one, or for ready tasks two, those known
-/// to be ready and those whose time has come but that are not promoted yet.
+/// The queries that a page comes from, each with one row more than the page and walking an index as far as the page
+/// goes. Ready tasks are those known to be ready and those whose time has come but that are not promoted yet. The
+/// whole queue is walked status by status, because most of an old queue is completed and seldom asked for.
 pub(crate) fn page_queries<'a>(
     filter: &'a TaskFilter,
     page: &'a Page,
     now: Timestamp,
 ) -> Vec<Boxed<'a>> {
-    let TaskFilter {
-        scope,
-        statuses,
-        ready,
-        words,
-    } = filter;
-    let sources = if *ready {
-        let known = tasks::table
-            .filter(tasks::ready_rank.is_not_null())
-            .filter(
-                tasks::not_before
-                    .is_null()
-                    .or(tasks::not_before.le(now.micros())),
-            )
-            .into_boxed();
-        vec![known, due(tasks::table.into_boxed(), now)]
+    let all = || tasks::table.into_boxed();
+    let one = |status: &Status| all().filter(tasks::status.eq(status.as_str()));
+    let any = |query: Boxed<'a>| match filter.statuses.as_slice() {
+        [] => query,
+        statuses => query.filter(tasks::status.eq_any(statuses.iter().map(|s| s.as_str()))),
+    };
+    let plain = match page.sort {
+        Sort::Claim => &EFFECTIVE,
+        Sort::Seq => &CREATED,
+        Sort::Updated => &UPDATED,
+    };
+    let sources: Vec<(Boxed<'a>, &Order)> = if filter.ready {
+        let known = match page.sort {
+            Sort::Claim => (known_ready(all(), now), &RANK),
+            Sort::Seq | Sort::Updated => (known_ready(one(&Status::Pending), now), plain),
+        };
+        let sorted = match page.sort {
+            Sort::Claim => &EFFECTIVE_SORTED,
+            Sort::Seq => &CREATED_SORTED,
+            Sort::Updated => &UPDATED_SORTED,
+        };
+        let both = [known, (due(all(), now), sorted)];
+        both.map(|(query, order)| (any(query), order)).into()
+    } else if filter.scope == Scope::Queue && page.sort != Sort::Updated {
+        let statuses = match filter.statuses.as_slice() {
+            [] if page.sort == Sort::Seq => return vec![finish(all(), filter, page, plain)],
+            [] => Status::ALL,
+            statuses => statuses,
+        };
+        let statuses: BTreeSet<&Status> = statuses.iter().collect();
+        statuses
+            .into_iter()
+            .map(|status| (one(status), plain))
+            .collect()
     } else {
-        vec![tasks::table.into_boxed()]
+        vec![(any(all()), plain)]
     };
     sources
         .into_iter()
-        .map(|mut query| {
-            query = in_scope(query, scope);
-            if !statuses.is_empty() {
-                query = query.filter(tasks::status.eq_any(statuses.iter().map(|s| s.as_str())));
-            }
-            for word in words {
-                query = query.filter(
-                    sql::<Bool>("instr(lower(description), lower(")
-                        .bind::<Text, _>(word)
-                        .sql(")) > 0"),
-                );
-            }
-            in_order(query, page)
-        })
+        .map(|(query, order)| finish(query, filter, page, order))
         .collect()
+}
+
+/// An order, by the columns that have it. A `+` keeps SQLite from walking an index for it.
+struct Order {
+    columns: &'static str,
+    by: &'static str,
+    after: &'static str,
+}
+
+const RANK: Order = ascending("ready_rank, seq", "ready_rank, seq");
+const EFFECTIVE: Order = ascending("effective_priority, seq", "effective_priority, seq");
+const EFFECTIVE_SORTED: Order = ascending("effective_priority, seq", "+effective_priority, +seq");
+const CREATED: Order = ascending("0, seq", "seq");
+const CREATED_SORTED: Order = ascending("0, seq", "+seq");
+const UPDATED: Order = descending("updated_at DESC, seq DESC");
+const UPDATED_SORTED: Order = descending("+updated_at DESC, +seq DESC");
+
+const fn ascending(columns: &'static str, by: &'static str) -> Order {
+    Order {
+        columns,
+        by,
+        after: ">",
+    }
+}
+
+const fn descending(by: &'static str) -> Order {
+    Order {
+        columns: "updated_at, seq",
+        by,
+        after: "<",
+    }
+}
+
+/// Everything but the source: scope, words, order and place.
+fn finish<'a>(
+    mut query: Boxed<'a>,
+    filter: &'a TaskFilter,
+    page: &Page,
+    order: &Order,
+) -> Boxed<'a> {
+    query = in_scope(query, &filter.scope);
+    for word in &filter.words {
+        query = query.filter(
+            sql::<Bool>("instr(lower(description), lower(")
+                .bind::<Text, _>(word)
+                .sql(")) > 0"),
+        );
+    }
+    let Order { columns, by, after } = order;
+    query = match page.after {
+        None => query,
+        // A row value with a constant in it would not be looked up by index.
+        Some(Cursor { key: _, seq }) if page.sort == Sort::Seq => query.filter(tasks::seq.gt(seq)),
+        Some(Cursor { key, seq }) => query.filter(
+            sql::<Bool>(&format!("({columns}) {after} ("))
+                .bind::<BigInt, _>(key)
+                .sql(", ")
+                .bind::<BigInt, _>(seq)
+                .sql(")"),
+        ),
+    };
+    query
+        .order(sql::<Text>(by))
+        .limit(i64::from(page.limit) + 1)
+}
+
+/// Tasks that are ready, but for those that [`due`] gives.
+fn known_ready(query: Boxed<'_>, now: Timestamp) -> Boxed<'_> {
+    let now = now.micros();
+    query
+        .filter(tasks::ready_rank.is_not_null())
+        .filter(tasks::not_before.is_null().or(tasks::not_before.le(now)))
 }
 
 pub(crate) fn in_scope<'a>(query: Boxed<'a>, scope: &'a Scope) -> Boxed<'a> {
@@ -103,7 +179,11 @@ pub(crate) fn in_scope<'a>(query: Boxed<'a>, scope: &'a Scope) -> Boxed<'a> {
         Scope::Feature(feature) => query.filter(tasks::feature_id.eq(feature.as_str())),
         Scope::Lane(lane) => query
             .filter(tasks::feature_id.eq(lane.feature.as_str()))
-            .filter(tasks::effective_priority.eq(i64::from(lane.priority.number()))),
+            // The `+` keeps SQLite from walking all tasks of that priority.
+            .filter(
+                sql::<Bool>("+effective_priority = ")
+                    .bind::<BigInt, _>(i64::from(lane.priority.number())),
+            ),
         Scope::Task(task) => query.filter(tasks::id.eq(task.as_str())),
     }
 }
@@ -217,42 +297,6 @@ pub(crate) fn ids_with_prefix(
         reading.of("id", kind.id(id))
     });
     Ok(ids.collect::<Result<_, _>>()?)
-}
-
-fn in_order<'a>(query: Boxed<'a>, page: &'a Page) -> Boxed<'a> {
-    let after = |columns: &str, than: &str| {
-        page.after.map(|Cursor { key, seq }| {
-            sql::<Bool>(&format!("({columns}) {than} ("))
-                .bind::<BigInt, _>(key)
-                .sql(", ")
-                .bind::<BigInt, _>(seq)
-                .sql(")")
-        })
-    };
-    let query = query.limit(i64::from(page.limit) + 1);
-    match page.sort {
-        Sort::Claim => {
-            let query = query.order((tasks::effective_priority, tasks::seq));
-            match after("effective_priority, seq", ">") {
-                Some(after) => query.filter(after),
-                None => query,
-            }
-        }
-        Sort::Seq => {
-            let query = query.order(tasks::seq);
-            match page.after {
-                Some(Cursor { key: _, seq }) => query.filter(tasks::seq.gt(seq)),
-                None => query,
-            }
-        }
-        Sort::Updated => {
-            let query = query.order((tasks::updated_at.desc(), tasks::seq.desc()));
-            match after("updated_at, seq", "<") {
-                Some(after) => query.filter(after),
-                None => query,
-            }
-        }
-    }
 }
 
 /// Counts the tasks of a scope that has no counters of its own.

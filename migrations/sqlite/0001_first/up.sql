@@ -289,7 +289,7 @@ CREATE INDEX idx_tasks_waits ON tasks (waits_until) WHERE waits_until IS NOT NUL
 CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at, seq) WHERE lease_expires_at IS NOT NULL;
 
 -- The orders of listings.
-CREATE INDEX idx_tasks_order ON tasks (effective_priority, seq);
+CREATE INDEX idx_tasks_order ON tasks (status, effective_priority, seq);
 CREATE INDEX idx_tasks_updated ON tasks (updated_at, seq);
 
 -- Ids are looked up in any case of ASCII letters.

@@ -1,0 +1,126 @@
+//! Facts that this store keeps in its own way: times of parents, waiting tasks, and whole queues.
+
+use tasq_domain::ready::Scope;
+use tasq_domain::{EpicId, FeatureId, Status, TaskId};
+use tasq_ports::{Page, Sort, StoreError, StoreExt, TaskFilter, Tx};
+
+use super::{Fixture, at, epic, feature, task};
+
+fn small(tx: &mut dyn Tx) -> Result<(), StoreError> {
+    let _ = tx.insert_epic(&epic("E1"))?;
+    let _ = tx.insert_feature(&feature("F1", Some("E1")))?;
+    for id in ["T1", "T2"] {
+        let _ = tx.insert_task(&task(id, "F1"))?;
+    }
+    Ok(())
+}
+
+fn times(tx: &mut dyn Tx) -> Result<(i64, i64), StoreError> {
+    let feature = tx.feature(&FeatureId::new("F1").unwrap())?.unwrap();
+    let epic = tx.epic(&EpicId::new("E1").unwrap())?.unwrap();
+    Ok((feature.updated_at.micros(), epic.updated_at.micros()))
+}
+
+#[test]
+fn a_parent_takes_the_time_of_the_write_that_changed_its_status() {
+    let fixture = Fixture::new();
+    let seen = fixture.store.write(|tx| {
+        small(tx)?;
+        let mut seen = vec![times(tx)?];
+        for (id, status, micros) in [
+            ("T1", Status::Completed, 40),
+            ("T2", Status::InProgress, 50),
+            ("T2", Status::Completed, 60),
+            ("T2", Status::Pending, 55),
+        ] {
+            let mut task = tx.task(&TaskId::new(id).unwrap())?.unwrap().task;
+            task.status = status;
+            task.updated_at = at(micros);
+            tx.update_task_life(&task)?;
+            seen.push(times(tx)?);
+        }
+        tx.remove_task(&TaskId::new("T2").unwrap())?;
+        seen.push(times(tx)?);
+        Ok::<_, StoreError>(seen)
+    });
+    assert_eq!(
+        seen.unwrap(),
+        [
+            (1, 1),
+            (40, 40),
+            (40, 40),
+            (60, 60),
+            (60, 60),
+            (1_000, 1_000)
+        ]
+    );
+}
+
+#[test]
+fn a_task_that_waited_is_seen_by_readers_and_writers_alike() {
+    let fixture = Fixture::new();
+    fixture
+        .store
+        .write(|tx| {
+            small(tx)?;
+            let mut first = task("T1", "F1");
+            first.not_before = Some(at(2_000));
+            tx.update_task_life(&first)
+        })
+        .unwrap();
+    let first = |tx: &mut dyn Tx| {
+        let next = tx.next_ready(&Scope::Queue)?.unwrap().task.id;
+        let filter = TaskFilter {
+            ready: true,
+            ..TaskFilter::default()
+        };
+        let page = Page {
+            sort: Sort::Claim,
+            after: None,
+            limit: 1,
+        };
+        let listed = tx.tasks(&filter, &page)?;
+        assert_eq!(listed.tasks[0].task.id, next);
+        Ok::<_, StoreError>((next.to_string(), listed.next.is_some()))
+    };
+    let both = |now| {
+        fixture.set_now(now);
+        let reader = fixture.store.read(first).unwrap();
+        let writer = fixture.store.write(first).unwrap();
+        assert_eq!(reader, writer, "at {now}");
+        reader
+    };
+    assert_eq!(both(1_999), ("T2".to_owned(), false));
+    assert_eq!(both(2_000), ("T1".to_owned(), true));
+    // The clock goes back after the task was promoted.
+    assert_eq!(both(1_500), ("T2".to_owned(), false));
+}
+
+#[test]
+fn a_whole_queue_goes_into_another_store_as_it_is() {
+    let (from, to) = (Fixture::new(), Fixture::new());
+    from.store
+        .write(|tx| {
+            small(tx)?;
+            let mut done = task("T1", "F1");
+            done.status = Status::Completed;
+            done.updated_at = at(70);
+            tx.update_task_life(&done)
+        })
+        .unwrap();
+    let contents = from.store.read(|tx| tx.contents()).unwrap();
+    to.store.write(|tx| tx.load(&contents)).unwrap();
+    assert_eq!(to.store.read(|tx| tx.contents()).unwrap(), contents);
+    super::random::check_derived(&to);
+    // The triggers are back.
+    to.store
+        .write(|tx| {
+            let mut done = task("T2", "F1");
+            done.status = Status::Completed;
+            tx.update_task_life(&done)
+        })
+        .unwrap();
+    super::random::check_derived(&to);
+    let again = to.store.write(|tx| tx.load(&contents));
+    assert!(matches!(again, Err(StoreError::Backend { .. })));
+}
