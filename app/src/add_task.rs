@@ -1,5 +1,7 @@
 //! Adding tasks, one or many in one unit.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 use tasq_domain::ready::Scope;
 use tasq_domain::{
@@ -50,11 +52,11 @@ impl App<'_> {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for its feature or a task it is to wait for (nothing is made then), [`AppError::Conflict`]
-    /// if its id is taken or a completed task is involved.
+    /// if its id is taken, [`AppError::Cycle`] if it is to wait for itself.
     pub fn add_task(&self, new: &AddTask) -> Result<TaskView, AppError> {
         self.once("task add", new, |unit| {
             let id = self.insert_task(unit, new)?;
-            depend_all(unit, &id, &new.depends_on)?;
+            depend_all(unit, &[(&id, &new.depends_on)])?;
             TaskView::load(unit.tx, &id)
         })
     }
@@ -69,9 +71,12 @@ impl App<'_> {
                 .iter()
                 .map(|new| self.insert_task(unit, new))
                 .collect::<Result<Vec<_>, _>>()?;
-            for (id, new) in ids.iter().zip(new) {
-                depend_all(unit, id, &new.depends_on)?;
-            }
+            let wanted: Vec<_> = ids
+                .iter()
+                .zip(new)
+                .map(|(id, new)| (id, &new.depends_on))
+                .collect();
+            depend_all(unit, &wanted)?;
             ids.iter().map(|id| TaskView::load(unit.tx, id)).collect()
         })
     }
@@ -79,6 +84,7 @@ impl App<'_> {
     fn insert_task(&self, unit: &mut Unit<'_>, new: &AddTask) -> Result<TaskId, AppError> {
         let (feature, own_priority) = self.place(unit, new)?;
         unit.watch_feature(&feature)?;
+        unit.reopen_feature(&feature)?;
         let now = unit.now();
         let mut task = Task {
             seq: 0,
@@ -138,7 +144,12 @@ impl App<'_> {
             }
             return Ok((inbox, new.priority));
         };
-        match find::feature_or_lane(unit.tx, text) {
+        let found = if new.create_feature {
+            find::feature_or_lane_to_the_letter(unit.tx, text)
+        } else {
+            find::feature_or_lane(unit.tx, text)
+        };
+        match found {
             Ok(Scope::Lane(lane)) => Ok((
                 lane.feature.clone(),
                 Some(lane_priority(&lane, new.priority)?),
@@ -191,10 +202,22 @@ fn lane_priority(lane: &Lane, asked: Option<Priority>) -> Result<Priority, AppEr
     }
 }
 
-fn depend_all(unit: &mut Unit<'_>, task: &TaskId, on: &[String]) -> Result<(), AppError> {
-    for text in on {
-        let on = find::task(unit.tx, text)?;
-        insert_dependency(unit, task, &on)?;
+/// Lets new tasks wait for others. Nothing older can wait for them yet, so a cycle would run through new tasks alone, and
+/// one look at those finds it, however many they are.
+fn depend_all(unit: &mut Unit<'_>, wanted: &[(&TaskId, &Vec<String>)]) -> Result<(), AppError> {
+    let mut edges = Vec::new();
+    for (task, on) in wanted {
+        for text in *on {
+            edges.push(((*task).clone(), find::task(unit.tx, text)?));
+        }
+    }
+    let new: HashSet<&TaskId> = wanted.iter().map(|(task, _)| *task).collect();
+    let among_new = edges.iter().filter(|(_, on)| new.contains(on));
+    if let Some(path) = graph::any_cycle(among_new.map(|(task, on)| (task, on))) {
+        return Err(AppError::Cycle(path));
+    }
+    for (task, on) in edges {
+        unit.tx.insert_dependency(&Dependency { task, on })?;
     }
     Ok(())
 }
@@ -205,7 +228,7 @@ pub(crate) fn insert_dependency(
     task: &TaskId,
     on: &TaskId,
 ) -> Result<bool, AppError> {
-    // A cycle runs through something that waits for `task`, so most new edges need no search.
+    // A cycle runs through something that waits for `task`, so most edges need no search.
     if task == on || !unit.tx.dependents_of(task)?.is_empty() {
         let cycle = graph::cycle(task, on, |id| unit.tx.dependencies_of(id))?;
         if let Some(path) = cycle {

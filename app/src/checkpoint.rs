@@ -46,7 +46,7 @@ impl App<'_> {
             };
             checkpoint.seq = unit.tx.insert_checkpoint(&checkpoint)?;
             let data = json!({ "attempt": checkpoint.attempt, "checkpoint": checkpoint.seq });
-            unit.event(EventKind::Checkpointed, &holder.task, &data)?;
+            unit.event_at(EventKind::Checkpointed, &holder.task, checkpoint.at, &data)?;
             Ok(Ok(checkpoint))
         })
     }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-use tasq_domain::life::{self, Grant};
+use serde_json::{Value, json};
+use tasq_domain::life::{self, Grant, MAX_LEASE_SECS, Refusal};
 use tasq_domain::ready::{Scope, not_ready};
-use tasq_domain::{Status, TaskRecord, Worker};
-use tasq_ports::{Page, Sort, TaskFilter, Tx};
+use tasq_domain::{AnyId, Event, EventKind, Status, TaskRecord, Worker};
+use tasq_ports::{Page, Sort, StoreError, TaskFilter, Tx};
 
 use crate::context::App;
 use crate::error::{AppError, Waiting};
 use crate::find::{self, ScopeRef};
+use crate::once::{Answer, events_between, number};
 use crate::reap;
 use crate::unit::Unit;
 use crate::view::ClaimView;
@@ -47,19 +48,29 @@ impl App<'_> {
     /// # Errors
     /// [`AppError::NothingReady`] with what is waiting and why; for a named task [`AppError::Refused`].
     pub fn claim(&self, wanted: &ClaimTasks) -> Result<Vec<ClaimView>, AppError> {
-        self.once_kept("claim", wanted, |unit| {
+        if wanted.lease.is_zero() {
+            return Err(AppError::usage(
+                "a lease of no time would be lost at once",
+                "give a duration such as 30m",
+            ));
+        }
+        let granted = self.once_kept("claim", wanted, |unit| {
             reap::reap(unit)?;
             match &wanted.which {
                 WhichTask::This(text) => {
                     let id = find::task(unit.tx, text)?;
                     let record = unit.task(&id)?;
-                    Ok(
-                        match self.grant(unit, &record, &wanted.worker, wanted.lease) {
-                            Ok(claim) => Ok(vec![claim]),
-                            Err(refused @ AppError::Refused { .. }) => Err(refused),
-                            Err(error) => return Err(error),
-                        },
-                    )
+                    if let (Status::InProgress, Some(claim)) =
+                        (record.task.status, &record.task.claim)
+                    {
+                        let by = claim.worker.clone();
+                        return Ok(Err(AppError::refused(&id, Refusal::Claimed { by })));
+                    }
+                    match self.grant(unit, &record, &wanted.worker, wanted.lease) {
+                        Ok(claim) => Ok(Ok(Granted::of(unit, wanted.lease, vec![claim]))),
+                        Err(refused @ AppError::Refused { .. }) => Ok(Err(refused)),
+                        Err(error) => Err(error),
+                    }
                 }
                 WhichTask::Next(scope) => {
                     let scope = find::scope(unit.tx, scope)?;
@@ -69,10 +80,11 @@ impl App<'_> {
                             unit.tx, scope,
                         )?))));
                     }
-                    Ok(Ok(claims))
+                    Ok(Ok(Granted::of(unit, wanted.lease, claims)))
                 }
             }
-        })
+        })?;
+        Ok(granted.claims)
     }
 
     fn grant_next(
@@ -120,6 +132,74 @@ impl App<'_> {
         };
         ClaimView::of(unit.tx, record, attempt.token, lease)
     }
+}
+
+/// The claims that one unit granted. A kept answer is small however many there are: it names the unit's events, which
+/// name the tasks and the attempts.
+struct Granted {
+    claims: Vec<ClaimView>,
+    told: (i64, i64),
+    lease: Duration,
+}
+
+impl Granted {
+    fn of(unit: &Unit<'_>, lease: Duration, claims: Vec<ClaimView>) -> Self {
+        let told = unit.told.unwrap_or((1, 0));
+        let lease = lease.min(Duration::from_secs(MAX_LEASE_SECS));
+        Self {
+            claims,
+            told,
+            lease,
+        }
+    }
+}
+
+impl Answer for Granted {
+    fn remember(&self) -> Value {
+        let (first, last) = self.told;
+        json!({ "first": first, "last": last, "lease": micros(self.lease) })
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        let told = (number(kept, "first")?, number(kept, "last")?);
+        let lease = u64::try_from(number(kept, "lease")?).unwrap_or_default();
+        let lease = Duration::from_micros(lease);
+        let mut claims = Vec::new();
+        for event in events_between(tx, told)? {
+            let AnyId::Task(id) = &event.entity else {
+                continue;
+            };
+            let Some(record) = tx.task(id)?.filter(|_| event.kind == EventKind::Claimed) else {
+                continue;
+            };
+            let number = attempt_number(&event)?;
+            let Some(attempt) = tx.attempt(id, number)? else {
+                continue;
+            };
+            let until = attempt.started_at.after(lease);
+            claims.push(ClaimView::of(tx, record, attempt.token, until)?);
+        }
+        Ok(Self {
+            claims,
+            told,
+            lease,
+        })
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The number of the attempt that an event tells of.
+fn attempt_number(event: &Event) -> Result<u32, AppError> {
+    let data: Value = serde_json::from_str(event.data.as_str()).unwrap_or_default();
+    u32::try_from(number(&data, "attempt")?).map_err(|error| {
+        AppError::Store(StoreError::Damaged {
+            place: format!("event {}", event.seq),
+            what: error.to_string(),
+        })
+    })
 }
 
 /// What is unfinished in a part of the queue, and why it is not ready.

@@ -98,7 +98,7 @@ impl App<'_> {
             let view = EpicView::load(unit.tx, id)?;
             let data =
                 json!({ "name": view.epic.name.as_str(), "status": view.epic.status.as_str() });
-            unit.event(EventKind::Edited, id, &data)?;
+            unit.event_at(EventKind::Edited, id, view.epic.updated_at, &data)?;
             Ok(view)
         })
     }
@@ -153,15 +153,12 @@ impl App<'_> {
                 "priority": view.feature.priority.number(),
                 "epic": view.feature.epic.as_ref().map(EpicId::as_str),
             });
-            unit.event(
-                if moved {
-                    EventKind::Moved
-                } else {
-                    EventKind::Edited
-                },
-                id,
-                &data,
-            )?;
+            let kind = if moved {
+                EventKind::Moved
+            } else {
+                EventKind::Edited
+            };
+            unit.event_at(kind, id, view.feature.updated_at, &data)?;
             Ok(view)
         })
     }
@@ -206,7 +203,7 @@ impl App<'_> {
                 "retry_budget": after.retry_budget.number(),
                 "status": after.status.as_str(),
             });
-            unit.event(EventKind::Edited, id, &data)?;
+            unit.event_at(EventKind::Edited, id, after.updated_at, &data)?;
             TaskView::load(unit.tx, id)
         })
     }
@@ -231,6 +228,9 @@ impl App<'_> {
             };
             unit.watch_feature(&before.feature)?;
             unit.watch_feature(&feature)?;
+            if before.status != Status::Completed && feature != before.feature {
+                unit.reopen_feature(&feature)?;
+            }
             let data = json!({ "from": before.feature.as_str(), "feature": feature.as_str() });
             let updated_at = unit.now().not_before(before.updated_at);
             unit.tx.update_task(&Task {
@@ -239,7 +239,7 @@ impl App<'_> {
                 updated_at,
                 ..before
             })?;
-            unit.event(EventKind::Moved, id, &data)?;
+            unit.event_at(EventKind::Moved, id, updated_at, &data)?;
             TaskView::load(unit.tx, id)
         })
     }
@@ -280,7 +280,7 @@ impl App<'_> {
             };
             unit.tx.update_test(&after)?;
             let data = json!({ "status": after.status.as_str(), "gates": after.gates() });
-            unit.event(EventKind::Edited, id, &data)?;
+            unit.event_at(EventKind::Edited, id, after.updated_at, &data)?;
             Ok(after)
         })
     }

@@ -122,7 +122,7 @@ pub struct Waiting {
     pub counts: StatusCounts,
     /// The first unfinished tasks in the order of work, each with its reasons and its holder.
     pub first: Vec<(TaskId, Vec<NotReady>, Option<String>)>,
-    /// The earliest time at which something becomes ready by itself.
+    /// The earliest time that one of them waits for.
     pub next_at: Option<Timestamp>,
 }
 
@@ -400,8 +400,9 @@ fn refusal_hint(why: &Refusal, item: &AnyId) -> Option<String> {
             "the task was taken back or finished: claim it anew before you go on".to_owned()
         }
         Refusal::Claimed { .. } => {
-            "wait for its holder, ask it to stop with `tasq cancel`, or insist with --force"
-                .to_owned()
+            format!(
+                "wait for its holder, ask it to stop with `tasq cancel {id}`, or insist with --force where that is taken"
+            )
         }
         Refusal::NotVerified(_) => {
             format!("run them with `tasq verify {id}`; a person may insist with --force --reason")
@@ -424,10 +425,19 @@ fn refusal_details(item: &AnyId, why: &Refusal) -> Value {
         Refusal::NotReady(reasons) => json!({
             "id": item.as_str(),
             "reasons": reasons.iter().map(NotReady::as_str).collect::<Vec<_>>(),
+            "until": until(reasons),
         }),
         Refusal::Claimed { by } => json!({ "id": item.as_str(), "claimed_by": by.as_str() }),
         _ => json!({ "id": item.as_str() }),
     }
+}
+
+/// The time that a task waits for.
+fn until(reasons: &[NotReady]) -> Option<String> {
+    reasons.iter().find_map(|reason| match reason {
+        NotReady::NotBefore(at) => Some(tasq_formats::time::to_rfc3339_clamped(at.micros())),
+        _ => None,
+    })
 }
 
 fn waiting_details(waiting: &Waiting) -> Value {
@@ -439,11 +449,7 @@ fn waiting_details(waiting: &Waiting) -> Value {
     } = waiting.counts;
     let first = waiting.first.iter().map(|(id, reasons, holder)| {
         let words: Vec<&str> = reasons.iter().map(NotReady::as_str).collect();
-        let until = reasons.iter().find_map(|reason| match reason {
-            NotReady::NotBefore(at) => Some(tasq_formats::time::to_rfc3339_clamped(at.micros())),
-            _ => None,
-        });
-        json!({ "id": id.as_str(), "reasons": words, "until": until, "claimed_by": holder })
+        json!({ "id": id.as_str(), "reasons": words, "until": until(reasons), "claimed_by": holder })
     });
     json!({
         "counts": {
@@ -485,7 +491,17 @@ fn store_hint(error: &StoreError) -> Option<String> {
             "repeat the command with the same --op to learn the outcome"
         }
         StoreError::Invalid { .. } => "mend that place by hand; the file was not changed",
-        _ => return None,
+        StoreError::Damaged { .. } => {
+            "nothing was changed; go back to a copy of it, or copy what can be read into a new store"
+        }
+        StoreError::ReadOnly { .. } | StoreError::Denied { .. } => {
+            "see to it that you may write there, then repeat the command; nothing was written"
+        }
+        StoreError::Exists { .. }
+        | StoreError::Policy { .. }
+        | StoreError::Limit { .. }
+        | StoreError::Io { .. }
+        | StoreError::Backend { .. } => return None,
     };
     Some(hint.to_owned())
 }

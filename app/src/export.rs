@@ -1,7 +1,7 @@
 //! Moving a whole queue.
 
 use tasq_domain::{Contents, EntityKind};
-use tasq_ports::{Store, StoreExt, Tx};
+use tasq_ports::{EventFilter, Store, StoreExt, Tx};
 
 use crate::context::App;
 use crate::error::AppError;
@@ -100,6 +100,16 @@ pub(crate) fn must_be_empty(tx: &mut dyn Tx) -> Result<(), AppError> {
                 "copy or import into a fresh store",
             ));
         }
+    }
+    let any = EventFilter {
+        limit: 1,
+        ..EventFilter::default()
+    };
+    if !tx.events(&any)?.is_empty() {
+        return Err(AppError::conflict(
+            "the store is not empty: it has a history of items that were removed",
+            "copy or import into a fresh store",
+        ));
     }
     Ok(())
 }

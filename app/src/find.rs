@@ -74,6 +74,52 @@ pub(crate) fn scope(tx: &mut dyn Tx, wanted: &ScopeRef) -> Result<Scope, AppErro
     })
 }
 
+/// A feature, or a lane of one, by its whole name in any case: where a feature is made if there is none, the beginning of
+/// another's id must not stand for it.
+pub(crate) fn feature_or_lane_to_the_letter(
+    tx: &mut dyn Tx,
+    text: &str,
+) -> Result<Scope, AppError> {
+    let missing = || AppError::NotFound {
+        kind: EntityKind::Feature.to_string(),
+        id: text.to_owned(),
+    };
+    let scope = match feature_or_lane(tx, text) {
+        Err(AppError::Ambiguous { candidates, .. })
+            if !candidates.iter().any(|id| same(id.as_str(), text)) =>
+        {
+            return Err(missing());
+        }
+        found => found?,
+    };
+    let whole = match &scope {
+        Scope::Lane(lane) => same(&lane.to_string(), text),
+        Scope::Feature(id) => same(id.as_str(), text),
+        Scope::Queue | Scope::Epic(_) | Scope::Task(_) => false,
+    };
+    if whole { Ok(scope) } else { Err(missing()) }
+}
+
+fn same(id: &str, text: &str) -> bool {
+    id.eq_ignore_ascii_case(text.strip_prefix("feature:").unwrap_or(text))
+}
+
+/// A lane that is typed where any item may be named; `None` if an item has that very id, or the text is no lane.
+pub(crate) fn lane(tx: &mut dyn Tx, text: &str) -> Result<Option<Lane>, AppError> {
+    for kind in EntityKind::ALL {
+        if let Ok(id) = kind.id(text)
+            && exists(tx, &id)?
+        {
+            return Ok(None);
+        }
+    }
+    Ok(match feature_or_lane(tx, text) {
+        Ok(Scope::Lane(lane)) => Some(lane),
+        Err(error @ AppError::Store(_)) => return Err(error),
+        _ => None,
+    })
+}
+
 /// A feature, or a lane of one: the exact id, then the lane, then the looser ways.
 pub(crate) fn feature_or_lane(tx: &mut dyn Tx, text: &str) -> Result<Scope, AppError> {
     if let Ok(id) = FeatureId::new(text)

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tasq_domain::ready::Scope;
-use tasq_domain::{AnyId, Epic, EventKind, Feature, Hold, Reason, Status, Task};
+use tasq_domain::{Actor, AnyId, Epic, EventKind, Feature, Hold, Reason, Status, Task, Timestamp};
 use tasq_ports::StoreExt;
 
 use crate::context::App;
@@ -18,12 +18,7 @@ impl App<'_> {
     /// [`AppError::Usage`] for a test case, [`AppError::NotFound`].
     pub fn hold(&self, id: &AnyId, reason: &Reason, stop: bool) -> Result<Item, AppError> {
         self.once("hold", &(id, reason, stop), |unit| {
-            let hold = Hold {
-                by: self.caller.actor(),
-                reason: reason.clone(),
-                at: unit.now(),
-            };
-            set_hold(unit, id, Some(hold))?;
+            set_hold(unit, id, Some((self.caller.actor(), reason)))?;
             if stop {
                 self.stop_below(unit, id)?;
             }
@@ -66,20 +61,30 @@ impl App<'_> {
     }
 }
 
-fn set_hold(unit: &mut Unit<'_>, id: &AnyId, hold: Option<Hold>) -> Result<(), AppError> {
-    let (now, lifted) = (unit.now(), hold.is_none());
-    let reason = hold.as_ref().map(|hold| hold.reason.as_str().to_owned());
-    let had_hold = match id {
+fn set_hold(
+    unit: &mut Unit<'_>,
+    id: &AnyId,
+    wanted: Option<(Actor, &Reason)>,
+) -> Result<(), AppError> {
+    let now = unit.now();
+    let hold = |at: Timestamp| {
+        wanted.as_ref().map(|(by, reason)| Hold {
+            by: by.clone(),
+            reason: (*reason).clone(),
+            at,
+        })
+    };
+    let (had_hold, updated_at) = match id {
         AnyId::Epic(id) => {
             let before = unit.epic(id)?;
             let updated_at = now.not_before(before.updated_at);
             let had_hold = before.hold.is_some();
             unit.tx.update_epic(&Epic {
-                hold,
+                hold: hold(updated_at),
                 updated_at,
                 ..before
             })?;
-            had_hold
+            (had_hold, updated_at)
         }
         AnyId::Feature(id) => {
             let before = unit.feature(id)?;
@@ -89,22 +94,22 @@ fn set_hold(unit: &mut Unit<'_>, id: &AnyId, hold: Option<Hold>) -> Result<(), A
             let updated_at = now.not_before(before.updated_at);
             let had_hold = before.hold.is_some();
             unit.tx.update_feature(&Feature {
-                hold,
+                hold: hold(updated_at),
                 updated_at,
                 ..before
             })?;
-            had_hold
+            (had_hold, updated_at)
         }
         AnyId::Task(id) => {
             let before = unit.task(id)?.task;
             let updated_at = now.not_before(before.updated_at);
             let had_hold = before.hold.is_some();
             unit.tx.update_task(&Task {
-                hold,
+                hold: hold(updated_at),
                 updated_at,
                 ..before
             })?;
-            had_hold
+            (had_hold, updated_at)
         }
         AnyId::Test(_) => {
             return Err(AppError::usage(
@@ -113,13 +118,14 @@ fn set_hold(unit: &mut Unit<'_>, id: &AnyId, hold: Option<Hold>) -> Result<(), A
             ));
         }
     };
-    if lifted && !had_hold {
+    if wanted.is_none() && !had_hold {
         return Err(AppError::conflict(format!("{id} is not on hold"), None));
     }
-    let kind = if lifted {
-        EventKind::Unheld
-    } else {
+    let kind = if wanted.is_some() {
         EventKind::Held
+    } else {
+        EventKind::Unheld
     };
-    unit.event(kind, id.clone(), &json!({ "reason": reason }))
+    let reason = wanted.as_ref().map(|(_, reason)| reason.as_str());
+    unit.event_at(kind, id.clone(), updated_at, &json!({ "reason": reason }))
 }

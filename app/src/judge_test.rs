@@ -4,6 +4,7 @@ use serde_json::json;
 use tasq_domain::{
     Actor, EventKind, MAX_OUTPUT_TAIL_BYTES, Status, TestCase, TestId, TestOwner, TestResult, life,
 };
+use tasq_ports::Tx;
 
 use crate::context::App;
 use crate::error::AppError;
@@ -42,7 +43,7 @@ impl App<'_> {
             }
             let ran = Ran {
                 passed,
-                attempt: open_attempt(unit, &test.owner)?,
+                attempt: open_attempt(unit.tx, &test.owner)?,
                 exit_code: None,
                 duration_ms: None,
                 output: note.map(str::to_owned),
@@ -54,14 +55,19 @@ impl App<'_> {
 }
 
 /// The number of the open attempt at a test case's task.
-pub(crate) fn open_attempt(
-    unit: &mut Unit<'_>,
-    owner: &TestOwner,
-) -> Result<Option<u32>, AppError> {
-    Ok(match owner {
-        TestOwner::Task(task) => unit.task(task)?.task.claim.map(|claim| claim.token.attempt),
-        TestOwner::Feature(_) => None,
-    })
+pub(crate) fn open_attempt(tx: &mut dyn Tx, owner: &TestOwner) -> Result<Option<u32>, AppError> {
+    match owner {
+        TestOwner::Task(id) => {
+            let record = tx
+                .task(id)?
+                .ok_or_else(|| AppError::not_found(&id.into()))?;
+            Ok(record.task.claim.map(|claim| claim.token.attempt))
+        }
+        TestOwner::Feature(id) => match tx.feature(id)? {
+            Some(_) => Ok(None),
+            None => Err(AppError::not_found(&id.into())),
+        },
+    }
 }
 
 /// Stores a result with its event; a failing one on a completed task reopens it.
@@ -91,13 +97,14 @@ pub(crate) fn record(unit: &mut Unit<'_>, test: &TestCase, ran: Ran) -> Result<T
     let data = json!({
         "from": test.status.as_str(), "status": judged.status.as_str(), "exit_code": exit_code, "attempt": attempt,
     });
-    unit.event(EventKind::Tested, &judged.id, &data)?;
+    unit.event_at(EventKind::Tested, &judged.id, judged.updated_at, &data)?;
     if let TestOwner::Task(task) = &judged.owner
         && !passed
         && judged.gates()
         && unit.task(task)?.task.status == Status::Completed
     {
-        reopen::reopen(unit, task, false, Some(judged.id.as_str()))?;
+        // A claim that a hand edit left on a completed task is nobody's work, so it is no reason to refuse.
+        reopen::reopen(unit, task, true, Some(judged.id.as_str()))?;
         return unit.test(&judged.id);
     }
     Ok(judged)

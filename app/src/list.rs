@@ -1,13 +1,17 @@
 //! Listing tasks, and looking at the next one.
 
-use tasq_domain::Status;
-use tasq_ports::{Cursor, Page, Sort, StoreExt, TaskFilter};
+use tasq_domain::ready::{Scope, claim_order, is_ready};
+use tasq_domain::{Status, TaskRecord, life};
+use tasq_ports::{Cursor, Page, Sort, StoreExt, TaskFilter, Tx};
 
 use crate::claim::waiting;
 use crate::context::App;
 use crate::error::AppError;
 use crate::find::{self, ScopeRef};
 use crate::view::{EpicView, FeatureView, TaskView};
+
+/// How many lost leases a look at the next task takes into account.
+const LOST_LOOKED_AT: u32 = 1_000;
 
 /// Which tasks to list: all conditions hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,14 +82,18 @@ impl App<'_> {
         })
     }
 
-    /// The task that the next claim would get. Claims nothing.
+    /// The task that the next claim would get, be it one whose lease has run out and that the claim would first take
+    /// back. Claims nothing.
     ///
     /// # Errors
     /// [`AppError::NothingReady`] with what is waiting and why.
     pub fn next(&self, scope: &ScopeRef) -> Result<TaskView, AppError> {
         self.store.read(|tx| {
             let scope = find::scope(tx, scope)?;
-            match tx.next_ready(&scope)? {
+            let ready = tx.next_ready(&scope)?;
+            let lost = lost_and_ready(tx, &scope)?;
+            let first = ready.into_iter().chain(lost).min_by_key(claim_order);
+            match first {
                 Some(record) => TaskView::of(tx, record),
                 None => Err(AppError::NothingReady(Box::new(waiting(tx, scope)?))),
             }
@@ -150,4 +158,18 @@ impl App<'_> {
             })
         })
     }
+}
+
+/// The tasks of a scope that would be ready once their lost leases were taken back, as they stand now.
+fn lost_and_ready(tx: &mut dyn Tx, scope: &Scope) -> Result<Vec<TaskRecord>, AppError> {
+    let now = tx.now();
+    let mut lost = tx.expired(LOST_LOOKED_AT)?;
+    lost.retain(|record| {
+        let taken_back = life::expire(record, now).map(|step| TaskRecord {
+            task: step.task,
+            ..record.clone()
+        });
+        scope.contains(record) && taken_back.is_some_and(|record| is_ready(&record, now))
+    });
+    Ok(lost)
 }

@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use serde_json::Value;
-use tasq_domain::{MAX_ANSWER_BYTES, OPERATIONS_KEPT, Operation};
+use tasq_domain::{Event, MAX_ANSWER_BYTES, OPERATIONS_KEPT, Operation};
 use tasq_formats::digest::sha256_hex;
-use tasq_ports::Tx;
+use tasq_ports::{EventFilter, Tx};
 
 use crate::context::App;
 use crate::error::AppError;
@@ -95,6 +95,20 @@ fn recall<T: Answer>(
         })
     })?;
     T::recall(unit.tx, &kept)
+}
+
+/// The events that one unit appended, by the first and the last number.
+pub(crate) fn events_between(
+    tx: &mut dyn Tx,
+    (first, last): (i64, i64),
+) -> Result<Vec<Event>, AppError> {
+    let filter = EventFilter {
+        entity: None,
+        after: first - 1,
+        limit: u32::try_from(last - first + 1).unwrap_or(u32::MAX),
+    };
+    let found = tx.events(&filter)?.into_iter();
+    Ok(found.filter(|event| event.seq <= last).collect())
 }
 
 /// A field of a kept answer.

@@ -42,8 +42,14 @@ impl App<'_> {
             let Some(text) = of else {
                 return whole(tx);
             };
-            match find::any(tx, text) {
-                Ok(AnyId::Epic(id)) => {
+            if let Some(lane) = find::lane(tx, text)? {
+                return Ok(Progress {
+                    counts: tx.task_counts(&Scope::Lane(lane))?,
+                    ..Progress::default()
+                });
+            }
+            match find::any(tx, text)? {
+                AnyId::Epic(id) => {
                     let view = EpicView::load(tx, &id)?;
                     let epic = epic_progress(tx, view)?;
                     Ok(Progress {
@@ -52,7 +58,7 @@ impl App<'_> {
                         features: Vec::new(),
                     })
                 }
-                Ok(AnyId::Feature(id)) => {
+                AnyId::Feature(id) => {
                     let feature = FeatureView::load(tx, &id)?;
                     Ok(Progress {
                         counts: feature.counts,
@@ -60,22 +66,14 @@ impl App<'_> {
                         features: vec![feature],
                     })
                 }
-                Ok(AnyId::Task(id)) => Ok(Progress {
+                AnyId::Task(id) => Ok(Progress {
                     counts: tx.task_counts(&Scope::Task(id))?,
                     ..Progress::default()
                 }),
-                Ok(id @ AnyId::Test(_)) => Err(AppError::usage(
+                id @ AnyId::Test(_) => Err(AppError::usage(
                     format!("{id} has no progress"),
                     "name an epic, a feature or a task",
                 )),
-                Err(missing @ AppError::NotFound { .. }) => {
-                    let scope = find::feature_or_lane(tx, text).map_err(|_| missing)?;
-                    Ok(Progress {
-                        counts: tx.task_counts(&scope)?,
-                        ..Progress::default()
-                    })
-                }
-                Err(error) => Err(error),
             }
         })
     }

@@ -1,13 +1,12 @@
 //! Taking back tasks whose lease has run out.
 
 use serde_json::{Value, json};
-use tasq_domain::TaskId;
-use tasq_domain::life;
+use tasq_domain::{AnyId, EventKind, TaskId, life};
 use tasq_ports::Tx;
 
 use crate::context::App;
 use crate::error::AppError;
-use crate::once::Answer;
+use crate::once::{Answer, events_between, number};
 use crate::unit::Unit;
 use crate::view::TaskView;
 
@@ -21,20 +20,29 @@ pub struct Reaped {
     pub tasks: Vec<TaskView>,
 }
 
+/// What was taken back, and the numbers of the events that tell of it, which is all that is kept of the answer.
+struct Took {
+    reaped: Reaped,
+    told: (i64, i64),
+}
+
 impl App<'_> {
     /// Takes back every task whose lease has run out: its attempt is lost and charged. A claim does the same first.
     ///
     /// # Errors
     /// Only the store's.
     pub fn reap(&self) -> Result<Reaped, AppError> {
-        self.once("reap", &(), |unit| {
+        let took = self.once("reap", &(), |unit| {
             let ids = reap(unit)?;
             let tasks = ids
                 .iter()
                 .map(|id| TaskView::load(unit.tx, id))
                 .collect::<Result<_, _>>()?;
-            Ok(Reaped { tasks })
-        })
+            let told = unit.told.unwrap_or((1, 0));
+            let reaped = Reaped { tasks };
+            Ok(Took { reaped, told })
+        })?;
+        Ok(took.reaped)
     }
 }
 
@@ -67,13 +75,24 @@ pub(crate) fn reap(unit: &mut Unit<'_>) -> Result<Vec<TaskId>, AppError> {
     }
 }
 
-impl Answer for Reaped {
-    /// What was taken back is a fact of that time, so a repeat only says that there is nothing left of it to do.
+impl Answer for Took {
     fn remember(&self) -> Value {
-        json!({})
+        let (first, last) = self.told;
+        json!({ "first": first, "last": last })
     }
 
-    fn recall(_tx: &mut dyn Tx, _kept: &Value) -> Result<Self, AppError> {
-        Ok(Self::default())
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        let told = (number(kept, "first")?, number(kept, "last")?);
+        let mut reaped = Reaped::default();
+        for event in events_between(tx, told)? {
+            let taken_back = matches!(event.kind, EventKind::Lost | EventKind::Cancelled);
+            if let AnyId::Task(id) = &event.entity
+                && taken_back
+                && let Some(record) = tx.task(id)?
+            {
+                reaped.tasks.push(TaskView::of(tx, record)?);
+            }
+        }
+        Ok(Self { reaped, told })
     }
 }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tasq_domain::ready::NotReady;
-use tasq_domain::{Status, StatusCounts, TaskId, Timestamp, Token, Worker};
-use tasq_ports::{Runner, StoreExt};
+use tasq_domain::{
+    Outcome, Status, StatusCounts, Task, TaskId, TaskRecord, Timestamp, Token, Worker,
+};
+use tasq_ports::{Runner, StoreExt, Tx};
 
 use crate::claim::{ClaimTasks, WhichTask};
 use crate::context::App;
@@ -161,6 +163,12 @@ impl App<'_> {
         let began = Instant::now();
         let mut tally = Tally::default();
         let mut waited_for_others = Duration::ZERO;
+        if self.op.is_some() {
+            return Err(AppError::usage(
+                "the loop takes no operation id",
+                "repeat it as it is: what was done stays done",
+            ));
+        }
         // Both an unknown scope and an empty command are refused before anything is claimed.
         self.waiting(&options.scope)?;
         if options.command.is_empty() {
@@ -185,11 +193,9 @@ impl App<'_> {
                     let left = options.max_wait.saturating_sub(waited_for_others);
                     match self.wait_for(options, &waiting, left)? {
                         Wait::End(end) => break end,
-                        Wait::Retry(until) => self.pause_until(options, until, tell)?,
+                        Wait::Retry(until) => drop(self.pause_until(options, until, tell)?),
                         Wait::Others(until) => {
-                            let from = Instant::now();
-                            self.pause_until(options, until, tell)?;
-                            waited_for_others += from.elapsed();
+                            waited_for_others += self.pause_until(options, until, tell)?;
                         }
                     }
                 }
@@ -228,28 +234,22 @@ impl App<'_> {
         }
         let (now, open) = self.open_tasks(&options.scope)?;
         let times = |retry: bool| {
-            let waits = open
-                .iter()
-                .filter(move |record| record.task.status == Status::Pending);
-            let timed = waits.filter(|record| {
-                record.open_dependencies == 0 && record.task.hold.is_none() && !record.held_above
-            });
-            timed
-                .filter(move |record| (record.task.retries_used > 0) == retry)
-                .filter_map(|record| record.task.not_before)
+            open.iter()
+                .filter(move |open| open.retries == retry && open.waits_for_time_alone())
+                .filter_map(|open| open.record.task.not_before)
         };
         if let Some(until) = times(true).min() {
             return Ok(Wait::Retry(until));
         }
         let leases = open
             .iter()
-            .filter_map(|record| Some(record.task.claim.as_ref()?.lease_expires_at));
+            .filter_map(|open| Some(open.record.task.claim.as_ref()?.lease_expires_at));
         match leases.chain(times(false)).min() {
             Some(until) if !left.is_zero() => Ok(Wait::Others(until.min(now.after(left)))),
             // It became ready between the claim and now.
             None if open
                 .iter()
-                .any(|record| tasq_domain::ready::is_ready(record, now)) =>
+                .any(|open| tasq_domain::ready::is_ready(&open.record, now)) =>
             {
                 Ok(Wait::Others(now))
             }
@@ -257,32 +257,32 @@ impl App<'_> {
         }
     }
 
-    fn open_tasks(
-        &self,
-        scope: &ScopeRef,
-    ) -> Result<(Timestamp, Vec<tasq_domain::TaskRecord>), AppError> {
+    fn open_tasks(&self, scope: &ScopeRef) -> Result<(Timestamp, Vec<Open>), AppError> {
         self.store.read(|tx| {
             let scope = find::scope(tx, scope)?;
-            Ok((
-                tx.now(),
-                all_tasks(tx, &scope, &[Status::Pending, Status::InProgress])?,
-            ))
+            let mut open = Vec::new();
+            for record in all_tasks(tx, &scope, &[Status::Pending, Status::InProgress])? {
+                let retries = record.task.not_before.is_some() && failed_last(tx, &record.task)?;
+                open.push(Open { record, retries });
+            }
+            Ok((tx.now(), open))
         })
     }
 
-    /// Sleeps until a time, waking now and then, because others may finish or reprioritise something meanwhile.
+    /// Sleeps until a time, but not long, because others may finish or reprioritise something meanwhile. Returns how long
+    /// it was to sleep.
     fn pause_until(
         &self,
         options: &RunOptions<'_>,
         until: Timestamp,
         tell: &mut dyn FnMut(&RunEvent),
-    ) -> Result<(), AppError> {
+    ) -> Result<Duration, AppError> {
         tell(&RunEvent::Waiting { until: Some(until) });
         let now = self.store.read(|tx| Ok::<_, AppError>(tx.now()))?;
         // A claim at the very instant still finds it waiting.
-        let left = until.since(now) + Duration::from_millis(1);
-        (options.pause)(left.min(LOOK_AGAIN));
-        Ok(())
+        let span = (until.since(now) + Duration::from_millis(1)).min(LOOK_AGAIN);
+        (options.pause)(span);
+        Ok(span)
     }
 
     /// At the limit of attempts: the limit is the reason only if more could have been done.
@@ -335,6 +335,36 @@ impl App<'_> {
             })
         })
     }
+}
+
+/// A task that is not finished.
+struct Open {
+    record: TaskRecord,
+    /// Whether it waits for a retry; a release may have set its time as well.
+    retries: bool,
+}
+
+impl Open {
+    /// Whether it is ready as soon as its time has come.
+    fn waits_for_time_alone(&self) -> bool {
+        let TaskRecord {
+            task,
+            epic: _,
+            priority: _,
+            open_dependencies,
+            held_above,
+        } = &self.record;
+        task.status == Status::Pending
+            && *open_dependencies == 0
+            && task.hold.is_none()
+            && !held_above
+    }
+}
+
+fn failed_last(tx: &mut dyn Tx, task: &Task) -> Result<bool, AppError> {
+    let last = tx.attempt(&task.id, task.attempts)?;
+    let outcome = last.and_then(|attempt| attempt.end).map(|end| end.outcome);
+    Ok(matches!(outcome, Some(Outcome::Failed | Outcome::TimedOut)))
 }
 
 /// What to do when nothing is ready.

@@ -118,15 +118,22 @@ impl App<'_> {
             let Some(text) = of else {
                 return whole(tx);
             };
-            match find::any(tx, text) {
-                Ok(AnyId::Epic(id)) => {
+            if let Some(lane) = find::lane(tx, text)? {
+                let view = FeatureView::load(tx, &lane.feature)?;
+                return Ok(Tree {
+                    epics: Vec::new(),
+                    features: vec![tree_feature(tx, view, &Scope::Lane(lane))?],
+                });
+            }
+            match find::any(tx, text)? {
+                AnyId::Epic(id) => {
                     let view = EpicView::load(tx, &id)?;
                     Ok(Tree {
                         epics: vec![tree_epic(tx, view)?],
                         features: Vec::new(),
                     })
                 }
-                Ok(AnyId::Feature(id)) => {
+                AnyId::Feature(id) => {
                     let view = FeatureView::load(tx, &id)?;
                     let scope = Scope::Feature(id);
                     Ok(Tree {
@@ -134,24 +141,10 @@ impl App<'_> {
                         features: vec![tree_feature(tx, view, &scope)?],
                     })
                 }
-                Ok(id) => Err(AppError::usage(
+                id @ (AnyId::Task(_) | AnyId::Test(_)) => Err(AppError::usage(
                     format!("{id} is no tree"),
                     "`tasq show` tells all about it",
                 )),
-                Err(missing @ AppError::NotFound { .. }) => match find::feature_or_lane(tx, text) {
-                    Ok(scope @ Scope::Lane(_)) => {
-                        let Scope::Lane(lane) = &scope else {
-                            return Err(missing);
-                        };
-                        let view = FeatureView::load(tx, &lane.feature)?;
-                        Ok(Tree {
-                            epics: Vec::new(),
-                            features: vec![tree_feature(tx, view, &scope)?],
-                        })
-                    }
-                    _ => Err(missing),
-                },
-                Err(error) => Err(error),
             }
         })
     }

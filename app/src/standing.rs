@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tasq_domain::life::reset_test;
-use tasq_domain::{EventKind, FeatureId, TaskId, TestOwner, TestStatus};
+use tasq_domain::{EventKind, FeatureId, Status, TaskId, TestOwner, TestStatus};
 
 use crate::error::AppError;
 use crate::unit::Unit;
@@ -20,6 +20,15 @@ impl Unit<'_> {
         })
     }
 
+    /// Sets a completed feature's passing test cases back to pending, because it is about to get another task: what
+    /// passed before says nothing about that.
+    pub(crate) fn reopen_feature(&mut self, id: &FeatureId) -> Result<(), AppError> {
+        if self.feature(id)?.status == Status::Completed {
+            self.reset_feature_tests(id)?;
+        }
+        Ok(())
+    }
+
     fn reset_tests(
         &mut self,
         owner: &TestOwner,
@@ -32,7 +41,7 @@ impl Unit<'_> {
             {
                 self.tx.update_test(&reset)?;
                 let data = json!({ "from": test.status.as_str(), "status": reset.status.as_str() });
-                self.event(EventKind::TestReset, &test.id, &data)?;
+                self.event_at(EventKind::TestReset, &test.id, reset.updated_at, &data)?;
             }
         }
         Ok(())

@@ -21,6 +21,8 @@ pub(crate) struct Unit<'t> {
     actor: Actor,
     features: BTreeMap<FeatureId, Status>,
     epics: BTreeMap<EpicId, Status>,
+    /// The numbers of the first and the last event that this unit appended.
+    pub(crate) told: Option<(i64, i64)>,
 }
 
 impl App<'_> {
@@ -36,6 +38,7 @@ impl App<'_> {
                 actor: actor.clone(),
                 features: BTreeMap::new(),
                 epics: BTreeMap::new(),
+                told: None,
             };
             let value = body(&mut unit)?;
             unit.finish()?;
@@ -49,23 +52,36 @@ impl Unit<'_> {
         self.tx.now()
     }
 
-    /// Appends an event.
+    /// Appends an event of this instant, about something that has no later time of its own.
     pub(crate) fn event(
         &mut self,
         kind: EventKind,
         entity: impl Into<AnyId>,
         data: &Value,
     ) -> Result<(), AppError> {
+        self.event_at(kind, entity, self.now(), data)
+    }
+
+    /// Appends an event with the time of the change that it tells of, which is later than this instant where the clock
+    /// ran back: within one item time does not.
+    pub(crate) fn event_at(
+        &mut self,
+        kind: EventKind,
+        entity: impl Into<AnyId>,
+        at: Timestamp,
+        data: &Value,
+    ) -> Result<(), AppError> {
         let data = JsonObject::new(data.to_string())?;
         let event = Event {
             seq: 0,
-            at: self.now(),
+            at,
             actor: self.actor.clone(),
             kind,
             entity: entity.into(),
             data,
         };
-        self.tx.append_event(&event)?;
+        let seq = self.tx.append_event(&event)?;
+        self.told.get_or_insert((seq, seq)).1 = seq;
         Ok(())
     }
 
@@ -117,10 +133,10 @@ impl Unit<'_> {
         if let Value::Object(map) = &mut data {
             map.insert("status".into(), step.task.status.as_str().into());
             if let Some((token, _)) = &step.closed {
-                map.insert("attempt".into(), token.attempt.into());
+                map.entry("attempt").or_insert_with(|| token.attempt.into());
             }
         }
-        self.event(step.event, &before.id, &data)?;
+        self.event_at(step.event, &before.id, step.task.updated_at, &data)?;
         if before.status == Status::Completed && step.task.status != Status::Completed {
             self.reset_feature_tests(&before.feature)?;
         }
@@ -150,17 +166,17 @@ impl Unit<'_> {
 
     fn finish(&mut self) -> Result<(), AppError> {
         for (id, before) in std::mem::take(&mut self.features) {
-            if let Some(after) = self.tx.feature(&id)?.map(|feature| feature.status)
-                && after != before
+            if let Some(after) = self.tx.feature(&id)?
+                && after.status != before
             {
-                self.rolled_up(id, before, after)?;
+                self.rolled_up(id, before, after.status, after.updated_at)?;
             }
         }
         for (id, before) in std::mem::take(&mut self.epics) {
-            if let Some(after) = self.tx.epic(&id)?.map(|epic| epic.status)
-                && after != before
+            if let Some(after) = self.tx.epic(&id)?
+                && after.status != before
             {
-                self.rolled_up(id, before, after)?;
+                self.rolled_up(id, before, after.status, after.updated_at)?;
             }
         }
         Ok(())
@@ -171,9 +187,10 @@ impl Unit<'_> {
         id: impl Into<AnyId>,
         before: Status,
         after: Status,
+        at: Timestamp,
     ) -> Result<(), AppError> {
         let data = json!({ "from": before.as_str(), "status": after.as_str() });
-        self.event(EventKind::RolledUp, id, &data)
+        self.event_at(EventKind::RolledUp, id, at, &data)
     }
 }
 
@@ -234,7 +251,9 @@ impl Unit<'_> {
         {
             self.tx.update_attempt(&attempt)?;
             let data = json!({ "attempt": holder.token.attempt });
-            self.event(EventKind::LateMessage, &holder.task, &data)?;
+            let end = attempt.end.as_ref().map_or(self.now(), |end| end.at);
+            let at = self.now().not_before(end);
+            self.event_at(EventKind::LateMessage, &holder.task, at, &data)?;
         }
         Ok(Err(AppError::refused(&holder.task, why)))
     }

@@ -147,11 +147,17 @@ impl ClaimView {
             Vec::new()
         };
         let checkpoint = if token.attempt > 1 {
-            tx.checkpoints_of(&record.task.id)?.pop()
+            let mut left = tx.checkpoints_of(&record.task.id)?.into_iter().rev();
+            left.find(|checkpoint| checkpoint.attempt < token.attempt)
         } else {
             None
         };
-        let last_failure = earlier.iter().rev().find_map(LastFailure::of);
+        // A claim that is told again does not tell of what its own attempt came to.
+        let last_failure = earlier
+            .iter()
+            .rev()
+            .filter(|attempt| attempt.token.attempt < token.attempt)
+            .find_map(LastFailure::of);
         let task = TaskView::of(tx, record)?;
         Ok(Self {
             task,
@@ -265,20 +271,6 @@ impl Answer for ClaimView {
             .ok_or_else(|| AppError::not_found(&id.into()))?;
         let lease = Timestamp::from_micros(number(kept, "lease")?);
         Self::of(tx, record, text(kept, "token")?.parse()?, lease)
-    }
-}
-
-impl Answer for Vec<ClaimView> {
-    fn remember(&self) -> Value {
-        self.iter().map(Answer::remember).collect()
-    }
-
-    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
-        kept.as_array()
-            .into_iter()
-            .flatten()
-            .map(|kept| ClaimView::recall(tx, kept))
-            .collect()
     }
 }
 

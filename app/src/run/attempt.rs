@@ -1,10 +1,11 @@
 //! One attempt: start the command, renew the lease, judge how it ended.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tasq_domain::life::{FailureKind, Refusal};
-use tasq_domain::{AnyId, FeatureId, Reason, Status, TestStatus};
-use tasq_ports::{CommandSpec, Exit, Runner, Running, StoreExt};
+use tasq_domain::{AnyId, FeatureId, Reason, Status, TestId, TestStatus};
+use tasq_ports::{CommandSpec, Exit, Runner, Running, StoreError, StoreExt};
 
 use super::{Finish, RunEvent, RunOptions, Tally};
 use crate::complete::CompleteTask;
@@ -13,6 +14,7 @@ use crate::error::AppError;
 use crate::fail::FailTask;
 use crate::release::ReleaseTask;
 use crate::unit::Report;
+use crate::verify::Meanwhile;
 use crate::view::ClaimView;
 
 /// The exit code of a worker that gives the task back (EX_TEMPFAIL of sysexits.h).
@@ -32,6 +34,88 @@ enum Ended {
     Interrupted(Exit),
     /// Stopped, because the claim was no longer ours.
     Stale,
+}
+
+/// What a look at the claim says while a command runs.
+enum Look {
+    /// Go on.
+    On,
+    /// A person asked for an end.
+    Cancelled,
+    /// The program was asked to stop.
+    Interrupted,
+    /// The claim is no longer ours.
+    Stale,
+}
+
+/// The heartbeat of an attempt, from its start to the end of its test cases.
+struct Pulse<'p> {
+    app: &'p App<'p>,
+    options: &'p RunOptions<'p>,
+    holder: &'p HolderRef,
+    next: Instant,
+}
+
+impl<'p> Pulse<'p> {
+    fn new(app: &'p App<'p>, options: &'p RunOptions<'p>, holder: &'p HolderRef) -> Self {
+        Self {
+            app,
+            options,
+            holder,
+            next: Instant::now() + beat(options.lease),
+        }
+    }
+
+    /// Renews the lease if it is time to.
+    fn take(&mut self) -> Result<Look, AppError> {
+        if (self.options.stopped)().is_some() {
+            return Ok(Look::Interrupted);
+        }
+        if Instant::now() < self.next {
+            return Ok(Look::On);
+        }
+        self.next = Instant::now() + beat(self.options.lease);
+        match self.app.heartbeat(self.holder, None) {
+            Ok(beat) if beat.cancel_requested => Ok(Look::Cancelled),
+            Ok(_) => Ok(Look::On),
+            // The lease outlives one beat, so the next one may still come in time.
+            Err(AppError::Store(StoreError::Busy { .. })) => Ok(Look::On),
+            Err(AppError::Refused { .. } | AppError::NotFound { .. }) => Ok(Look::Stale),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Meanwhile for Pulse<'_> {
+    fn until_next(&self) -> Duration {
+        self.next.saturating_duration_since(Instant::now())
+    }
+
+    fn look(&mut self) -> Result<bool, AppError> {
+        match self.take()? {
+            Look::On => Ok(true),
+            Look::Cancelled | Look::Interrupted => Ok(false),
+            Look::Stale => Err(AppError::refused(&self.holder.task, Refusal::StaleClaim)),
+        }
+    }
+}
+
+/// How often a lease is renewed.
+fn beat(lease: Duration) -> Duration {
+    (lease / 3).max(Duration::from_millis(1))
+}
+
+/// The test cases of a feature run under no claim; only the program's own end stops them.
+struct UntilStopped<'p>(&'p RunOptions<'p>);
+
+impl Meanwhile for UntilStopped<'_> {
+    fn until_next(&self) -> Duration {
+        Duration::MAX
+    }
+
+    fn look(&mut self) -> Result<bool, AppError> {
+        Ok((self.0.stopped)().is_none())
+    }
 }
 
 impl App<'_> {
@@ -57,24 +141,18 @@ impl App<'_> {
             ..Report::default()
         };
         tell(&RunEvent::Started(Box::new(claim.clone())));
-        let spec = CommandSpec {
-            argv: options.command.clone(),
-            env: environment(options, &holder),
-            stdin: (options.stdin)(&claim),
-            folder: options.verify.folder.clone(),
-            log,
-        };
+        let spec = command(options, &holder, &claim, log);
+        let mut pulse = Pulse::new(self, options, &holder);
         let ended = match runner.start(&spec) {
-            Ok(mut running) => self.supervise(running.as_mut(), options, &holder)?,
+            Ok(mut running) => supervise(running.as_mut(), &mut pulse)?,
             Err(error) => {
                 // The command is wrong, not the task: nothing is charged, and the loop ends with the reason.
-                self.release(&ReleaseTask {
-                    holder,
-                    not_before: None,
-                    message: None,
-                    report,
-                })?;
-                return Err(error.into());
+                match self.give_back(&holder, report) {
+                    Ok(_) | Err(AppError::Refused { .. } | AppError::NotFound { .. }) => {
+                        return Err(error.into());
+                    }
+                    Err(unwritten) => return Err(unwritten),
+                }
             }
         };
         let finished = match ended {
@@ -85,18 +163,24 @@ impl App<'_> {
             }
             Ended::Exited(exit) => {
                 report.exit_code = exit.code;
-                self.judge(runner, options, &holder, &exit, report, tell)
+                self.judge(runner, &mut pulse, &exit, report, tell)
             }
         };
         let how = match finished {
-            // The worker ended its claim itself, or somebody took it back meanwhile.
-            Err(AppError::Refused {
-                why: Refusal::StaleClaim,
-                ..
-            }) => Finish::Elsewhere,
+            // The worker ended its claim itself, or somebody took it back or removed the task meanwhile.
+            Err(
+                AppError::Refused {
+                    why: Refusal::StaleClaim,
+                    ..
+                }
+                | AppError::NotFound { .. },
+            ) => Finish::Elsewhere,
             other => other?,
         };
-        let task = self.item_task(&id)?;
+        let task = match self.item_task(&id) {
+            Err(AppError::NotFound { .. }) => claim.task,
+            found => found?,
+        };
         match (&how, task.record.task.status) {
             (Finish::Completed, _) | (Finish::Elsewhere, Status::Completed) => tally.completed += 1,
             (Finish::Released, _) => tally.released += 1,
@@ -115,53 +199,18 @@ impl App<'_> {
         Ok(())
     }
 
-    /// Waits for the command's end, renewing the lease at a third of it.
-    fn supervise(
-        &self,
-        running: &mut dyn Running,
-        options: &RunOptions<'_>,
-        holder: &HolderRef,
-    ) -> Result<Ended, AppError> {
-        let beat = (options.lease / 3).max(Duration::from_millis(1));
-        let mut next = Instant::now() + beat;
-        loop {
-            if let Some(exit) = running.wait(next.saturating_duration_since(Instant::now()))? {
-                return Ok(Ended::Exited(exit));
-            }
-            if (options.stopped)().is_some() {
-                return Ok(Ended::Interrupted(running.stop()?));
-            }
-            if Instant::now() < next {
-                continue;
-            }
-            next = Instant::now() + beat;
-            match self.heartbeat(holder, None) {
-                Ok(beat) if beat.cancel_requested => return Ok(Ended::Cancelled(running.stop()?)),
-                Ok(_) => (),
-                Err(AppError::Refused { .. } | AppError::NotFound { .. }) => {
-                    running.stop()?;
-                    return Ok(Ended::Stale);
-                }
-                Err(error) => {
-                    running.stop()?;
-                    return Err(error);
-                }
-            }
-        }
-    }
-
     /// What a worker's exit code means.
     fn judge(
         &self,
         runner: &dyn Runner,
-        options: &RunOptions<'_>,
-        holder: &HolderRef,
+        pulse: &mut Pulse<'_>,
         exit: &Exit,
         report: Report,
         tell: &mut dyn FnMut(&RunEvent),
     ) -> Result<Finish, AppError> {
+        let holder = pulse.holder;
         match exit.code {
-            Some(0) => self.prove(runner, options, holder, report, tell),
+            Some(0) => self.prove(runner, pulse, report, tell),
             Some(EXIT_RELEASE) => self.give_back(holder, report),
             Some(EXIT_PERMANENT) => {
                 self.give_up(holder, FailureKind::Permanent, &failure_text(exit), report)
@@ -176,19 +225,20 @@ impl App<'_> {
     fn prove(
         &self,
         runner: &dyn Runner,
-        options: &RunOptions<'_>,
-        holder: &HolderRef,
+        pulse: &mut Pulse<'_>,
         report: Report,
         tell: &mut dyn FnMut(&RunEvent),
     ) -> Result<Finish, AppError> {
+        let (holder, verify) = (pulse.holder, &pulse.options.verify);
         // A worker that completed its task itself has run the test cases already.
         let task = self.item_task(&holder.task)?.record.task;
         tasq_domain::life::holder(&task, holder.token)
             .map_err(|why| AppError::refused(&holder.task, why))?;
         tell(&RunEvent::Verifying(holder.task.clone()));
-        let tests = self
-            .verify(&AnyId::Task(holder.task.clone()), runner, &options.verify)?
-            .tests;
+        let id = AnyId::Task(holder.task.clone());
+        if !self.run_tests(&id, runner, verify, pulse)? {
+            return self.give_back(holder, report);
+        }
         let wanted = CompleteTask {
             task: holder.task.clone(),
             token: Some(holder.token),
@@ -203,26 +253,7 @@ impl App<'_> {
                 why: Refusal::NotVerified(open),
                 ..
             }) => {
-                let named: Vec<String> = tests
-                    .iter()
-                    .filter(|test| open.contains(&test.id))
-                    .map(|test| {
-                        let output = test
-                            .last
-                            .as_ref()
-                            .filter(|_| test.status == TestStatus::Failing);
-                        let output = output
-                            .and_then(|last| last.output_tail.as_deref())
-                            .unwrap_or("");
-                        format!(
-                            "{} ({}) is {}\n{}",
-                            test.id,
-                            test.description.title(),
-                            test.status,
-                            last_chars(output)
-                        )
-                    })
-                    .collect();
+                let named = self.named(&open)?;
                 let text = format!("not proven: {}", named.join("\n"));
                 self.give_up(holder, FailureKind::Failed, &text, report)
             }
@@ -235,6 +266,22 @@ impl App<'_> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The test cases with how they stand and what they said.
+    fn named(&self, open: &[TestId]) -> Result<Vec<String>, AppError> {
+        self.store.read(|tx| {
+            let mut named = Vec::new();
+            for id in open {
+                let Some(test) = tx.test(id)? else { continue };
+                let failed = test.status == TestStatus::Failing;
+                let last = test.last.as_ref().filter(|_| failed);
+                let output = last.and_then(|last| last.output_tail.as_deref());
+                let (title, output) = (test.description.title(), last_chars(output.unwrap_or("")));
+                named.push(format!("{id} ({title}) is {}\n{output}", test.status));
+            }
+            Ok(named)
+        })
     }
 
     fn give_up(
@@ -281,9 +328,47 @@ impl App<'_> {
             Ok::<_, AppError>(open && counts.completed == counts.total())
         })?;
         if waits {
-            self.verify(&AnyId::Feature(id.clone()), runner, &options.verify)?;
+            let (id, mut until) = (AnyId::Feature(id.clone()), UntilStopped(options));
+            self.run_tests(&id, runner, &options.verify, &mut until)?;
         }
         Ok(())
+    }
+}
+
+/// Waits for the command's end, renewing the lease at a third of it.
+fn supervise(running: &mut dyn Running, pulse: &mut Pulse<'_>) -> Result<Ended, AppError> {
+    loop {
+        if let Some(exit) = running.wait(pulse.until_next())? {
+            return Ok(Ended::Exited(exit));
+        }
+        match pulse.take() {
+            Ok(Look::On) => (),
+            Ok(Look::Cancelled) => return Ok(Ended::Cancelled(running.stop()?)),
+            Ok(Look::Interrupted) => return Ok(Ended::Interrupted(running.stop()?)),
+            Ok(Look::Stale) => {
+                running.stop()?;
+                return Ok(Ended::Stale);
+            }
+            Err(error) => {
+                running.stop()?;
+                return Err(error);
+            }
+        }
+    }
+}
+
+fn command(
+    options: &RunOptions<'_>,
+    holder: &HolderRef,
+    claim: &ClaimView,
+    log: Option<PathBuf>,
+) -> CommandSpec {
+    CommandSpec {
+        argv: options.command.clone(),
+        env: environment(options, holder),
+        stdin: (options.stdin)(claim),
+        folder: options.verify.folder.clone(),
+        log,
     }
 }
 
