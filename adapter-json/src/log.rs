@@ -8,7 +8,7 @@ use tasq_adapter_memory::History;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Event, EventKind, Operation, StoreId, TaskId,
 };
-use tasq_formats::json::{Document, Limits, Node, Object, Value, to_text};
+use tasq_formats::json::{Document, Limits, Object, ObjectNode, Value, to_text};
 use tasq_formats::snapshot::{FieldError, history};
 
 /// What a log says about a snapshot.
@@ -42,11 +42,20 @@ pub(crate) enum Record {
     Event(Event),
     Attempt(Attempt),
     Checkpoint(Checkpoint),
-    Operation(Operation),
+    /// An operation, and how many are kept with it.
+    Operation(Operation, u64),
     /// A task was removed, with its attempts and checkpoints.
     Removed(TaskId),
 }
 
+/// The groups of a log, and what comes after them.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    groups: Vec<Group>,
+    rest: Rest,
+}
+
+#[derive(Debug)]
 struct Group {
     generation: u64,
     store: String,
@@ -82,54 +91,92 @@ pub(crate) fn group(
             History::Checkpoint(checkpoint) => {
                 ("checkpoint", history::checkpoint(checkpoint)?.into())
             }
-            History::Operation(operation) => ("operation", history::operation(operation).into()),
+            History::Operation { operation, .. } => {
+                ("operation", history::operation(operation).into())
+            }
             History::Removed(task) => ("removed", task.as_str().into()),
         };
-        let record = Object::new()
+        let mut object = Object::new()
             .with("generation", generation)
             .with(kind, value);
-        text.push_str(&line(record));
+        if let History::Operation { keep, .. } = record {
+            object.insert("keep", *keep);
+        }
+        text.push_str(&line(object));
     }
     Ok(text)
 }
 
-/// Reads a log as far as it leads to the snapshot with the given digest, whose content is `tree`.
-///
-/// A snapshot that the log does not know was changed by someone else. Then all groups count, if they are of this store;
-/// but the last one, whose commit nothing proves, only if the snapshot shows what it tells.
-pub(crate) fn read(bytes: &[u8], tree: &Contents, snapshot: &str) -> Log {
-    let (groups, broken) = groups(bytes);
-    let known = groups.iter().enumerate().rev().find_map(|(at, group)| {
-        if group.snapshot == snapshot {
-            Some(at + 1)
-        } else {
-            (group.base == snapshot).then_some(at)
+impl Groups {
+    /// Reads the whole groups from the beginning.
+    pub(crate) fn read(bytes: &[u8]) -> Self {
+        let mut groups = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            match group_at(bytes, at) {
+                Some(group) => {
+                    at = group.end;
+                    groups.push(group);
+                }
+                None => {
+                    let rest = broken(&bytes[at..]);
+                    return Self { groups, rest };
+                }
+            }
         }
-    });
-    let counted = known.unwrap_or_else(|| match groups.last() {
-        None => 0,
-        Some(last) if last.store != tree.settings.store.as_str() => 0,
-        Some(last) if !shows(tree, &last.records) => groups.len() - 1,
-        Some(_) => groups.len(),
-    });
-    let strange = known.is_none() && counted == 0 && !groups.is_empty();
-    let rest = match groups.len() - counted {
-        0 => broken,
-        1 if broken != Rest::Foreign && !strange => Rest::Uncommitted,
-        _ => Rest::Foreign,
-    };
-    let last = counted.checked_sub(1).map(|last| &groups[last]);
-    let (generation, keep) = last.map_or((0, 0), |last| (last.generation, last.end));
-    let records = groups
-        .into_iter()
-        .take(counted)
-        .flat_map(|group| group.records)
-        .collect();
-    Log {
-        records,
-        generation,
-        keep,
-        rest,
+        let rest = Rest::None;
+        Self { groups, rest }
+    }
+
+    /// How many groups led to the snapshot with the given digest; `None` if it is none that we wrote.
+    fn leading_to(&self, snapshot: &str) -> Option<usize> {
+        let groups = self.groups.iter().enumerate().rev();
+        groups.into_iter().find_map(|(at, group)| {
+            if group.snapshot == snapshot {
+                Some(at + 1)
+            } else {
+                (group.base == snapshot).then_some(at)
+            }
+        })
+    }
+
+    /// Whether the snapshot with the given digest is one that we wrote.
+    pub(crate) fn know(&self, snapshot: &str) -> bool {
+        self.leading_to(snapshot).is_some()
+    }
+
+    /// Takes the log as far as it leads to the snapshot with the given digest, whose content is `tree`.
+    ///
+    /// A snapshot that the log does not know was changed by someone else. Then all groups count, if they are of this
+    /// store; but the last one, whose commit nothing proves, only if the snapshot shows what it tells.
+    pub(crate) fn up_to(self, tree: &Contents, snapshot: &str) -> Log {
+        let known = self.leading_to(snapshot);
+        let Self { groups, rest } = self;
+        let counted = known.unwrap_or_else(|| match groups.last() {
+            None => 0,
+            Some(last) if last.store != tree.settings.store.as_str() => 0,
+            Some(last) if !shows(tree, &last.records) => groups.len() - 1,
+            Some(_) => groups.len(),
+        });
+        let strange = known.is_none() && counted == 0 && !groups.is_empty();
+        let rest = match groups.len() - counted {
+            0 => rest,
+            1 if rest != Rest::Foreign && !strange => Rest::Uncommitted,
+            _ => Rest::Foreign,
+        };
+        let last = counted.checked_sub(1).map(|last| &groups[last]);
+        let (generation, keep) = last.map_or((0, 0), |last| (last.generation, last.end));
+        let records = groups
+            .into_iter()
+            .take(counted)
+            .flat_map(|group| group.records)
+            .collect();
+        Log {
+            records,
+            generation,
+            keep,
+            rest,
+        }
     }
 }
 
@@ -155,25 +202,9 @@ fn shows(tree: &Contents, records: &[Record]) -> bool {
                 .is_some_and(|claim| claim.token == attempt.token);
             task.attempts >= attempt.token.attempt && !(held && attempt.end.is_some())
         }),
-        Record::Checkpoint(_) | Record::Operation(_) => true,
+        Record::Checkpoint(_) | Record::Operation(..) => true,
         Record::Removed(id) => task(id).is_none(),
     })
-}
-
-/// The whole groups from the beginning, and what comes after them.
-fn groups(bytes: &[u8]) -> (Vec<Group>, Rest) {
-    let mut groups = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        match group_at(bytes, at) {
-            Some(group) => {
-                at = group.end;
-                groups.push(group);
-            }
-            None => return (groups, broken(&bytes[at..])),
-        }
-    }
-    (groups, Rest::None)
 }
 
 /// Whether a text that is no whole group is the last one's beginning, or has later groups in it.
@@ -209,9 +240,7 @@ fn group_at(bytes: &[u8], start: usize) -> Option<Group> {
             return None;
         }
         // A record of a kind that a newer version knows is passed over, and stays in the file.
-        if let Some((kind, node)) = object.iter().find(|(key, _)| *key != "generation") {
-            group.records.extend(record(kind, node));
-        }
+        group.records.extend(record(object));
     }
     group.end = at;
     Some(group)
@@ -233,12 +262,17 @@ fn head(line: &[u8]) -> Option<(Group, u64)> {
     Some((group, number("lines")?))
 }
 
-fn record(kind: &str, node: Node<'_>) -> Option<Record> {
+fn record(object: ObjectNode<'_>) -> Option<Record> {
+    let (kind, node) = object.iter().find(|(key, _)| *key != "generation")?;
     match kind {
         "event" => history::read_event(node).ok().map(Record::Event),
         "attempt" => history::read_attempt(node).ok().map(Record::Attempt),
         "checkpoint" => history::read_checkpoint(node).ok().map(Record::Checkpoint),
-        "operation" => history::read_operation(node).ok().map(Record::Operation),
+        "operation" => {
+            let keep = object.opt("keep")?.u64_in(0..=u64::MAX).ok()?;
+            let operation = history::read_operation(node).ok()?;
+            Some(Record::Operation(operation, keep))
+        }
         "removed" => node.parsed(TaskId::new).ok().map(Record::Removed),
         _ => None,
     }
@@ -261,12 +295,16 @@ mod tests {
     use super::*;
 
     fn operation(id: &str) -> History {
-        History::Operation(Arc::new(Operation {
+        let operation = Operation {
             id: tasq_domain::OperationId::new(id).unwrap(),
             use_case: "claim".into(),
             digest: "d".into(),
             answer: "{}".into(),
-        }))
+        };
+        History::Operation {
+            operation: Arc::new(operation),
+            keep: 9,
+        }
     }
 
     fn store() -> StoreId {
@@ -296,7 +334,7 @@ mod tests {
     }
 
     fn told(text: &[u8], snapshot: &str) -> (usize, usize, u64, Rest) {
-        let log = read(text, &tree("S"), snapshot);
+        let log = Groups::read(text).up_to(&tree("S"), snapshot);
         (log.records.len(), log.keep, log.generation, log.rest)
     }
 
@@ -351,10 +389,10 @@ mod tests {
         let mut broken = text.clone().into_bytes();
         broken[ends[0] + 20] = b'\n';
         assert_eq!(told(&broken, "d"), (2, ends[0], 1, Rest::Foreign));
-        let log = read(text.as_bytes(), &tree("other"), "edited");
+        let log = Groups::read(text.as_bytes()).up_to(&tree("other"), "edited");
         assert_eq!((log.keep, log.rest), (0, Rest::Foreign));
         let one = &text.as_bytes()[..ends[0]];
-        let log = read(one, &tree("other"), "edited");
+        let log = Groups::read(one).up_to(&tree("other"), "edited");
         assert_eq!((log.keep, log.rest), (0, Rest::Foreign));
     }
 

@@ -1,71 +1,80 @@
-//! Putting the history of a log to the tree of a snapshot. Where they disagree, the snapshot is right.
+//! Putting the history of a log to the tree of a snapshot.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use tasq_domain::{
-    Attempt, AttemptEnd, Checkpoint, Contents, Event, OPERATIONS_KEPT, Operation, OperationId,
-    Outcome, Task, TaskId,
+    Attempt, AttemptEnd, Checkpoint, Contents, Operation, OperationId, Outcome, Task, TaskId,
 };
 
 use crate::log::Record;
 
 /// Adds what the records tell to a tree that has no history.
 pub(crate) fn replay(tree: &mut Contents, records: Vec<Record>) {
-    let mut attempts: BTreeMap<TaskId, BTreeMap<u32, Attempt>> = BTreeMap::new();
+    let mut attempts: BTreeMap<(TaskId, u32), Attempt> = BTreeMap::new();
     let mut checkpoints: BTreeMap<i64, Checkpoint> = BTreeMap::new();
-    let mut events: Vec<Event> = Vec::new();
-    let mut operations: Vec<Operation> = Vec::new();
-    let mut known: BTreeSet<OperationId> = BTreeSet::new();
+    let mut operations: VecDeque<Operation> = VecDeque::new();
+    let mut known: HashSet<OperationId> = HashSet::new();
     for record in records {
         match record {
             Record::Event(event) => {
-                if events.last().is_none_or(|last| last.seq < event.seq) {
-                    events.push(event);
+                if tree.events.last().is_none_or(|last| last.seq < event.seq) {
+                    tree.events.push(event);
                 }
             }
             Record::Attempt(attempt) => {
-                let of_task = attempts.entry(attempt.task.clone()).or_default();
-                of_task.insert(attempt.token.attempt, attempt);
+                attempts.insert((attempt.task.clone(), attempt.token.attempt), attempt);
             }
             Record::Checkpoint(checkpoint) => {
                 checkpoints.insert(checkpoint.seq, checkpoint);
             }
-            Record::Operation(operation) => {
+            Record::Operation(operation, keep) => {
                 if known.insert(operation.id.clone()) {
-                    operations.push(operation);
+                    operations.push_back(operation);
+                }
+                while operations.len() as u64 > keep {
+                    let oldest = operations.pop_front();
+                    oldest.map(|oldest| known.remove(&oldest.id));
                 }
             }
             Record::Removed(task) => {
-                attempts.remove(&task);
+                attempts.retain(|(of, _), _| *of != task);
                 checkpoints.retain(|_, checkpoint| checkpoint.task != task);
             }
         }
     }
-    let made: HashMap<&TaskId, u32> = tree
-        .tasks
-        .iter()
-        .map(|task| (&task.id, task.attempts))
+    // By the order of tasks, then of numbers.
+    tree.attempts = attempts.into_values().collect();
+    tree.checkpoints = checkpoints.into_values().collect();
+    tree.operations = operations.into();
+}
+
+/// Makes a history agree with a tree that someone else changed. The tree is right: what it knows nothing of is left
+/// out, and open are the attempts of its claims and no others.
+pub(crate) fn reconcile(contents: &mut Contents) {
+    let tasks: HashMap<&TaskId, &Task> =
+        contents.tasks.iter().map(|task| (&task.id, task)).collect();
+    let made = |task: &TaskId| tasks.get(task).map_or(0, |task| task.attempts);
+    let checkpoints = std::mem::take(&mut contents.checkpoints);
+    contents.checkpoints = checkpoints
+        .into_iter()
+        .filter(|it| tasks.contains_key(&it.task) && it.attempt <= made(&it.task))
         .collect();
-    checkpoints.retain(|_, checkpoint| {
-        made.get(&checkpoint.task)
-            .is_some_and(|&made| checkpoint.attempt <= made)
-    });
-    tree.attempts = tree
+    let mut attempts: BTreeMap<TaskId, BTreeMap<u32, Attempt>> = BTreeMap::new();
+    for attempt in std::mem::take(&mut contents.attempts) {
+        if attempt.token.attempt <= made(&attempt.task) {
+            let of_task = attempts.entry(attempt.task.clone()).or_default();
+            of_task.insert(attempt.token.attempt, attempt);
+        }
+    }
+    contents.attempts = contents
         .tasks
         .iter()
         .flat_map(|task| settle(task, attempts.remove(&task.id).unwrap_or_default()))
         .collect();
-    tree.checkpoints = checkpoints.into_values().collect();
-    tree.events = events;
-    let kept = usize::try_from(OPERATIONS_KEPT).unwrap_or(usize::MAX);
-    operations.drain(..operations.len().saturating_sub(kept));
-    tree.operations = operations;
 }
 
-/// Makes the attempts at a task agree with it: those it never made are left out, and open is the one of its claim and
-/// no other.
+/// Makes the attempts at a task agree with its claim.
 fn settle(task: &Task, mut attempts: BTreeMap<u32, Attempt>) -> Vec<Attempt> {
-    attempts.retain(|&number, _| number <= task.attempts);
     let open = task.claim.as_ref().map(|claim| claim.token);
     for attempt in attempts.values_mut() {
         if attempt.end.is_none() && open != Some(attempt.token) {

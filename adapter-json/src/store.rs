@@ -14,8 +14,8 @@ use tasq_formats::snapshot::{self, Extra, Fallback};
 use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
 
 use crate::error::{of_field, of_file, of_snapshot, too_large};
-use crate::log::{self, Log, Rest};
-use crate::replay::replay;
+use crate::log::{self, Groups, Log, Rest};
+use crate::replay::{reconcile, replay};
 
 /// How often a unit of work runs again because someone else changed the file meanwhile.
 const MAX_RERUNS: u32 = 8;
@@ -133,9 +133,19 @@ impl JsonStore {
                 });
             }
         }
+        store.tidy()?;
         let empty = State::new(settings.clone());
         let text = store.text(&empty.tree(), &Extra::default())?;
-        tasq_files::replace(path, text.as_bytes()).map_err(of_file)?;
+        let replacement = Replacement::prepare(path, text.as_bytes()).map_err(of_file)?;
+        // A log without a snapshot is that of a queue that is gone, or of one whose making was broken off.
+        if let Some(old) = store.open_log()? {
+            store.put_aside(&old)?;
+        }
+        let digest = sha256_hex(text.as_bytes());
+        let group = log::group(1, &settings.store, "", &digest, &[])
+            .map_err(|error| of_field(path, &error))?;
+        tasq_files::replace(&store.side.log, group.as_bytes()).map_err(of_file)?;
+        replacement.commit().map_err(of_file)?;
         Ok(store)
     }
 
@@ -220,13 +230,9 @@ impl JsonStore {
         }
         let digest = sha256_hex(text.as_bytes());
         let generation = loaded.log.generation + 1;
-        let group = if changes.history.is_empty() {
-            String::new()
-        } else {
-            let store = &tree.settings.store;
-            log::group(generation, store, &loaded.digest, &digest, &changes.history)
-                .map_err(|error| of_field(&self.path, &error))?
-        };
+        let store = &tree.settings.store;
+        let group = log::group(generation, store, &loaded.digest, &digest, &changes.history)
+            .map_err(|error| of_field(&self.path, &error))?;
         // Whatever can fail for want of space comes before anything counts.
         let replacement = Replacement::prepare(&self.path, text.as_bytes()).map_err(of_file)?;
         if self.overtaken(loaded)? {
@@ -237,9 +243,7 @@ impl JsonStore {
         };
         // Again, because reaching the disk takes a while.
         if self.overtaken(loaded)? {
-            if !group.is_empty() {
-                self.take_back(log.keep - group.len() as u64)?;
-            }
+            self.take_back(log.keep - group.len() as u64)?;
             return Ok(Attempted::Overtaken);
         }
         self.forget();
@@ -286,9 +290,6 @@ impl JsonStore {
         let LogPlace {
             file, keep, rest, ..
         } = loaded.log;
-        if group.is_empty() {
-            return Ok(Some(loaded.log));
-        }
         let path = &self.side.log;
         let opened = tasq_files::open_append(path).map_err(of_file)?;
         let found = (opened.facts.identity, opened.facts.len);
@@ -331,11 +332,20 @@ impl JsonStore {
     /// Keeps the log under another name and goes on with the part of it that counts.
     fn restart_log(&self, old: &Opened, keep: u64) -> Result<Opened, StoreError> {
         let path = &self.side.log;
-        let bytes = tasq_files::read_capped(&old.file, path, MAX_LOG_BYTES).map_err(of_file)?;
-        tasq_files::replace(&self.side.aside(&self.path), &bytes).map_err(of_file)?;
+        let bytes = self.put_aside(old)?;
         let keep = usize::try_from(keep).map_or(bytes.len(), |keep| keep.min(bytes.len()));
         tasq_files::replace(path, &bytes[..keep]).map_err(of_file)?;
         tasq_files::open_append(path).map_err(of_file)
+    }
+
+    /// Writes a log under a free name as well, and returns it.
+    fn put_aside(&self, log: &Opened) -> Result<Vec<u8>, StoreError> {
+        let path = &self.side.log;
+        let bytes = tasq_files::read_capped(&log.file, path, MAX_LOG_BYTES).map_err(of_file)?;
+        if !bytes.is_empty() {
+            tasq_files::replace(&self.side.aside(&self.path), &bytes).map_err(of_file)?;
+        }
+        Ok(bytes)
     }
 
     /// What is there now, snapshot and log belonging together, without keeping writers out unless they leave no gap.
@@ -370,18 +380,27 @@ impl JsonStore {
 
     fn parse(&self, bytes: Vec<u8>, modified: Timestamp) -> Result<Loaded, StoreError> {
         let limits = Limits::OWN.with_bytes(self.options.max_bytes);
-        let read = snapshot::decode_within(&bytes, limits, &self.fallback(modified))
+        let digest = sha256_hex(&bytes);
+        let (file, groups) = self.read_log()?;
+        let ours = groups.know(&digest);
+        let decode = if ours {
+            snapshot::decode_own
+        } else {
+            snapshot::decode_within
+        };
+        let read = decode(&bytes, limits, &self.fallback(modified))
             .map_err(|error| of_snapshot(&self.path, error))?;
         let mut contents = read.contents;
-        let digest = sha256_hex(&bytes);
-        let (file, log) = self.read_log(&contents, &digest)?;
         let Log {
             records,
             generation,
             keep,
             rest,
-        } = log;
+        } = groups.up_to(&contents, &digest);
         replay(&mut contents, records);
+        if !ours {
+            reconcile(&mut contents);
+        }
         Ok(Loaded {
             bytes: bytes.into(),
             digest,
@@ -411,20 +430,16 @@ impl JsonStore {
         Ok((bytes, Timestamp::from_micros(micros)))
     }
 
-    fn read_log(
-        &self,
-        tree: &Contents,
-        snapshot: &str,
-    ) -> Result<(Option<(Identity, u64)>, Log), StoreError> {
+    fn read_log(&self) -> Result<(Option<(Identity, u64)>, Groups), StoreError> {
         let path = &self.side.log;
         let opened = match tasq_files::open_read(path) {
             Ok(opened) => opened,
-            Err(FileError::Missing { .. }) => return Ok((None, Log::default())),
+            Err(FileError::Missing { .. }) => return Ok((None, Groups::default())),
             Err(error) => return Err(of_file(error)),
         };
         let bytes = tasq_files::read_capped(&opened.file, path, MAX_LOG_BYTES).map_err(of_file)?;
         let file = (opened.facts.identity, bytes.len() as u64);
-        Ok((Some(file), log::read(&bytes, tree, snapshot)))
+        Ok((Some(file), Groups::read(&bytes)))
     }
 
     fn text(&self, tree: &Contents, extra: &Extra) -> Result<String, StoreError> {

@@ -42,8 +42,13 @@ pub enum History {
     Attempt(Arc<Attempt>),
     /// A checkpoint was inserted.
     Checkpoint(Arc<Checkpoint>),
-    /// An operation was kept.
-    Operation(Arc<Operation>),
+    /// An operation was kept, and the oldest beyond a number forgotten.
+    Operation {
+        /// The operation.
+        operation: Arc<Operation>,
+        /// How many are kept, this one included.
+        keep: u64,
+    },
     /// A task was removed, with its attempts and checkpoints.
     Removed(TaskId),
 }
@@ -284,7 +289,10 @@ impl Tx for MemoryTx<'_> {
 
     fn insert_operation(&mut self, operation: &Operation, keep: u64) -> Result<(), StoreError> {
         let inserted = self.write()?.insert_operation(operation.clone(), keep)?;
-        self.note(History::Operation(inserted));
+        self.note(History::Operation {
+            operation: inserted,
+            keep,
+        });
         Ok(())
     }
 

@@ -9,10 +9,11 @@ use tasq_ports::{StoreError, StoreExt};
 use super::{Place, bytes, claim, event, events, operation, options, task_id};
 use tasq_adapter_json::{JsonStore, Options, SideFiles};
 
-/// A queue whose last unit wrote its log and stopped before its commit.
-fn stopped_before_the_commit() -> (Place, JsonStore) {
+/// A queue whose last unit wrote its log and stopped before its commit, and the length of the log before that unit.
+fn stopped_before_the_commit() -> (Place, JsonStore, usize) {
     let (place, store) = Place::planted();
     let before = bytes(&place.path());
+    let committed = bytes(&place.log()).len();
     store
         .write(|tx| -> Result<(), StoreError> {
             claim(tx)?;
@@ -20,12 +21,12 @@ fn stopped_before_the_commit() -> (Place, JsonStore) {
         })
         .unwrap();
     std::fs::write(place.path(), before).unwrap();
-    (place, store)
+    (place, store, committed)
 }
 
 #[test]
 fn a_unit_that_stopped_before_its_commit_never_happened() {
-    let (place, store) = stopped_before_the_commit();
+    let (place, store, _) = stopped_before_the_commit();
     let long = bytes(&place.log()).len();
     for store in [place.open().unwrap(), store] {
         assert_eq!(events(&store), [EventKind::Created]);
@@ -45,15 +46,8 @@ fn a_unit_that_stopped_before_its_commit_never_happened() {
 
 #[test]
 fn a_log_torn_at_any_byte_of_an_uncommitted_unit_is_mended_by_the_next_writer() {
-    let (place, _) = stopped_before_the_commit();
+    let (place, _, committed) = stopped_before_the_commit();
     let (snapshot, log) = (bytes(&place.path()), bytes(&place.log()));
-    let committed = log.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-    let committed = committed
-        + log[committed..]
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .unwrap()
-        + 1;
     for cut in (committed..log.len()).step_by(29) {
         std::fs::write(place.path(), &snapshot).unwrap();
         std::fs::write(place.log(), &log[..cut]).unwrap();

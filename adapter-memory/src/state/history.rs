@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tasq_domain::{Attempt, Checkpoint, Event, Operation, OperationId, TaskId};
+use tasq_domain::{Attempt, Checkpoint, Event, OPERATIONS_KEPT, Operation, OperationId, TaskId};
 use tasq_ports::{EventFilter, StoreError};
 
 use super::{State, owned};
@@ -158,11 +158,18 @@ impl State {
         let attempts = self.attempts.values().cloned().map(History::Attempt);
         let checkpoints = self.checkpoints.values().cloned();
         let events = self.events.iter().cloned().map(History::Event);
-        let operations = self.operations.values().cloned();
+        let keep = OPERATIONS_KEPT.max(self.operations.len() as u64);
+        let operations = self
+            .operations
+            .values()
+            .map(|operation| History::Operation {
+                operation: Arc::clone(operation),
+                keep,
+            });
         attempts
             .chain(checkpoints.map(History::Checkpoint))
             .chain(events)
-            .chain(operations.map(History::Operation))
+            .chain(operations)
             .collect()
     }
 

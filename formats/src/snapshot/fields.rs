@@ -23,6 +23,28 @@ pub struct FieldError {
     pub source: JsonError,
 }
 
+/// The two keys of free JSON: its value, and its text if that is not how we spell the value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Json {
+    value: &'static str,
+    text: &'static str,
+}
+
+impl Json {
+    pub(super) const METADATA: Self = Self {
+        value: "metadata",
+        text: "metadata_text",
+    };
+    pub(super) const DATA: Self = Self {
+        value: "data",
+        text: "data_text",
+    };
+    pub(super) const RESULT: Self = Self {
+        value: "result",
+        text: "result_text",
+    };
+}
+
 /// An object that is being written.
 #[derive(Debug, Default)]
 pub(super) struct Writer(Object);
@@ -44,24 +66,37 @@ impl Writer {
         self.opt(key, (count > 0).then_some(count));
     }
 
-    /// Leaves an empty object out.
+    /// Leaves the empty object out.
     pub(super) fn json(
         &mut self,
-        key: &'static str,
+        key: Json,
         json: &JsonObject,
         item: &AnyId,
     ) -> Result<(), FieldError> {
-        if json.is_empty() {
+        if *json == JsonObject::default() {
             return Ok(());
         }
-        let document = Document::parse_within(json.as_str().as_bytes(), Limits::FOREIGN).map_err(
-            |source| FieldError {
+        self.opt_json(key, Some(json), item)
+    }
+
+    /// Leaves `None` out, and nothing else.
+    pub(super) fn opt_json(
+        &mut self,
+        key: Json,
+        json: Option<&JsonObject>,
+        item: &AnyId,
+    ) -> Result<(), FieldError> {
+        let Some(json) = json else { return Ok(()) };
+        let value = Document::parse_within(json.as_str().as_bytes(), Limits::FOREIGN)
+            .map_err(|source| FieldError {
                 item: item.clone(),
-                key,
+                key: key.value,
                 source,
-            },
-        )?;
-        self.put(key, document.into_value());
+            })?
+            .into_value();
+        let as_spelled = (to_text(&value) != json.as_str()).then(|| json.as_str());
+        self.put(key.value, value);
+        self.opt(key.text, as_spelled);
         Ok(())
     }
 
@@ -170,18 +205,24 @@ impl<'a> Reader<'a> {
     }
 
     /// The empty object if absent.
-    pub(super) fn json(&mut self, key: &'static str) -> Result<JsonObject, JsonError> {
+    pub(super) fn json(&mut self, key: Json) -> Result<JsonObject, JsonError> {
         Ok(self.opt_json(key)?.unwrap_or_default())
     }
 
-    pub(super) fn opt_json(&mut self, key: &'static str) -> Result<Option<JsonObject>, JsonError> {
-        self.opt(key)
-            .map(|node| {
-                node.object()?;
-                JsonObject::new(to_text(node.value()))
-                    .map_err(|error| node.shape(error.to_string()))
-            })
-            .transpose()
+    pub(super) fn opt_json(&mut self, key: Json) -> Result<Option<JsonObject>, JsonError> {
+        let text = self.opt(key.text).map(Node::str).transpose()?;
+        let Some(node) = self.opt(key.value) else {
+            return Ok(None);
+        };
+        node.object()?;
+        // Whoever edits the value does not edit its text.
+        let as_spelled = text.filter(|text| {
+            Document::parse_within(text.as_bytes(), Limits::FOREIGN)
+                .is_ok_and(|document| document.value() == node.value())
+        });
+        let text = as_spelled.map_or_else(|| to_text(node.value()), str::to_owned);
+        let json = JsonObject::new(text).map_err(|error| node.shape(error.to_string()))?;
+        Ok(Some(json))
     }
 
     /// What `read` makes of an object inside this one.

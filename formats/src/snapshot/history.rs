@@ -5,7 +5,7 @@ use tasq_domain::{
     OperationId, Outcome, Reason, TaskId, Token, Worker,
 };
 
-use super::fields::{FieldError, Reader, Writer, time_text};
+use super::fields::{FieldError, Json, Reader, Writer, time_text};
 use crate::json::{JsonError, Node, Object, Value, quoted};
 
 /// The record of an attempt.
@@ -42,9 +42,7 @@ pub fn attempt(attempt: &Attempt) -> Result<Object, FieldError> {
     }
     out.opt("late_message", late_message.as_ref().map(Reason::as_str));
     out.opt("log_path", log_path.as_deref());
-    if let Some(result) = result {
-        keep_empty(&mut out, "result", result, &AnyId::from(task))?;
-    }
+    out.opt_json(Json::RESULT, result.as_ref(), &AnyId::from(task))?;
     Ok(out.done())
 }
 
@@ -75,7 +73,7 @@ pub fn read_attempt(node: Node<'_>) -> Result<Attempt, JsonError> {
         end,
         late_message: from.opt_parsed("late_message", Reason::new)?,
         log_path: from.opt_text("log_path")?,
-        result: from.opt_json("result")?,
+        result: from.opt_json(Json::RESULT)?,
     })
 }
 
@@ -105,9 +103,7 @@ pub fn checkpoint(checkpoint: &Checkpoint) -> Result<Object, FieldError> {
             next_steps.iter().map(String::as_str).collect::<Value>(),
         );
     }
-    if let Some(data) = data {
-        keep_empty(&mut out, "data", data, &AnyId::from(task))?;
-    }
+    out.opt_json(Json::DATA, data.as_ref(), &AnyId::from(task))?;
     Ok(out.done())
 }
 
@@ -130,7 +126,7 @@ pub fn read_checkpoint(node: Node<'_>) -> Result<Checkpoint, JsonError> {
         at: from.time("at")?,
         summary: from.parsed("summary", Reason::new)?,
         next_steps,
-        data: from.opt_json("data")?,
+        data: from.opt_json(Json::DATA)?,
     })
 }
 
@@ -154,7 +150,7 @@ pub fn event(event: &Event) -> Result<Object, FieldError> {
     out.put("kind", kind.as_str());
     out.put("entity", entity.kind().as_str());
     out.put("id", entity.as_str());
-    out.json("data", data, entity)?;
+    out.json(Json::DATA, data, entity)?;
     Ok(out.done())
 }
 
@@ -175,7 +171,7 @@ pub fn read_event(node: Node<'_>) -> Result<Event, JsonError> {
             EventKind::from_word(word).ok_or_else(|| format!("{} is not an event", quoted(word)))
         })?,
         entity: from.parsed("id", |text| entity.id(text))?,
-        data: from.json("data")?,
+        data: from.json(Json::DATA)?,
     })
 }
 
@@ -207,18 +203,4 @@ pub fn read_operation(node: Node<'_>) -> Result<Operation, JsonError> {
         digest: from.text("digest")?,
         answer: from.text("answer")?,
     })
-}
-
-/// An object that is there and empty is not the same as none.
-fn keep_empty(
-    out: &mut Writer,
-    key: &'static str,
-    json: &tasq_domain::JsonObject,
-    item: &AnyId,
-) -> Result<(), FieldError> {
-    if json.is_empty() {
-        out.put(key, Object::new());
-        return Ok(());
-    }
-    out.json(key, json, item)
 }

@@ -30,7 +30,8 @@
 //! - A parent's `status` is what followed from its children when the text was written. `own_status`, the word of a
 //!   person, stands beside it where it differs. Whoever loads the text derives the statuses afresh.
 //! - Times are RFC 3339 in UTC; a time after the year 9999 is written as the end of that year.
-//! - Metadata keeps its order of keys and its spelling of numbers; white space between them does not count.
+//! - Metadata keeps its order of keys and its spelling of numbers. Where it was not spelled as we spell JSON, its very
+//!   text stands beside it as `metadata_text`, which counts as long as it means the same.
 //! - Keys that this version does not know are kept: see [`Extra`].
 //!
 //! Equal contents give equal bytes, and what was written reads back as the same contents.
@@ -150,7 +151,20 @@ pub fn decode_within(
     limits: Limits,
     fallback: &Fallback,
 ) -> Result<Snapshot, SnapshotError> {
-    read::snapshot(bytes, limits, fallback)
+    read::snapshot(bytes, limits, fallback, read::Trust::Nobody)
+}
+
+/// [`decode_within`] for bytes that are known to be what [`encode`] made: nothing is mended, and tasks that wait for
+/// each other are not looked for, so that the contents are those encoded, whatever they are.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_own(
+    bytes: &[u8],
+    limits: Limits,
+    fallback: &Fallback,
+) -> Result<Snapshot, SnapshotError> {
+    read::snapshot(bytes, limits, fallback, read::Trust::Encoder)
 }
 
 fn list(faults: &[JsonError]) -> String {

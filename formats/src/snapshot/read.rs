@@ -10,7 +10,7 @@ use tasq_domain::{
     Token, Worker, graph,
 };
 
-use super::fields::{CANCEL, Reader};
+use super::fields::{CANCEL, Json, Reader};
 use super::mend::{self, Seq};
 use super::{Extra, Fallback, MARK, MAX_FAULTS, Snapshot, SnapshotError, VERSION};
 use crate::json::{Document, JsonError, Limits, Node, Object, ObjectNode, quoted};
@@ -20,21 +20,32 @@ const SECTIONS: [&str; 4] = ["epics", "features", "tasks", "tests"];
 /// How many ids of a cycle a message names.
 const MAX_CYCLE_SHOWN: usize = 12;
 
+/// Whether what is read fits together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Our own writer saw to it.
+    Encoder,
+    /// A person, another program or a merge may have touched it.
+    Nobody,
+}
+
 pub(super) fn snapshot(
     bytes: &[u8],
     limits: Limits,
     fallback: &Fallback,
+    trust: Trust,
 ) -> Result<Snapshot, SnapshotError> {
     let document = Document::parse_within(bytes, limits).map_err(SnapshotError::Text)?;
     let object = check_version(document.root())?;
     let mut reading = Reading {
         fallback,
+        trust,
         extra: Extra::default(),
         faults: Vec::new(),
     };
     let parts = reading.whole(object);
     if reading.faults.is_empty() {
-        Ok(parts.finish(reading.extra))
+        Ok(parts.finish(reading.extra, trust))
     } else {
         Err(SnapshotError::Invalid(reading.faults))
     }
@@ -57,6 +68,7 @@ fn check_version(root: Node<'_>) -> Result<ObjectNode<'_>, SnapshotError> {
 /// Reads on after a fault, so that several are told at once.
 struct Reading<'f> {
     fallback: &'f Fallback,
+    trust: Trust,
     extra: Extra,
     faults: Vec<JsonError>,
 }
@@ -104,7 +116,7 @@ impl Reading<'_> {
         if self.faults.is_empty() {
             self.check_references(&parts);
         }
-        if self.faults.is_empty() {
+        if self.faults.is_empty() && self.trust == Trust::Nobody {
             self.check_cycles(&parts);
         }
         parts
@@ -269,7 +281,7 @@ impl Reading<'_> {
 }
 
 impl Parts<'_> {
-    fn finish(self, extra: Extra) -> Snapshot {
+    fn finish(self, extra: Extra, trust: Trust) -> Snapshot {
         let mut mended = Vec::new();
         let mut dependencies = Vec::new();
         let mut tasks = Vec::with_capacity(self.tasks.len());
@@ -281,7 +293,9 @@ impl Parts<'_> {
                     on,
                 });
             }
-            mend::task(&mut task, &mut mended);
+            if trust == Trust::Nobody {
+                mend::task(&mut task, &mut mended);
+            }
             tasks.push((read.seq, task));
         }
         dependencies.sort();
@@ -331,7 +345,7 @@ fn epic(id: &EpicId, from: &mut Reader<'_>, at: Timestamp) -> Result<Epic, JsonE
         source: source(from)?,
         created_at,
         updated_at,
-        metadata: from.json("metadata")?,
+        metadata: from.json(Json::METADATA)?,
     })
 }
 
@@ -351,7 +365,7 @@ fn feature(id: &FeatureId, from: &mut Reader<'_>, at: Timestamp) -> Result<Featu
         source: source(from)?,
         created_at,
         updated_at,
-        metadata: from.json("metadata")?,
+        metadata: from.json(Json::METADATA)?,
     })
 }
 
@@ -366,7 +380,7 @@ fn task<'a>(id: &TaskId, from: &mut Reader<'a>, at: Timestamp) -> Result<Waiting
         retry_budget: retry_budget(from)?,
         hold: hold(from)?,
         source: source(from)?,
-        metadata: from.json("metadata")?,
+        metadata: from.json(Json::METADATA)?,
         created_at,
         updated_at,
         status: status(from)?,
@@ -413,7 +427,7 @@ fn test(id: &TestId, from: &mut Reader<'_>, at: Timestamp) -> Result<TestCase, J
         source: source(from)?,
         created_at,
         updated_at,
-        metadata: from.json("metadata")?,
+        metadata: from.json(Json::METADATA)?,
     })
 }
 

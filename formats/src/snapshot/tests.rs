@@ -9,8 +9,8 @@ use tasq_domain::{
     Timestamp, Token, Worker,
 };
 
-use super::{Extra, Fallback, Snapshot, SnapshotError, decode, encode};
-use crate::json::{JsonErrorKind, Object};
+use super::{Extra, Fallback, Snapshot, SnapshotError, decode, decode_own, encode};
+use crate::json::{JsonErrorKind, Limits, Object};
 
 fn fallback() -> Fallback {
     Fallback {
@@ -284,6 +284,48 @@ fn metadata_that_is_no_json_is_not_written() {
     );
 }
 
+#[test]
+fn metadata_edited_beside_its_text_is_believed() {
+    let item = |rest: &str| {
+        let text = format!(r#"{{"tasq_snapshot": 1, "epics": {{"E": {{"name": "e", {rest}}}}}}}"#);
+        read(&text).unwrap().contents.epics[0]
+            .metadata
+            .as_str()
+            .to_owned()
+    };
+    let spelled = r#""metadata_text": "{ \"a\": 1 }""#;
+    assert_eq!(
+        item(&format!(r#""metadata": {{"a": 1}}, {spelled}"#)),
+        r#"{ "a": 1 }"#
+    );
+    assert_eq!(
+        item(&format!(r#""metadata": {{"a": 2}}, {spelled}"#)),
+        r#"{"a":2}"#
+    );
+    assert_eq!(item(spelled), "{}");
+}
+
+#[test]
+fn what_we_wrote_ourselves_is_taken_as_it_is() {
+    let mut snapshot = read(MINIMAL).unwrap();
+    let contents = &mut snapshot.contents;
+    contents.tasks[0].status = Status::Completed;
+    contents.dependencies = vec![
+        Dependency {
+            task: contents.tasks[0].id.clone(),
+            on: contents.tasks[1].id.clone(),
+        },
+        Dependency {
+            task: contents.tasks[1].id.clone(),
+            on: contents.tasks[0].id.clone(),
+        },
+    ];
+    let text = encode(contents, &Extra::default()).unwrap();
+    let own = decode_own(text.as_bytes(), Limits::OWN, &fallback()).unwrap();
+    assert_eq!(own.contents, *contents);
+    assert!(matches!(read(&text), Err(SnapshotError::Invalid(_))));
+}
+
 fn text() -> impl Strategy<Value = String> {
     "[ -~äß→\u{202e}\\n\"\\\\]{0,12}x"
 }
@@ -300,6 +342,8 @@ fn metadata() -> impl Strategy<Value = JsonObject> {
     prop::sample::select(vec![
         "{}",
         r#"{"b":1.0,"a":-0,"n":12345678901234567890123}"#,
+        "{ }",
+        "{\n  \"a\": \"\\u00e9\"\n}",
         r#"{"deep":{"x":[1,[],{}],"":null},"t":"\u2028\u001b[2J"}"#,
     ])
     .prop_map(|text| JsonObject::new(text).unwrap())
@@ -498,7 +542,9 @@ proptest! {
         prop_assert_eq!(&snapshot.mended, &Vec::<String>::new());
         prop_assert_eq!(&snapshot.contents, &contents);
         prop_assert_eq!(&snapshot.extra, &Extra::default());
-        prop_assert_eq!(encode(&snapshot.contents, &snapshot.extra).unwrap(), text);
+        prop_assert_eq!(&encode(&snapshot.contents, &snapshot.extra).unwrap(), &text);
+        let own = decode_own(text.as_bytes(), Limits::OWN, &fallback());
+        prop_assert_eq!(own, Ok(snapshot));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tasq_domain::{
     Task, TaskId, TestCase, TestOwner, TestResult,
 };
 
-use super::fields::{FieldError, Writer, secs, time_text, write_back};
+use super::fields::{FieldError, Json, Writer, secs, time_text, write_back};
 use super::{Extra, MARK, VERSION};
 use crate::json::{Layout, Object, Value, to_pretty};
 
@@ -123,7 +123,7 @@ fn epic(epic: &Epic) -> Result<(AnyId, Object), FieldError> {
     out.opt("source", source.as_ref().map(self::source));
     out.put("created_at", time_text(*created_at));
     out.put("updated_at", time_text(*updated_at));
-    out.json("metadata", metadata, &id)?;
+    out.json(Json::METADATA, metadata, &id)?;
     Ok((id, out.done()))
 }
 
@@ -155,7 +155,7 @@ fn feature(feature: &Feature) -> Result<(AnyId, Object), FieldError> {
     out.opt("source", source.as_ref().map(self::source));
     out.put("created_at", time_text(*created_at));
     out.put("updated_at", time_text(*updated_at));
-    out.json("metadata", metadata, &id)?;
+    out.json(Json::METADATA, metadata, &id)?;
     Ok((id, out.done()))
 }
 
@@ -215,7 +215,7 @@ fn task(task: &Task, depends_on: &[&TaskId]) -> Result<(AnyId, Object), FieldErr
     out.opt("source", source.as_ref().map(self::source));
     out.put("created_at", time_text(*created_at));
     out.put("updated_at", time_text(*updated_at));
-    out.json("metadata", metadata, &id)?;
+    out.json(Json::METADATA, metadata, &id)?;
     Ok((id, out.done()))
 }
 
@@ -249,7 +249,7 @@ fn test(test: &TestCase) -> Result<(AnyId, Object), FieldError> {
     out.opt("source", source.as_ref().map(self::source));
     out.put("created_at", time_text(*created_at));
     out.put("updated_at", time_text(*updated_at));
-    out.json("metadata", metadata, &id)?;
+    out.json(Json::METADATA, metadata, &id)?;
     Ok((id, out.done()))
 }
 
