@@ -23,7 +23,7 @@ mod fail;
 mod find;
 mod heartbeat;
 mod hold;
-
+pub mod import;
 mod judge_test;
 mod list;
 mod log;

@@ -121,17 +121,15 @@ impl<'c> Stored<'c> {
                 .features
                 .get(&task.feature)
                 .is_some_and(|feature| feature.epic.as_ref() == Some(&epic.id));
-            match Kept::read(&task.metadata).filter(|_| ours(&task.source)) {
-                Some(kept) => placed.push((
-                    list_of(&kept),
-                    kept.at,
-                    task.seq,
-                    self.task_record(task, &kept),
-                )),
-                None if below && task.source.is_none() => {
+            match Kept::read(&task.metadata) {
+                Some(kept) if ours(&task.source) => {
+                    let value = self.task_record(task, &kept);
+                    placed.push((list_of(&kept), kept.at, task.seq, value));
+                }
+                None if below => {
                     placed.push((LISTS[0], u64::MAX, task.seq, self.new_record(task)));
                 }
-                None => (),
+                _ => (),
             }
         }
         let only_list = placed
@@ -189,9 +187,12 @@ impl<'c> Stored<'c> {
                     .is_none_or(|(first, _)| first == key) =>
             {
                 let (budget, _) = fields::budget(source);
+                // The status at the import counts, which may have been pending whatever the source says now.
                 let then = |status| import_budget(fields::used(source).0, budget, status).0;
-                let same = then(task.status) == task.retries_used
-                    || then(fields::status(source)) == task.retries_used;
+                let statuses = [task.status, fields::status(source), Status::Pending];
+                let same = statuses
+                    .into_iter()
+                    .any(|status| then(status) == task.retries_used);
                 keep(same, task.retries_used.into())
             }
             "completed_at" => {

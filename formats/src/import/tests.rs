@@ -433,7 +433,7 @@ fn a_record_that_holds_tasks_becomes_their_feature() {
         tasks.collect::<Vec<_>>(),
         [
             ("A", 0, vec![On::Task(2)]),
-            ("B", 0, vec![On::Task(0), On::Task(2)]),
+            ("B", 0, vec![On::Task(2)]),
             ("C", 1, vec![]),
             ("D", 1, vec![On::Task(0), On::Task(1)]),
             ("F", 1, vec![]),

@@ -468,10 +468,16 @@ impl Items<'_> {
                 }
                 continue;
             };
-            let several = tasks.len() > 1 || !is_own;
+            let is_self = fields::id_text(record.value()).as_deref() == Some(id);
+            if tasks.contains(&place) && !is_self {
+                // Its siblings may say the same; waiting for each other they would wait for ever.
+                if is_own {
+                    notes.guessed("waits for what it is a part of: counted as nothing");
+                }
+                continue;
+            }
             for task in tasks {
-                // A task that waits for what holds it waits for its siblings, not for itself.
-                if !(several && *task == place) && seen.insert(On::Task(*task)) {
+                if seen.insert(On::Task(*task)) {
                     on.push(On::Task(*task));
                 }
             }
