@@ -1,0 +1,103 @@
+//! Looking at a queue.
+
+use clap::{Args, ValueEnum};
+use tasq_domain::Status;
+
+use super::shared::Within;
+
+/// How a list is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum SortBy {
+    /// The order of work: priority, then creation
+    #[default]
+    Claim,
+    /// Creation
+    Seq,
+    /// Last change, newest first
+    Updated,
+}
+
+/// `list`, `task list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tasq list --status blocked
+  tasq list --feature FEAT-1A2B3C4D-P0 --ready
+  tasq list --text \"login page\" --sort updated --limit 10")]
+pub(crate) struct List {
+    /// Only this status, may be repeated: pending, in_progress, completed, blocked
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Vec<Status>,
+    #[command(flatten)]
+    pub(crate) within: Within,
+    /// Only what is ready
+    #[arg(long)]
+    pub(crate) ready: bool,
+    /// Only tasks whose description has all of these words
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) text: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Go on where another list ended: its next_cursor
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
+    /// The order
+    #[arg(long, value_enum, default_value = "claim")]
+    pub(crate) sort: SortBy,
+}
+
+/// `ready`.
+#[derive(Debug, Args)]
+pub(crate) struct Ready {
+    #[command(flatten)]
+    pub(crate) within: Within,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+}
+
+/// `next`.
+#[derive(Debug, Args)]
+pub(crate) struct Next {
+    #[command(flatten)]
+    pub(crate) within: Within,
+}
+
+/// `tree`, `progress`.
+#[derive(Debug, Args)]
+pub(crate) struct Part {
+    /// An epic, a feature, a lane or a task [default: everything]
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<String>,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// An id of any kind; task:ID where kinds share one
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+}
+
+/// `why`.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The task
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+}
+
+/// `log`.
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// Only what happened to this item
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Only what happened after the event of this number
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub(crate) since: i64,
+    /// Go on as things happen, until interrupted; with --json, one line each
+    #[arg(long)]
+    pub(crate) follow: bool,
+}

@@ -1,0 +1,86 @@
+//! Each command: arguments in, one use case, one view out. No rules here.
+
+mod items;
+mod life;
+mod lines;
+mod moving;
+mod run;
+mod views;
+mod work;
+
+use tasq_formats::json::{Object, Value};
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+use crate::output::{Output, Text, View};
+use crate::session::Session;
+
+/// Carries out a command and returns its exit status.
+pub(crate) fn carry_out(cli: Cli, out: &mut Option<Session>) -> Result<u8, Failure> {
+    let Cli { global, command } = cli;
+    let session = out.insert(Session {
+        out: Output::new(global.json, global.quiet, global.color)?,
+        global,
+    });
+    match command {
+        Command::Init(args) => items::init(session, args),
+        Command::Where => views::whereabouts(session),
+        Command::Epic(command) => items::epic(session, command),
+        Command::Feature(command) => items::feature(session, command),
+        Command::Task(command) => items::task(session, command),
+        Command::Test(command) => items::test(session, command),
+        Command::Add(args) => items::add_task(session, args),
+        Command::Move(args) => items::move_task(session, args),
+        Command::List(args) => views::list(session, args),
+        Command::Ready(args) => views::ready(session, args),
+        Command::Next(args) => views::next(session, args),
+        Command::Tree(args) => views::tree(session, args),
+        Command::Progress(args) => views::progress(session, args),
+        Command::Show(args) => views::show(session, &args.id),
+        Command::Why(args) => views::why(session, args),
+        Command::Log(args) => views::log(session, args),
+        Command::Claim(args) => work::claim(session, args),
+        Command::Heartbeat(args) => work::heartbeat(session, args),
+        Command::Checkpoint(args) => work::checkpoint(session, args),
+        Command::Complete(args) => work::complete(session, args),
+        Command::Fail(args) => work::fail(session, args),
+        Command::Release(args) => work::release(session, args),
+        Command::Verify(args) => run::verify(session, args),
+        Command::Run(args) => run::run(session, args),
+        Command::Block(args) => life::block(session, args),
+        Command::Unblock(args) => life::unblock(session, args),
+        Command::Reopen(args) => life::reopen(session, args),
+        Command::Retry(args) => life::retry(session, args),
+        Command::Hold(args) => life::hold(session, args),
+        Command::Unhold(args) => life::unhold(session, args),
+        Command::Cancel(args) => life::cancel(session, args),
+        Command::Reap(args) => life::reap(session, args),
+        Command::Depend(args) => life::depend(session, args),
+        Command::Undepend(args) => life::undepend(session, args),
+        Command::Import(args) => moving::import(session, args),
+        Command::Export(args) => moving::export(session, args),
+        Command::Copy(args) => moving::copy(session, args),
+        Command::Migrate(args) => moving::migrate(session, args),
+        Command::Demo(args) => crate::demo::demo(session, args),
+        Command::Version => version(session),
+    }
+}
+
+fn version(session: &mut Session) -> Result<u8, Failure> {
+    session.out.answer(&Version)?;
+    Ok(0)
+}
+
+struct Version;
+
+impl View for Version {
+    fn json(&self) -> Value {
+        Object::new()
+            .with("version", env!("CARGO_PKG_VERSION"))
+            .into()
+    }
+
+    fn text(&self, text: &mut Text) {
+        text.line(concat!("tasq ", env!("CARGO_PKG_VERSION")));
+    }
+}

@@ -1,0 +1,147 @@
+//! Queues that come, go and move.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use tasq_adapter_sqlite::{Applied, Pending, migrate as bring_up_to_date, migrations_pending};
+use tasq_app::{Code, NewQueue};
+use tasq_formats::snapshot;
+use tasq_ports::StoreExt as _;
+
+use crate::args::moving::{Copy, Export, Import, Migrate};
+use crate::discover::{self, Place};
+use crate::failure::Failure;
+use crate::session::{IDS, Session};
+use crate::stores;
+use crate::view::{Copied, Migrated};
+
+pub(super) fn import(session: &mut Session, args: Import) -> Result<u8, Failure> {
+    let _ = (session, args);
+    Err(Failure::usage("import is not available yet"))
+}
+
+pub(super) fn export(session: &mut Session, args: Export) -> Result<u8, Failure> {
+    let queue = session.open()?;
+    let contents = queue.app().export()?;
+    let text = snapshot::encode(&contents, &snapshot::Extra::default())
+        .map_err(|error| Failure::new(Code::Damaged, error.to_string()))?;
+    match args.output {
+        None => session.out.raw(text.as_bytes())?,
+        Some(path) if path == Path::new("-") => session.out.raw(text.as_bytes())?,
+        Some(path) => write_file(&path, text.as_bytes())?,
+    }
+    Ok(0)
+}
+
+/// Whole or not at all: beside it first, then in its place.
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    // A device or a pipe cannot be replaced, only written to.
+    let special = path
+        .metadata()
+        .is_ok_and(|facts| !facts.is_file() && !facts.is_dir());
+    if special {
+        let failed = |error: std::io::Error| {
+            Failure::io(&format!("cannot write {}", path.display()), &error)
+        };
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .map_err(failed)?;
+        return file.write_all(bytes).map_err(failed);
+    }
+    tasq_files::replace(path, bytes)?;
+    Ok(())
+}
+
+pub(super) fn copy(session: &mut Session, args: Copy) -> Result<u8, Failure> {
+    let from = match &args.from {
+        Some(text) => session.open_named(text)?,
+        None => session.open()?,
+    };
+    let to = discover::named(&args.to)?;
+    if to == *from.place() {
+        return Err(Failure::usage("a store cannot be copied to itself"));
+    }
+    let settings = from.store.read(|tx| tx.settings())?;
+    let new = NewQueue {
+        name: settings.name,
+        require_tests: settings.require_tests,
+        backoff: settings.backoff,
+    };
+    let target = made_or_open(session, &to, new)?;
+    let report = from.app().copy_to(target.as_ref())?;
+    session.out.answer(&Copied {
+        from: from.located.place.clone(),
+        to,
+        report,
+    })?;
+    Ok(0)
+}
+
+/// The store at a place; one that is missing is made.
+fn made_or_open(
+    session: &Session,
+    place: &Place,
+    new: NewQueue,
+) -> Result<Box<dyn tasq_ports::Store>, Failure> {
+    if place.path().symlink_metadata().is_ok() {
+        return stores::open(place, session.global.wait);
+    }
+    stores::create(place, &new.settings(&IDS)?, session.global.wait)
+}
+
+pub(super) fn migrate(session: &mut Session, args: Migrate) -> Result<u8, Failure> {
+    let located = discover::locate(session.global.store.as_deref())?;
+    discover::check_owner(&located.place)?;
+    let wait = session.global.wait;
+    let migrated = match &located.place {
+        Place::Sqlite(path) if args.dry_run => {
+            let Pending {
+                from,
+                to,
+                migrations,
+            } = migrations_pending(path, wait)?;
+            Migrated {
+                from,
+                to,
+                applied: migrations,
+                dry_run: true,
+                backup: None,
+            }
+        }
+        Place::Sqlite(path) => {
+            let Applied {
+                from,
+                to,
+                migrations,
+                backup,
+            } = bring_up_to_date(path, wait)?;
+            Migrated {
+                from,
+                to,
+                applied: migrations,
+                dry_run: false,
+                backup,
+            }
+        }
+        Place::Json(_) => {
+            // Its format is one version, and opening it has checked that.
+            let version = session
+                .open()?
+                .store
+                .info()
+                .schema_version
+                .parse()
+                .unwrap_or_default();
+            Migrated {
+                from: version,
+                to: version,
+                applied: Vec::new(),
+                dry_run: args.dry_run,
+                backup: None,
+            }
+        }
+    };
+    session.out.answer(&migrated)?;
+    Ok(0)
+}

@@ -1,0 +1,114 @@
+//! What holders of tasks do.
+
+use tasq_app::{
+    AddCheckpoint, AppError, ClaimTasks, CompleteTask, FailTask, ReleaseTask, Report, ScopeRef,
+    WhichTask,
+};
+use tasq_domain::life::FailureKind;
+use tasq_domain::{Reason, Timestamp};
+
+use crate::args::work::{Checkpoint, Claim, Complete, Fail, Heartbeat, Release};
+use crate::failure::Failure;
+use crate::input;
+use crate::session::Session;
+use crate::view::{Beat, Claims, Completion};
+
+pub(super) fn claim(session: &mut Session, args: Claim) -> Result<u8, Failure> {
+    let queue = session.open()?;
+    let which = match args.task {
+        Some(text) => WhichTask::This(text),
+        None => WhichTask::Next(args.within.scope()),
+    };
+    let wanted = ClaimTasks {
+        which,
+        worker: session.worker(args.worker)?,
+        lease: args.lease,
+        count: args.count.unwrap_or(1),
+    };
+    let claims = queue.change(args.change).claim(&wanted)?;
+    match (args.count, claims.first()) {
+        (None, Some(claim)) => session.out.answer(claim)?,
+        _ => session.out.answer(&Claims(claims))?,
+    }
+    Ok(0)
+}
+
+pub(super) fn heartbeat(session: &mut Session, args: Heartbeat) -> Result<u8, Failure> {
+    let queue = session.open()?;
+    let holder = queue.holder(&args.held)?;
+    let beat = queue.change(args.change).heartbeat(&holder, args.lease)?;
+    session.out.answer(&Beat(beat))?;
+    Ok(0)
+}
+
+pub(super) fn checkpoint(session: &mut Session, args: Checkpoint) -> Result<u8, Failure> {
+    let queue = session.open()?;
+    let holder = queue.holder(&args.held)?;
+    let new = AddCheckpoint {
+        summary: reason(args.summary)?,
+        next_steps: args.next,
+        data: args
+            .data
+            .map(|data| input::object(data, "--data"))
+            .transpose()?,
+    };
+    let checkpoint = queue.change(args.change).checkpoint(&holder, &new)?;
+    session.out.answer(&checkpoint)?;
+    Ok(0)
+}
+
+pub(super) fn complete(session: &mut Session, args: Complete) -> Result<u8, Failure> {
+    let queue = session.open()?;
+    let task = queue.task_or_own(args.held.task.as_deref())?;
+    let wanted = CompleteTask {
+        token: queue.token_for(&task, args.held.token),
+        task,
+        summary: args.summary.map(reason).transpose()?,
+        force: args.reason.filter(|_| args.force),
+        report: Report::default(),
+        next: args.next.then_some(ScopeRef::Queue),
+    };
+    let completed = queue.change(args.change).complete(&wanted)?;
+    session.out.answer(&Completion(completed))?;
+    Ok(0)
+}
+
+pub(super) fn fail(session: &mut Session, args: Fail) -> Result<u8, Failure> {
+    let queue = session.open()?;
+    let failed = FailTask {
+        holder: queue.holder(&args.held)?,
+        kind: if args.permanent {
+            FailureKind::Permanent
+        } else {
+            FailureKind::Failed
+        },
+        message: reason(args.message)?,
+        report: Report::default(),
+    };
+    let view = queue.change(args.change).fail(&failed)?;
+    session.out.answer(&view)?;
+    Ok(0)
+}
+
+pub(super) fn release(session: &mut Session, args: Release) -> Result<u8, Failure> {
+    let queue = session.open()?;
+    let released = ReleaseTask {
+        holder: queue.holder(&args.held)?,
+        not_before: args.not_before.map(|text| instant(&text)).transpose()?,
+        message: args.message,
+        report: Report::default(),
+    };
+    let view = queue.change(args.change).release(&released)?;
+    session.out.answer(&view)?;
+    Ok(0)
+}
+
+fn reason(argument: String) -> Result<Reason, Failure> {
+    Ok(Reason::new(input::text(argument)?).map_err(AppError::from)?)
+}
+
+fn instant(text: &str) -> Result<Timestamp, Failure> {
+    let parsed =
+        tasq_formats::time::parse(text).map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(Timestamp::from_micros(parsed.micros))
+}

@@ -1,0 +1,191 @@
+//! How a command fails, and how that is told: one line, a hint, a code.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io;
+
+use tasq_app::{AppError, Code};
+use tasq_files::FileError;
+use tasq_formats::json::{Document, Object, Value};
+use tasq_ports::StoreError;
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something to be told.
+    Told(Box<Problem>),
+    /// Whoever read our output has gone, as `head` does: nothing to tell, and nobody to tell it to.
+    ClosedPipe,
+}
+
+/// What went wrong, where, and what to do next.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// Its stable code.
+    pub(crate) code: Code,
+    /// One line.
+    pub(crate) message: String,
+    /// What to do next.
+    pub(crate) hint: Option<String>,
+    /// Facts for programs.
+    pub(crate) details: Value,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let details = Value::Object(Object::new());
+        Self::Told(Box::new(Problem {
+            code,
+            message,
+            hint: None,
+            details,
+        }))
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Code::Usage, message)
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Told(problem) => Self::Told(Box::new(Problem {
+                hint: Some(hint.into()),
+                ..*problem
+            })),
+            Self::ClosedPipe => Self::ClosedPipe,
+        }
+    }
+
+    pub(crate) fn with_details(self, details: Object) -> Self {
+        match self {
+            Self::Told(problem) => Self::Told(Box::new(Problem {
+                details: Value::Object(details),
+                ..*problem
+            })),
+            Self::ClosedPipe => Self::ClosedPipe,
+        }
+    }
+
+    /// Reading or writing something that is no store failed.
+    pub(crate) fn io(doing: &str, error: &io::Error) -> Self {
+        Self::new(Code::Storage, format!("{doing}: {error}"))
+    }
+
+    /// Writing to standard output failed.
+    pub(crate) fn output(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::ClosedPipe;
+        }
+        Self::io("cannot write the output", error)
+            .with_hint("what was asked for was done; only telling it failed")
+    }
+
+    /// The exit status that goes with it.
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Self::Told(problem) => problem.code.exit_status(),
+            // What a shell reports of a program that SIGPIPE ended.
+            Self::ClosedPipe => 141,
+        }
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        // The use case speaks another dialect of JSON; both are text in between.
+        let details = Document::parse(error.details().to_string().as_bytes()).map_or_else(
+            |_| Value::Object(Object::new()),
+            |document| document.value().clone(),
+        );
+        Self::Told(Box::new(Problem {
+            code: error.code(),
+            message: chain(&error),
+            hint: error.hint(),
+            details,
+        }))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        AppError::from(error).into()
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let code = match &error {
+            FileError::Missing { .. } => Code::NotFound,
+            FileError::Busy { .. } => Code::Busy,
+            FileError::Link { .. }
+            | FileError::HardLink { .. }
+            | FileError::NotRegular { .. }
+            | FileError::NotFolder { .. }
+            | FileError::ForeignOwner { .. } => Code::Denied,
+            FileError::ReadOnly { .. }
+            | FileError::Denied { .. }
+            | FileError::Full { .. }
+            | FileError::Io { .. } => Code::Storage,
+            FileError::Limit { .. } => Code::Limit,
+            FileError::OutcomeUnknown { .. } => Code::OutcomeUnknown,
+        };
+        Self::new(code, chain(&error))
+    }
+}
+
+impl From<clap::Error> for Failure {
+    /// The same words in our form: clap's first paragraph is the message, its tips and its usage line are the hint.
+    fn from(error: clap::Error) -> Self {
+        let text = error.render().to_string();
+        let mut paragraphs = text.split("\n\n");
+        let first = paragraphs.next().unwrap_or_default();
+        let message = first.trim().trim_start_matches("error:");
+        let hints = paragraphs.filter_map(|paragraph| {
+            let paragraph = paragraph.trim();
+            let tip = paragraph
+                .strip_prefix("tip:")
+                .or_else(|| paragraph.strip_prefix("Usage:"));
+            tip.map(|tip| {
+                one_line(
+                    tip,
+                    if paragraph.starts_with("Usage:") {
+                        "usage:"
+                    } else {
+                        ""
+                    },
+                )
+            })
+        });
+        let hint = hints.collect::<Vec<_>>().join("; ");
+        let failure = Self::usage(one_line(message, ""));
+        if hint.is_empty() {
+            failure.with_hint("`tasq help` lists the commands")
+        } else {
+            failure.with_hint(hint)
+        }
+    }
+}
+
+fn one_line(text: &str, prefix: &str) -> String {
+    let words = text.split_whitespace();
+    std::iter::once(prefix)
+        .filter(|prefix| !prefix.is_empty())
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The error and those behind it, once each: some messages speak for their source already.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            write!(text, ": {more}").expect("writing to a string cannot fail");
+        }
+        source = error.source();
+    }
+    text
+}

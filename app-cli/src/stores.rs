@@ -1,0 +1,138 @@
+//! Making and opening stores: the only place that names the adapters.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasq_adapter_json::JsonStore;
+use tasq_adapter_sqlite::SqliteStore;
+use tasq_app::Code;
+use tasq_domain::{EntityKind, Settings};
+use tasq_files::create_private_dir;
+use tasq_ports::{Clock, Store, StoreError, StoreExt as _};
+
+use crate::clock::SystemClock;
+use crate::discover::{self, Place};
+use crate::failure::Failure;
+
+/// Above so many tasks a JSON store is slow: each change writes it as a whole.
+const MANY_TASKS: u64 = 10_000;
+/// A task takes at least so many bytes in a JSON store, so a smaller file need not be counted.
+const LEAST_TASK_BYTES: u64 = 150;
+/// What git is to see of a `.tasq/`: the readable queue, nothing that belongs to one machine.
+const GITIGNORE: &str = "*\n!.gitignore\n!queue.json\n";
+
+/// Opens a store that is there.
+pub(crate) fn open(place: &Place, wait: Duration) -> Result<Box<dyn Store>, Failure> {
+    discover::check_owner(place)?;
+    let store: Box<dyn Store> = match place {
+        Place::Sqlite(path) => Box::new(SqliteStore::open(path, sqlite_options(wait)?)?),
+        Place::Json(path) => Box::new(JsonStore::open(path, json_options(wait))?),
+    };
+    Ok(store)
+}
+
+/// Makes a store and, if it is to lie in a `.tasq/`, that folder.
+pub(crate) fn create(
+    place: &Place,
+    settings: &Settings,
+    wait: Duration,
+) -> Result<Box<dyn Store>, Failure> {
+    if let Some(folder) = place.folder() {
+        create_private_dir(folder)?;
+        if let Some(there) = discover::in_folder(folder)? {
+            return Err(StoreError::Exists {
+                place: there.path().display().to_string(),
+            }
+            .into());
+        }
+        write_gitignore(folder)?;
+    }
+    let store: Box<dyn Store> = match place {
+        Place::Sqlite(path) => {
+            Box::new(SqliteStore::create(path, settings, sqlite_options(wait)?)?)
+        }
+        Place::Json(path) => Box::new(JsonStore::create(path, settings, json_options(wait))?),
+    };
+    Ok(store)
+}
+
+/// The name of a queue that was given none: the folder of the work it is about, or its file.
+pub(crate) fn default_name(place: &Place) -> Result<String, Failure> {
+    let project = match place.folder() {
+        Some(_) => place.project()?,
+        None => place.path().with_extension(""),
+    };
+    let name = project
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    Ok(name
+        .filter(|name| !name.trim().is_empty())
+        .unwrap_or_else(|| "tasks".to_owned()))
+}
+
+/// A word of warning where a JSON store has become too large for its kind.
+pub(crate) fn size_warning(place: &Place, store: &dyn Store) -> Result<Option<String>, Failure> {
+    let Place::Json(path) = place else {
+        return Ok(None);
+    };
+    let large = fs::metadata(path).is_ok_and(|facts| facts.len() > MANY_TASKS * LEAST_TASK_BYTES);
+    if !large {
+        return Ok(None);
+    }
+    let count = store.read(|tx| tx.count(EntityKind::Task))?;
+    Ok((count > MANY_TASKS).then(|| {
+        format!("{count} tasks are many for a JSON store; `tasq copy --to sqlite:PATH` makes it fast again")
+    }))
+}
+
+fn write_gitignore(folder: &Path) -> Result<(), Failure> {
+    let path = folder.join(".gitignore");
+    let opened = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path);
+    match opened.and_then(|mut file| file.write_all(GITIGNORE.as_bytes())) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Failure::io(
+            &format!("cannot write {}", path.display()),
+            &error,
+        )),
+    }
+}
+
+/// `TASQ_SYNC=normal` gives up what a power cut may take for speed.
+fn sqlite_options(wait: Duration) -> Result<tasq_adapter_sqlite::Options, Failure> {
+    let sync = match std::env::var("TASQ_SYNC").ok().as_deref() {
+        None | Some("" | "full") => tasq_adapter_sqlite::Sync::Full,
+        Some("normal") => tasq_adapter_sqlite::Sync::Normal,
+        Some(other) => {
+            return Err(Failure::new(
+                Code::Usage,
+                format!("TASQ_SYNC is {other:?}: it is full or normal"),
+            ));
+        }
+    };
+    Ok(tasq_adapter_sqlite::Options {
+        clock: clock(),
+        wait,
+        sync,
+        migrate: tasq_adapter_sqlite::Migrate::default(),
+    })
+}
+
+fn json_options(wait: Duration) -> tasq_adapter_json::Options {
+    tasq_adapter_json::Options {
+        wait,
+        ..tasq_adapter_json::Options::new(clock())
+    }
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}

@@ -1,0 +1,18 @@
+//! What commands answer with: the JSON shapes that other programs depend on, and the same facts as text.
+//!
+//! Each shape is made by taking a domain type apart to the last field, so that a new field that nobody thought of here
+//! does not compile. What is absent is `null`, never left out.
+
+mod items;
+mod parts;
+mod queue;
+mod tree;
+mod work;
+
+pub(crate) use items::Several;
+pub(crate) use parts::{counts_in_words, mark, millis, tone};
+pub(crate) use queue::{Copied, Deleted, Found, Made, Migrated, TaskPage, Tasks};
+pub(crate) use tree::{Branch, ProgressView, TreeView, bar};
+pub(crate) use work::{
+    Beat, Claims, Completion, Detail, Log, Reasons, RunLine, Summary, Tests, worker_input,
+};
