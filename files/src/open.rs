@@ -166,10 +166,16 @@ pub(crate) fn open_regular(path: &Path, how: OFlags) -> Result<Opened, FileError
 }
 
 fn open_single(path: &Path, how: OFlags) -> Result<Opened, FileError> {
-    let (file, found) = open_checked(path, how)?;
-    check_single(path, &found)?;
-    let facts = facts_of(&found);
-    Ok(Opened { file, facts })
+    loop {
+        let (file, found) = open_checked(path, how)?;
+        // Replaced between opening and looking: the next round opens the new one, or says that there is none.
+        if found.nlink() == 0 {
+            continue;
+        }
+        check_single(path, &found)?;
+        let facts = facts_of(&found);
+        return Ok(Opened { file, facts });
+    }
 }
 
 fn open_checked(path: &Path, how: OFlags) -> Result<(File, Metadata), FileError> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tasq_files::{
     FileError, check_private_dir, create_private_dir, identity, inspect, open_append, open_read,
@@ -161,4 +162,26 @@ fn a_folder_of_another_user_is_refused() {
         check_private_dir(foreign),
         Err(FileError::ForeignOwner { .. })
     ));
+}
+
+#[test]
+fn a_file_that_others_replace_is_never_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queue.json");
+    fs::write(&path, "{}").unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                open_read(&path).unwrap();
+            }
+        });
+        for number in 0..5_000 {
+            let next = folder.path().join(format!("next-{number}"));
+            fs::write(&next, "{}").unwrap();
+            fs::rename(&next, &path).unwrap();
+        }
+        done.store(true, Ordering::SeqCst);
+        reader.join().unwrap();
+    });
 }
