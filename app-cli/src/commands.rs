@@ -1,5 +1,6 @@
 //! Each command: arguments in, one use case, one view out. No rules here.
 
+mod import;
 mod items;
 mod life;
 mod lines;
@@ -57,7 +58,7 @@ pub(crate) fn carry_out(cli: Cli, out: &mut Option<Session>) -> Result<u8, Failu
         Command::Reap(args) => life::reap(session, args),
         Command::Depend(args) => life::depend(session, args),
         Command::Undepend(args) => life::undepend(session, args),
-        Command::Import(args) => moving::import(session, args),
+        Command::Import(args) => import::import(session, args),
         Command::Export(args) => moving::export(session, args),
         Command::Copy(args) => moving::copy(session, args),
         Command::Migrate(args) => moving::migrate(session, args),

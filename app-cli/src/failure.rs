@@ -137,43 +137,30 @@ impl From<FileError> for Failure {
 impl From<clap::Error> for Failure {
     /// The same words in our form: clap's first paragraph is the message, its tips and its usage line are the hint.
     fn from(error: clap::Error) -> Self {
+        let unknown_command = error.kind() == clap::error::ErrorKind::InvalidSubcommand;
         let text = error.render().to_string();
-        let mut paragraphs = text.split("\n\n");
-        let first = paragraphs.next().unwrap_or_default();
-        let message = first.trim().trim_start_matches("error:");
-        let hints = paragraphs.filter_map(|paragraph| {
-            let paragraph = paragraph.trim();
-            let tip = paragraph
-                .strip_prefix("tip:")
-                .or_else(|| paragraph.strip_prefix("Usage:"));
-            tip.map(|tip| {
-                one_line(
-                    tip,
-                    if paragraph.starts_with("Usage:") {
-                        "usage:"
-                    } else {
-                        ""
-                    },
-                )
-            })
+        let mut paragraphs = text.split("\n\n").map(str::trim);
+        let message = paragraphs.next().unwrap_or_default();
+        let message = one_line(message.trim_start_matches("error:"));
+        let hints = paragraphs.filter_map(|paragraph| match paragraph.strip_prefix("Usage:") {
+            Some(usage) if !unknown_command => Some(format!("usage: {}", one_line(usage))),
+            _ => paragraph.strip_prefix("tip:").map(one_line),
         });
-        let hint = hints.collect::<Vec<_>>().join("; ");
-        let failure = Self::usage(one_line(message, ""));
+        let mut hint = hints.collect::<Vec<_>>().join("; ");
         if hint.is_empty() {
-            failure.with_hint("`tasq help` lists the commands")
-        } else {
-            failure.with_hint(hint)
+            let more = if unknown_command {
+                "`tasq help` lists the commands"
+            } else {
+                "--help tells what it takes"
+            };
+            hint.push_str(more);
         }
+        Self::usage(message).with_hint(hint)
     }
 }
 
-fn one_line(text: &str, prefix: &str) -> String {
-    let words = text.split_whitespace();
-    std::iter::once(prefix)
-        .filter(|prefix| !prefix.is_empty())
-        .chain(words)
-        .collect::<Vec<_>>()
-        .join(" ")
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The error and those behind it, once each: some messages speak for their source already.

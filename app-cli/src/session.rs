@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 
-use tasq_app::{App, Caller, HolderRef};
+use tasq_app::{App, Caller, HolderRef, NewQueue};
 use tasq_domain::{Actor, TaskId, Token, Worker};
 use tasq_ports::Store;
 
@@ -46,6 +46,26 @@ impl Session {
         self.open_at(Located {
             place,
             found_by: discover::FoundBy::Flag,
+        })
+    }
+
+    /// Opens a store for writing a whole queue into it, or makes it.
+    pub(crate) fn open_or_create(
+        &mut self,
+        place: Place,
+        new: NewQueue,
+        dry_run: bool,
+    ) -> Result<Queue, Failure> {
+        let caller = self.caller()?;
+        let store = stores::open_or_create(&place, new, self.global.wait, dry_run)?;
+        let located = Located {
+            place,
+            found_by: discover::FoundBy::Flag,
+        };
+        Ok(Queue {
+            store: Box::leak(store),
+            located,
+            caller,
         })
     }
 

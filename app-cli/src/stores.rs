@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasq_adapter_json::JsonStore;
+use tasq_adapter_memory::MemoryStore;
 use tasq_adapter_sqlite::SqliteStore;
-use tasq_app::Code;
+use tasq_app::{Code, NewQueue};
 use tasq_domain::{EntityKind, Settings};
 use tasq_files::create_private_dir;
 use tasq_ports::{Clock, Store, StoreError, StoreExt as _};
@@ -17,6 +18,7 @@ use tasq_ports::{Clock, Store, StoreError, StoreExt as _};
 use crate::clock::SystemClock;
 use crate::discover::{self, Place};
 use crate::failure::Failure;
+use crate::session::IDS;
 
 /// Above so many tasks a JSON store is slow: each change writes it as a whole.
 const MANY_TASKS: u64 = 10_000;
@@ -58,6 +60,23 @@ pub(crate) fn create(
         Place::Json(path) => Box::new(JsonStore::create(path, settings, json_options(wait))?),
     };
     Ok(store)
+}
+
+/// The store at a place; one that is missing is made, or only imagined for a dry run.
+pub(crate) fn open_or_create(
+    place: &Place,
+    new: NewQueue,
+    wait: Duration,
+    dry_run: bool,
+) -> Result<Box<dyn Store>, Failure> {
+    if place.path().symlink_metadata().is_ok() {
+        return open(place, wait);
+    }
+    let settings = new.settings(&IDS)?;
+    if dry_run {
+        return Ok(Box::new(MemoryStore::new(&settings, clock())));
+    }
+    create(place, &settings, wait)
 }
 
 /// The name of a queue that was given none: the folder of the work it is about, or its file.

@@ -3,12 +3,14 @@
 //! Each shape is made by taking a domain type apart to the last field, so that a new field that nobody thought of here
 //! does not compile. What is absent is `null`, never left out.
 
+mod import;
 mod items;
 mod parts;
 mod queue;
 mod tree;
 mod work;
 
+pub(crate) use import::{Imported, OneFile};
 pub(crate) use items::Several;
 pub(crate) use parts::{counts_in_words, mark, millis, tone};
 pub(crate) use queue::{Copied, Deleted, Found, Made, Migrated, TaskPage, Tasks};

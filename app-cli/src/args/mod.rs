@@ -44,7 +44,6 @@ Exit status:
 #[command(
     name = "tasq",
     version,
-    about,
     after_help = EXAMPLES,
     propagate_version = true,
     subcommand_required = true,

@@ -125,6 +125,8 @@ pub(crate) struct Verify {
     /// How long one test case may take
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
     pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) change: Change,
 }
 
 /// `run`.

@@ -8,17 +8,12 @@ use tasq_app::{Code, NewQueue};
 use tasq_formats::snapshot;
 use tasq_ports::StoreExt as _;
 
-use crate::args::moving::{Copy, Export, Import, Migrate};
+use crate::args::moving::{Copy, Export, Migrate};
 use crate::discover::{self, Place};
 use crate::failure::Failure;
-use crate::session::{IDS, Session};
+use crate::session::Session;
 use crate::stores;
 use crate::view::{Copied, Migrated};
-
-pub(super) fn import(session: &mut Session, args: Import) -> Result<u8, Failure> {
-    let _ = (session, args);
-    Err(Failure::usage("import is not available yet"))
-}
 
 pub(super) fn export(session: &mut Session, args: Export) -> Result<u8, Failure> {
     let queue = session.open()?;
@@ -68,7 +63,7 @@ pub(super) fn copy(session: &mut Session, args: Copy) -> Result<u8, Failure> {
         require_tests: settings.require_tests,
         backoff: settings.backoff,
     };
-    let target = made_or_open(session, &to, new)?;
+    let target = stores::open_or_create(&to, new, session.global.wait, false)?;
     let report = from.app().copy_to(target.as_ref())?;
     session.out.answer(&Copied {
         from: from.located.place.clone(),
@@ -76,18 +71,6 @@ pub(super) fn copy(session: &mut Session, args: Copy) -> Result<u8, Failure> {
         report,
     })?;
     Ok(0)
-}
-
-/// The store at a place; one that is missing is made.
-fn made_or_open(
-    session: &Session,
-    place: &Place,
-    new: NewQueue,
-) -> Result<Box<dyn tasq_ports::Store>, Failure> {
-    if place.path().symlink_metadata().is_ok() {
-        return stores::open(place, session.global.wait);
-    }
-    stores::create(place, &new.settings(&IDS)?, session.global.wait)
 }
 
 pub(super) fn migrate(session: &mut Session, args: Migrate) -> Result<u8, Failure> {

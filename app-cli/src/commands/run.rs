@@ -34,7 +34,7 @@ pub(super) fn verify(session: &mut Session, args: Verify) -> Result<u8, Failure>
         timeout: args.timeout,
         env: Vec::new(),
     };
-    let verified = queue.app().verify(&id, &runner, &options);
+    let verified = queue.change(args.change).verify(&id, &runner, &options);
     if let Some(status) = interrupt.exit_status() {
         return Ok(status);
     }
