@@ -10,7 +10,7 @@ use tasq_ports::{
 use super::Bench;
 use super::make::{
     Item, at, attempt, checkpoint, epic, epic_id, feature, feature_id, live, of_feature, of_task,
-    put, task, task_id, test, test_id, waits_for,
+    put, task, task_id, test, test_id, waits_for, with_attempts,
 };
 
 /// The body fails with `Backend`, and nothing of it stays.
@@ -34,8 +34,8 @@ fn family(bench: &Bench) {
     bench.write(|tx| {
         put(tx, &epic("EPIC-1"))?;
         put(tx, &feature("FEAT-1", Some("EPIC-1")))?;
-        put(tx, &task("TASK-1", "FEAT-1"))?;
-        put(tx, &task("TASK-2", "FEAT-1"))?;
+        put(tx, &with_attempts(10, task("TASK-1", "FEAT-1")))?;
+        put(tx, &with_attempts(10, task("TASK-2", "FEAT-1")))?;
         put(tx, &test("TEST-1", of_task("TASK-1")))?;
         put(tx, &test("TEST-2", of_feature("FEAT-1")))
     });
@@ -286,6 +286,7 @@ pub(crate) fn an_update_keeps_seq_id_and_creation(bench: &Bench) {
         let other = Task {
             seq: 9,
             created_at: at(9),
+            attempts: 1,
             ..task("TASK-1", "FEAT-1")
         };
         tx.update_task(&other)?;

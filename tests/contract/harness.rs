@@ -50,7 +50,6 @@ pub(crate) enum Spoil {
 
 /// What came of opening a spoiled store.
 pub(crate) enum Spoiled {
-    #[expect(dead_code, reason = "for stores that lie somewhere")]
     /// It was opened, or it was refused; and whether a byte of it changed.
     Opened {
         outcome: Result<Box<dyn Store>, StoreError>,
@@ -90,7 +89,6 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
-#[expect(dead_code, reason = "for stores that lie somewhere")]
 /// The files below a folder with what is in them, to see whether any changed.
 pub(crate) fn files_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();

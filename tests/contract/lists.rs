@@ -6,8 +6,8 @@ use tasq_ports::{Cursor, Page, Sort, TaskFilter};
 
 use super::Bench;
 use super::make::{
-    at, claimed, epic, epic_id, feature, feature_id, hold, in_status, priority, put, task, task_id,
-    waits_for,
+    at, claimed, epic, epic_id, feature, feature_id, hold, in_status, keep_attempts, priority, put,
+    task, task_id, waits_for,
 };
 
 const SORTS: [Sort; 3] = [Sort::Claim, Sort::Seq, Sort::Updated];
@@ -43,7 +43,9 @@ fn stocked(bench: &Bench) {
             tx,
             &in_status(of("F", "FEAT-3", None, 0), Status::Completed, at(30)),
         )?;
-        put(tx, &claimed(of("E", "FEAT-1", Some(2), 0), "w1", at(20)))?;
+        let running = claimed(of("E", "FEAT-1", Some(2), 0), "w1", at(20));
+        put(tx, &running)?;
+        keep_attempts(tx, &running)?;
         put(
             tx,
             &Task {

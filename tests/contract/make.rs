@@ -171,6 +171,36 @@ pub(crate) fn attempt_of(task: &Task) -> Attempt {
     }
 }
 
+/// The task with so many attempts behind it.
+pub(crate) fn with_attempts(attempts: u32, task: Task) -> Task {
+    Task { attempts, ..task }
+}
+
+/// Brings the attempts in line with a task that was just written, as every use case does: a claim has its open attempt,
+/// and no other attempt is open.
+pub(crate) fn keep_attempts(tx: &mut dyn Tx, task: &Task) -> Result<(), StoreError> {
+    let claimed = task.claim.as_ref().map(|claim| claim.token);
+    let attempts = tx.attempts_of(&task.id)?;
+    for attempt in &attempts {
+        if attempt.end.is_none() && Some(attempt.token) != claimed {
+            tx.update_attempt(&Attempt {
+                end: Some(AttemptEnd {
+                    at: task.updated_at.not_before(attempt.started_at),
+                    outcome: Outcome::Released,
+                    exit_code: None,
+                    message: None,
+                }),
+                ..attempt.clone()
+            })?;
+        }
+    }
+    let known = attempts.iter().any(|it| Some(it.token) == claimed);
+    if claimed.is_some() && !known {
+        tx.insert_attempt(&attempt_of(task))?;
+    }
+    Ok(())
+}
+
 /// A closed attempt.
 pub(crate) fn attempt(task: &str, number: u32) -> Attempt {
     Attempt {

@@ -13,21 +13,21 @@
 //! a name in the list; the compiler warns of a case that is in no list.
 
 mod answers;
-mod consistent;
+pub(crate) mod consistent;
 mod contents;
 mod events;
-mod harness;
+pub(crate) mod harness;
 mod lists;
-mod make;
+pub(crate) mod make;
 mod races;
-mod random;
+pub(crate) mod random;
 mod ready;
 mod refusals;
 mod removal;
 mod rollup;
 mod round_trip;
 mod search;
-mod stores;
+pub(crate) mod stores;
 mod units;
 
 use tasq_domain::{Contents, Settings};
@@ -99,7 +99,7 @@ impl Bench {
 
     /// The store must be whole, and the same for whoever opens it next.
     #[track_caller]
-    fn close(self) {
+    pub(crate) fn close(self) {
         let before = self.read(|tx| tx.contents());
         self.assert_consistent();
         let Self {
@@ -120,7 +120,7 @@ fn run<H: Harness + 'static>(case: fn(&Bench)) {
 }
 
 /// Whether the long runs were asked for.
-fn full() -> bool {
+pub(crate) fn full() -> bool {
     std::env::var_os("TASQ_TEST_FULL").is_some_and(|value| value == "1")
 }
 
@@ -138,7 +138,7 @@ macro_rules! contract_suite {
                 an_event_comes_back_with_every_field,
                 an_operation_comes_back_with_every_field,
                 settings_come_back_with_every_field,
-                metadata_comes_back_to_the_byte,
+                metadata_keeps_its_order_and_spelling,
             }
             answers {
                 a_seq_counts_from_one_for_each_kind,
@@ -271,3 +271,5 @@ macro_rules! contract_suite {
 }
 
 contract_suite!(memory, crate::contract::stores::MemoryHarness);
+contract_suite!(sqlite, crate::contract::stores::SqliteHarness);
+contract_suite!(json, crate::contract::stores::JsonHarness);

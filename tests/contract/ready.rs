@@ -5,8 +5,8 @@ use tasq_domain::{Epic, Feature, Lane, Status, Task, Timestamp};
 
 use super::Bench;
 use super::make::{
-    at, claimed, epic, epic_id, feature, feature_id, hold, in_status, live, priority, put, task,
-    task_id, waits_for,
+    at, claimed, epic, epic_id, feature, feature_id, hold, in_status, keep_attempts, live,
+    priority, put, task, task_id, waits_for, with_attempts,
 };
 
 /// The first ready task, asked for in a read unit and in a write unit.
@@ -25,7 +25,9 @@ fn drained(bench: &Bench, scope: &Scope) -> Vec<String> {
     while let Some(id) = next(bench, scope) {
         bench.write(|tx| {
             let task = tx.task(&task_id(&id))?.unwrap().task;
-            tx.update_task_life(&claimed(task, "w1", at(1)))
+            let task = claimed(task, "w1", at(1));
+            tx.update_task_life(&task)?;
+            keep_attempts(tx, &task)
         });
         order.push(id);
     }
@@ -376,7 +378,11 @@ pub(crate) fn leases_expire_in_their_order(bench: &Bench) {
         ("TASK-3", 20),
         ("TASK-4", 10),
     ] {
-        bench.put(&claimed(task(id, "FEAT-1"), "w1", at(from)));
+        let task = claimed(task(id, "FEAT-1"), "w1", at(from));
+        bench.write(|tx| {
+            put(tx, &task)?;
+            keep_attempts(tx, &task)
+        });
     }
     bench.put(&in_status(
         task("BY-HAND", "FEAT-1"),
@@ -408,7 +414,9 @@ pub(crate) fn leases_expire_in_their_order(bench: &Bench) {
         let claim = task_2.claim.as_mut().unwrap();
         claim.lease_expires_at = at(2_000);
         tx.update_task_life(&task_2)?;
-        live(tx, &task("TASK-4", "FEAT-1"))
+        let task_4 = with_attempts(1, task("TASK-4", "FEAT-1"));
+        live(tx, &task_4)?;
+        keep_attempts(tx, &task_4)
     });
     assert_eq!(expired(10), ["TASK-3", "TASK-1"]);
 }

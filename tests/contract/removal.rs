@@ -6,7 +6,7 @@ use tasq_ports::Removed;
 use super::Bench;
 use super::make::{
     attempt, checkpoint, epic, epic_id, event, feature, feature_id, of_feature, of_task, put, task,
-    task_id, test, test_id, waits_for,
+    task_id, test, test_id, waits_for, with_attempts,
 };
 
 /// Two epics with a feature each (and a second one in the first), tasks that wait for one another across them, and
@@ -24,7 +24,7 @@ fn stocked(bench: &Bench) {
             ("TASK-3", "FEAT-2"),
             ("TASK-4", "FEAT-3"),
         ] {
-            put(tx, &task(id, feature))?;
+            put(tx, &with_attempts(2, task(id, feature)))?;
             put(tx, &test(&format!("TEST-{id}"), of_task(id)))?;
             tx.insert_attempt(&attempt(id, 1))?;
             tx.insert_attempt(&attempt(id, 2))?;
@@ -38,7 +38,7 @@ fn stocked(bench: &Bench) {
             ("TASK-1", "TASK-4"),
             ("TASK-4", "TASK-3"),
             ("TASK-4", "TASK-2"),
-            ("TASK-3", "TASK-1"),
+            ("TASK-3", "TASK-2"),
         ] {
             tx.insert_dependency(&waits_for(task, on))?;
         }
@@ -123,7 +123,11 @@ pub(crate) fn a_task_takes_all_below_it(bench: &Bench) {
             "TEST-FEAT-1",
             "TEST-FEAT-3",
         ],
-        &[("TASK-4", "TASK-2"), ("TASK-4", "TASK-3")],
+        &[
+            ("TASK-3", "TASK-2"),
+            ("TASK-4", "TASK-2"),
+            ("TASK-4", "TASK-3"),
+        ],
     );
     // The id is free again, and nothing of the old task clings to it.
     bench.put(&task("TASK-1", "FEAT-2"));

@@ -5,13 +5,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use tasq_domain::{EntityKind, EventKind, Operation, OperationId, Settings, Status};
+use tasq_domain::{EntityKind, EventKind, Operation, OperationId, Settings, Status, Task};
 use tasq_ports::{Access, FromStore, StoreError, StoreExt, Tx, Verdict};
 
 use super::Bench;
 use super::make::{
     at, attempt, checkpoint, epic, epic_id, event, feature, feature_id, in_status, live, of_task,
-    put, task, task_id, test, test_id, waits_for,
+    put, task, task_id, test, test_id, waits_for, with_attempts,
 };
 
 /// One write of every kind.
@@ -57,13 +57,10 @@ const WRITES: [(&str, Write); 22] = [
         put(tx, &task("TASK-9", "FEAT-1")).map(drop)
     }),
     ("update_task", |tx| {
-        tx.update_task(&in_status(task("TASK-1", "FEAT-1"), Status::Blocked, at(9)))
+        tx.update_task(&in_status(task_1(), Status::Blocked, at(9)))
     }),
     ("update_task_life", |tx| {
-        live(
-            tx,
-            &in_status(task("TASK-1", "FEAT-1"), Status::Completed, at(9)),
-        )
+        live(tx, &in_status(task_1(), Status::Completed, at(9)))
     }),
     ("remove_task", |tx| {
         tx.remove_task(&task_id("TASK-1")).map(drop)
@@ -81,7 +78,7 @@ const WRITES: [(&str, Write); 22] = [
         tx.remove_test(&test_id("TEST-1")).map(drop)
     }),
     ("insert_dependency", |tx| {
-        tx.insert_dependency(&waits_for("TASK-1", "TASK-2"))
+        tx.insert_dependency(&waits_for("TASK-3", "TASK-1"))
             .map(drop)
     }),
     ("remove_dependency", |tx| {
@@ -93,7 +90,7 @@ const WRITES: [(&str, Write); 22] = [
     }),
     ("update_attempt", |tx| {
         tx.update_attempt(&tasq_domain::Attempt {
-            end: None,
+            log_path: Some("log".to_owned()),
             ..attempt("TASK-1", 1)
         })
     }),
@@ -116,13 +113,18 @@ const WRITES: [(&str, Write); 22] = [
     }),
 ];
 
+fn task_1() -> Task {
+    with_attempts(2, task("TASK-1", "FEAT-1"))
+}
+
 /// A store in which every one of [`WRITES`] changes something.
 fn stocked(bench: &Bench) {
     bench.write(|tx| {
         put(tx, &epic("EPIC-1"))?;
         put(tx, &feature("FEAT-1", Some("EPIC-1")))?;
-        put(tx, &task("TASK-1", "FEAT-1"))?;
+        put(tx, &task_1())?;
         put(tx, &task("TASK-2", "FEAT-1"))?;
+        put(tx, &task("TASK-3", "FEAT-1"))?;
         put(tx, &test("TEST-1", of_task("TASK-1")))?;
         tx.insert_dependency(&waits_for("TASK-2", "TASK-1"))?;
         tx.insert_attempt(&attempt("TASK-1", 1))
@@ -161,7 +163,7 @@ pub(crate) fn a_rollback_undoes_everything(bench: &Bench) {
         assert_eq!(bench.contents(), before, "{name}");
     }
     // And the next unit counts on as if nothing had been.
-    assert_eq!(bench.put(&task("TASK-3", "FEAT-1")), 3);
+    assert_eq!(bench.put(&task("TASK-4", "FEAT-1")), 4);
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -7,14 +7,14 @@ use tasq_domain::{
     AnyId, Attempt, AttemptEnd, CommandLine, Contents, Dependency, Description, EntityKind, Epic,
     EpicId, EventKind, Feature, FeatureId, Hold, JsonObject, Name, Operation, OperationId, Outcome,
     Priority, Proof, RetryBudget, Settings, Source, Status, Task, TaskId, TestCase, TestOwner,
-    TestResult, TestStatus, Timestamp, Token,
+    TestResult, TestStatus, Timestamp,
 };
-use tasq_ports::{Clock, StoreError, Tx};
+use tasq_ports::{Clock, Inserted, StoreError, Tx};
 
 use super::super::harness::TestClock;
 use super::super::make::{
-    actor, attempt_of, checkpoint, claimed, epic, event, feature, hold, in_status, json, priority,
-    reason, task, test,
+    actor, attempt, checkpoint, claimed, epic, event, feature, hold, in_status, json,
+    keep_attempts, priority, reason, task, test, with_attempts,
 };
 use super::numbers::Numbers;
 
@@ -53,7 +53,7 @@ pub(crate) fn any(numbers: &mut Numbers, contents: &Contents, clock: TestClock) 
         75..=80 => maker.dependency(),
         81..=82 => maker.no_dependency(),
         83..=88 => maker.claim(),
-        89..=91 => maker.end_attempt(),
+        89..=91 => maker.update_attempt(),
         92 => maker.insert_attempt(),
         93 => maker.checkpoint(),
         94..=95 => maker.event(),
@@ -61,6 +61,61 @@ pub(crate) fn any(numbers: &mut Numbers, contents: &Contents, clock: TestClock) 
         97 => maker.settings(),
         98 => maker.reap(),
         _ => maker.missing(),
+    }
+}
+
+/// The definition of one task with the state that another's life has left. Attempts are never taken back, and what
+/// was used of the budget lies within it.
+fn alive(definition: &Task, life: &Task, stored: &Task) -> Task {
+    let Task {
+        status,
+        blocked_reason,
+        retries_used,
+        not_before,
+        attempts,
+        lost_in_a_row,
+        claim,
+        completed_at,
+        proof,
+        updated_at,
+        ..
+    } = life.clone();
+    Task {
+        status,
+        blocked_reason,
+        retries_used: retries_used.min(definition.retry_budget.number()),
+        not_before,
+        attempts: attempts.max(stored.attempts),
+        lost_in_a_row,
+        claim,
+        completed_at,
+        proof,
+        updated_at,
+        ..definition.clone()
+    }
+}
+
+/// When something moves, its parents may be rolled up on the way to a status that they do not keep, and whether that
+/// changes their time is each store's own affair. So they are changed once more.
+fn touch(tx: &mut dyn Tx, id: &FeatureId, now: Timestamp) -> Result<(), StoreError> {
+    let Some(found) = tx.feature(id)? else {
+        return Ok(());
+    };
+    let epic = found.epic.clone();
+    tx.update_feature(&Feature {
+        updated_at: now,
+        ..found
+    })?;
+    epic.map_or(Ok(()), |epic| touch_epic(tx, &epic, now))
+}
+
+fn touch_epic(tx: &mut dyn Tx, id: &EpicId, now: Timestamp) -> Result<(), StoreError> {
+    match tx.epic(id)? {
+        None => Ok(()),
+        Some(found) => tx.update_epic(&Epic {
+            updated_at: now,
+            ..found
+        }),
     }
 }
 
@@ -143,8 +198,17 @@ impl Maker<'_> {
         if self.numbers.one_in(3) {
             feature.epic = self.any_epic();
         }
+        let now = self.now;
         command(format!("update {feature:?}"), move |tx| {
-            Ok(told(tx.update_feature(&feature)?))
+            let stored = tx.feature(&feature.id)?;
+            tx.update_feature(&feature)?;
+            let from = stored.and_then(|it| it.epic);
+            if from != feature.epic {
+                for epic in [&from, &feature.epic].into_iter().flatten() {
+                    touch_epic(tx, epic, now)?;
+                }
+            }
+            Ok(String::new())
         })
     }
 
@@ -175,7 +239,11 @@ impl Maker<'_> {
             task = self.life(task);
         }
         command(format!("insert {task:?}"), move |tx| {
-            Ok(told(tx.insert_task(&task)?))
+            let inserted = tx.insert_task(&task)?;
+            if let Inserted::At(_) = inserted {
+                keep_attempts(tx, &task)?;
+            }
+            Ok(told(inserted))
         })
     }
 
@@ -187,11 +255,22 @@ impl Maker<'_> {
         if self.numbers.one_in(3) {
             task.feature = self.any_feature();
         }
-        if self.numbers.one_in(3) {
-            task = self.life(task);
-        }
-        command(format!("update {task:?}"), move |tx| {
-            Ok(told(tx.update_task(&task)?))
+        let life = self.numbers.one_in(3).then(|| self.life(task.clone()));
+        let now = self.now;
+        command(format!("update {task:?} and {life:?}"), move |tx| {
+            let Some(stored) = tx.task(&task.id)? else {
+                return Ok("gone".to_owned());
+            };
+            let life = life.as_ref().unwrap_or(&stored.task);
+            let task = alive(&task, life, &stored.task);
+            tx.update_task(&task)?;
+            keep_attempts(tx, &task)?;
+            if task.feature != stored.task.feature {
+                for feature in [&task.feature, &stored.task.feature] {
+                    touch(tx, feature, now)?;
+                }
+            }
+            Ok(told(task.attempts))
         })
     }
 
@@ -205,33 +284,10 @@ impl Maker<'_> {
             let Some(stored) = tx.task(&life.id)? else {
                 return Ok("gone".to_owned());
             };
-            let Task {
-                status,
-                blocked_reason,
-                retries_used,
-                not_before,
-                attempts,
-                lost_in_a_row,
-                claim,
-                completed_at,
-                proof,
-                updated_at,
-                ..
-            } = life.clone();
-            let task = Task {
-                status,
-                blocked_reason,
-                retries_used: retries_used.min(stored.task.retry_budget.number()),
-                not_before,
-                attempts,
-                lost_in_a_row,
-                claim,
-                completed_at,
-                proof,
-                updated_at,
-                ..stored.task
-            };
-            Ok(told(tx.update_task_life(&task)?))
+            let task = alive(&stored.task, &life, &stored.task);
+            tx.update_task_life(&task)?;
+            keep_attempts(tx, &task)?;
+            Ok(told(task.attempts))
         })
     }
 
@@ -327,10 +383,7 @@ impl Maker<'_> {
             };
             let task = claimed(found.task, "w1", tx.now());
             tx.update_task_life(&task)?;
-            let attempt = attempt_of(&task);
-            if tx.attempt(&task.id, attempt.token.attempt)?.is_none() {
-                tx.insert_attempt(&attempt)?;
-            }
+            keep_attempts(tx, &task)?;
             Ok(task.id.as_str().to_owned())
         })
     }
@@ -343,51 +396,68 @@ impl Maker<'_> {
                 let now = tx.now();
                 let task = in_status(record.task, Status::Pending, now);
                 tx.update_task_life(&task)?;
+                keep_attempts(tx, &task)?;
                 ids.push(task.id);
             }
             Ok(told(ids))
         })
     }
 
+    /// A closed attempt of the next number, or one that is there already, which ends the unit.
     fn insert_attempt(&mut self) -> Command {
         let Some(task) = self.numbers.pick(&self.contents.tasks) else {
             return self.insert_task();
         };
         let id = task.id.clone();
-        let mut attempt = super::super::make::attempt(id.as_str(), 1 + self.numbers.below(5));
-        attempt.token.nonce = self.numbers.next();
-        command(format!("insert {attempt:?}"), move |tx| {
-            if tx.task(&id)?.is_none() {
+        let twice = self.numbers.one_in(6);
+        let nonce = self.numbers.next();
+        let said = format!("one more attempt at {id}, twice: {twice}");
+        command(said, move |tx| {
+            let Some(stored) = tx.task(&id)? else {
                 return Ok("gone".to_owned());
+            };
+            let number = stored.task.attempts + 1;
+            tx.update_task_life(&with_attempts(number, stored.task))?;
+            let mut attempt = attempt(id.as_str(), number);
+            attempt.token.nonce = nonce;
+            tx.insert_attempt(&attempt)?;
+            if twice {
+                tx.insert_attempt(&attempt)?;
             }
-            Ok(told(tx.insert_attempt(&attempt)?))
+            Ok(told(number))
         })
     }
 
-    fn end_attempt(&mut self) -> Command {
+    /// What an attempt tells may change at any time; only the end of its claim closes it.
+    fn update_attempt(&mut self) -> Command {
         let Some(found) = self.numbers.pick(&self.contents.attempts).cloned() else {
             return self.claim();
         };
         let outcome = self.numbers.one(&Outcome::ALL);
-        let at = self.now;
+        let exit_code = self
+            .numbers
+            .maybe(|numbers| numbers.below(300).cast_signed() - 150);
+        let end = AttemptEnd {
+            at: self.now.not_before(found.started_at),
+            outcome,
+            exit_code,
+            message: self.numbers.maybe(|_| reason("é\n'said'")),
+        };
         let attempt = Attempt {
-            token: Token {
-                attempt: found.token.attempt,
-                nonce: found.token.nonce,
-            },
-            end: self.numbers.maybe(|numbers| AttemptEnd {
-                at,
-                outcome,
-                exit_code: numbers.maybe(|numbers| numbers.below(300).cast_signed() - 150),
-                message: numbers.maybe(|_| reason("é\n'said'")),
-            }),
             late_message: self.numbers.maybe(|_| reason("late")),
             log_path: self.numbers.maybe(|_| "logs/a b".to_owned()),
             result: self.numbers.maybe(|_| json("{\"b\":1.0,\"a\":[]}")),
             ..found
         };
-        command(format!("update {attempt:?}"), move |tx| {
-            Ok(told(tx.update_attempt(&attempt)?))
+        let said = format!("update {attempt:?}, if closed to {end:?}");
+        command(said, move |tx| {
+            let stored = tx.attempt(&attempt.task, attempt.token.attempt)?;
+            let closed = stored.is_some_and(|it| it.end.is_some());
+            tx.update_attempt(&Attempt {
+                end: closed.then(|| end.clone()),
+                ..attempt.clone()
+            })?;
+            Ok(told(closed))
         })
     }
 

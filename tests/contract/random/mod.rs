@@ -5,7 +5,7 @@
 //! `TASQ_TEST_SEED=<seed>` repeats it.
 
 mod command;
-mod numbers;
+pub(crate) mod numbers;
 mod question;
 
 use std::fmt::Write as _;
