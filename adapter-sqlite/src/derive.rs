@@ -1,7 +1,8 @@
-//! Everything derived, from scratch: what the triggers keep in step row by row, said once more for whole tables.
+//! Everything derived, from scratch: what the triggers keep in step row by row, said once more for whole tables. First
+//! the tasks, then their parents. The rows' times stay.
 
-/// Derives every derived value of every row. The rows' times stay.
-pub(crate) const DERIVE_ALL: &str = "
+/// Derives every derived value of every task.
+pub(crate) const DERIVE_TASKS: &str = "
 UPDATE tasks SET
     (feature_priority, epic_id, held_above) = (
         SELECT features.priority, features.epic_id, features.hold_at IS NOT NULL OR epics.hold_at IS NOT NULL
@@ -13,7 +14,10 @@ UPDATE tasks SET
         FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
         WHERE dependencies.task_id = tasks.id AND before.status <> 'completed'
     );
+";
 
+/// Derives every derived value of every feature and epic, and of the whole queue.
+pub(crate) const DERIVE_PARENTS: &str = "
 UPDATE features SET
     (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
         SELECT

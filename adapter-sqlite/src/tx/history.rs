@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::rows::Reading;
 use crate::rows::history::{AttemptRow, CheckpointRow, DependencyRow, EventRow, OperationRow};
 use crate::schema::{attempts, checkpoints, dependencies, events, operations};
-use crate::statement::statement;
+use crate::statement::{Key, Update, statement};
 
 statement! {
     /// The next checkpoint's `seq`.
@@ -120,13 +120,10 @@ pub(crate) fn insert_attempt(conn: &mut SqliteConnection, attempt: &Attempt) -> 
 
 pub(crate) fn update_attempt(conn: &mut SqliteConnection, attempt: &Attempt) -> Result<(), Fault> {
     let number = attempt.token.attempt;
-    let rows = diesel::update(
-        attempts::table
-            .filter(attempts::task_id.eq(attempt.task.as_str()))
-            .filter(attempts::number.eq(i64::from(number))),
-    )
-    .set(&AttemptRow::of(attempt))
-    .execute(conn)?;
+    let row = AttemptRow::of(attempt);
+    let key = Key::Attempt(attempt.task.as_str(), number.into());
+    let rows =
+        Update::<AttemptRow, _>::new("attempts", (&row).as_changeset(), key).execute(conn)?;
     one(
         rows,
         "attempt",

@@ -12,7 +12,7 @@ use crate::rows::epic::{EpicRow, StoredEpic};
 use crate::rows::feature::{FeatureRow, StoredFeature};
 use crate::rows::task::{LifeRow, TaskRow};
 use crate::schema::{epics, features, tasks, test_cases};
-use crate::statement::statement;
+use crate::statement::{Key, Update, statement};
 
 statement! {
     /// The next epic's `seq`.
@@ -62,13 +62,14 @@ pub(crate) fn insert_epic(conn: &mut SqliteConnection, epic: &Epic) -> Result<In
 
 pub(crate) fn update_epic(conn: &mut SqliteConnection, epic: &Epic) -> Result<(), Fault> {
     let row = EpicRow::of(epic, 0);
-    let rows = diesel::update(epics::table.filter(epics::id.eq(epic.id.as_str())))
-        .set((
-            &row,
-            epics::touched_at.eq(epic.updated_at.micros()),
-            epics::rev.eq(epics::rev + 1),
-        ))
-        .execute(conn)?;
+    let set = (
+        &row,
+        epics::touched_at.eq(epic.updated_at.micros()),
+        epics::rev.eq(epics::rev + 1),
+    )
+        .as_changeset();
+    let key = Key::Id(epic.id.as_str());
+    let rows = Update::<EpicRow, _>::new("epics", set, key).execute(conn)?;
     one(rows, "epic", &epic.id)
 }
 
@@ -144,13 +145,14 @@ pub(crate) fn insert_feature(
 
 pub(crate) fn update_feature(conn: &mut SqliteConnection, feature: &Feature) -> Result<(), Fault> {
     let row = FeatureRow::of(feature, 0);
-    let rows = diesel::update(features::table.filter(features::id.eq(feature.id.as_str())))
-        .set((
-            &row,
-            features::touched_at.eq(feature.updated_at.micros()),
-            features::rev.eq(features::rev + 1),
-        ))
-        .execute(conn)?;
+    let set = (
+        &row,
+        features::touched_at.eq(feature.updated_at.micros()),
+        features::rev.eq(features::rev + 1),
+    )
+        .as_changeset();
+    let key = Key::Id(feature.id.as_str());
+    let rows = Update::<FeatureRow, _>::new("features", set, key).execute(conn)?;
     one(rows, "feature", &feature.id)
 }
 
@@ -186,17 +188,17 @@ pub(crate) fn insert_task(conn: &mut SqliteConnection, task: &Task) -> Result<In
 pub(crate) fn update_task(conn: &mut SqliteConnection, task: &Task) -> Result<(), Fault> {
     let row = TaskRow::of(task, 0);
     let life = LifeRow::of(task);
-    let rows = diesel::update(tasks::table.filter(tasks::id.eq(task.id.as_str())))
-        .set((&row, &life, tasks::rev.eq(tasks::rev + 1)))
-        .execute(conn)?;
+    let set = (&row, &life, tasks::rev.eq(tasks::rev + 1)).as_changeset();
+    let key = Key::Id(task.id.as_str());
+    let rows = Update::<(TaskRow, LifeRow), _>::new("tasks", set, key).execute(conn)?;
     one(rows, "task", &task.id)
 }
 
 pub(crate) fn update_task_life(conn: &mut SqliteConnection, task: &Task) -> Result<(), Fault> {
     let life = LifeRow::of(task);
-    let rows = diesel::update(tasks::table.filter(tasks::id.eq(task.id.as_str())))
-        .set((&life, tasks::rev.eq(tasks::rev + 1)))
-        .execute(conn)?;
+    let set = (&life, tasks::rev.eq(tasks::rev + 1)).as_changeset();
+    let key = Key::Id(task.id.as_str());
+    let rows = Update::<LifeRow, _>::new("tasks", set, key).execute(conn)?;
     one(rows, "task", &task.id)
 }
 

@@ -8,7 +8,7 @@ use tasq_domain::{Contents, Settings};
 use tasq_ports::Inserted;
 
 use super::{history, tests, tree};
-use crate::derive::DERIVE_ALL;
+use crate::derive::{DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
 use crate::rows::history::{AttemptRow, CheckpointRow, DependencyRow, EventRow, OperationRow};
 use crate::rows::settings::SettingsRow;
@@ -66,8 +66,9 @@ pub(crate) fn contents(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
     })
 }
 
-/// Triggers derive row by row, which costs more than all the rest; so they go, everything is derived once, and they
-/// come back as they were. All in the caller's transaction: nobody sees the store without them.
+/// Triggers derive row by row and indexes are sorted row by row, which costs more than all the rest; so they go,
+/// everything is derived and sorted once, and they come back as they were. All in the caller's transaction: nobody sees
+/// the store without them.
 pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(), Fault> {
     let Contents {
         settings,
@@ -86,7 +87,8 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
             "only an empty queue takes the contents of another",
         ));
     }
-    let triggers = drop_triggers(conn)?;
+    let indexes = take_out(conn, "index")?;
+    let triggers = take_out(conn, "trigger")?;
     set_settings(conn, settings)?;
     for epic in epics {
         fresh(tree::insert_epic(conn, epic)?, &epic.id)?;
@@ -115,31 +117,40 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     for operation in operations {
         history::insert_operation(conn, operation, u64::MAX)?;
     }
-    conn.batch_execute(DERIVE_ALL)?;
-    for trigger in triggers {
-        conn.batch_execute(&trigger.sql)?;
-    }
-    Ok(())
+    conn.batch_execute(DERIVE_TASKS)?;
+    put_back(conn, indexes)?;
+    conn.batch_execute(DERIVE_PARENTS)?;
+    put_back(conn, triggers)
 }
 
+/// A trigger or an index.
 #[derive(QueryableByName)]
-struct Trigger {
+struct Part {
     #[diesel(sql_type = Text)]
     name: String,
     #[diesel(sql_type = Text)]
     sql: String,
 }
 
-fn drop_triggers(conn: &mut SqliteConnection) -> Result<Vec<Trigger>, Fault> {
-    let triggers: Vec<Trigger> = diesel::sql_query(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY rowid",
+/// Drops every part of a kind but those that a table cannot be without.
+fn take_out(conn: &mut SqliteConnection, kind: &str) -> Result<Vec<Part>, Fault> {
+    let parts: Vec<Part> = diesel::sql_query(
+        "SELECT name, sql FROM sqlite_schema WHERE type = ? AND sql IS NOT NULL ORDER BY rowid",
     )
+    .bind::<Text, _>(kind)
     .load(conn)?;
-    for Trigger { name, sql: _ } in &triggers {
+    for Part { name, sql: _ } in &parts {
         let quoted = name.replace('"', "\"\"");
-        conn.batch_execute(&format!("DROP TRIGGER \"{quoted}\""))?;
+        conn.batch_execute(&format!("DROP {kind} \"{quoted}\""))?;
     }
-    Ok(triggers)
+    Ok(parts)
+}
+
+fn put_back(conn: &mut SqliteConnection, parts: Vec<Part>) -> Result<(), Fault> {
+    for part in parts {
+        conn.batch_execute(&part.sql)?;
+    }
+    Ok(())
 }
 
 fn is_empty(conn: &mut SqliteConnection) -> Result<bool, Fault> {
