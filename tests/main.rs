@@ -6,4 +6,6 @@
 
 mod architecture;
 mod contract;
+mod import;
 mod readme;
+mod usecases;

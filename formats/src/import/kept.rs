@@ -101,12 +101,18 @@ impl Kept {
         self.rest.clone().with(SOURCE_KEY, source)
     }
 
-    /// [`Kept::metadata`] as it is stored; `node` is blamed if it is too large.
+    /// [`Kept::metadata`] as it is stored; `node` is blamed if it is too large, or too deep to be read back.
     pub(super) fn stored(&self, node: Node<'_>) -> Result<JsonObject, JsonError> {
-        JsonObject::new(to_text(&Value::Object(self.metadata()))).map_err(|error| JsonError {
+        let limit = |error: &dyn std::fmt::Display| JsonError {
             kind: JsonErrorKind::Limit,
             ..node.shape(format!("too much to keep as metadata: {error}"))
-        })
+        };
+        let text = to_text(&Value::Object(self.metadata()));
+        // Only what the source itself keeps under our key lies deeper than it did.
+        if self.record.contains_key(SOURCE_KEY) {
+            Document::parse(text.as_bytes()).map_err(|error| limit(&error.message))?;
+        }
+        JsonObject::new(text).map_err(|error| limit(&error))
     }
 
     /// The digest that the record would have if what has no field were `rest`.

@@ -206,10 +206,7 @@ impl<'c> Stored<'c> {
             "dependencies" | "depends_on" => self.dependency_value(task, source, key, original),
             "tests" => {
                 let now = self.tests.get(&task.id).cloned().unwrap_or_default();
-                let mut then = fields::listed(source, key);
-                let mut seen = std::collections::HashSet::new();
-                then.retain(|path| seen.insert(path.clone()));
-                keep(then == now, now.into_iter().collect())
+                keep(fields::test_paths(source) == now, now.into_iter().collect())
             }
             _ => original.clone(),
         }

@@ -457,7 +457,7 @@ fn paths_of_tests_become_checks_and_with_a_template_commands() {
     assert_eq!(draft.tasks[1].tests.len(), 1);
     assert_eq!(
         draft.notes.warnings,
-        ["\"A\": the test \"a b.ts\" is listed twice"]
+        ["\"A\": 1 of its tests are empty, too long or listed twice"]
     );
     let manual = read(text, &ReadOptions::default()).unwrap();
     assert_eq!(manual.tasks[0].tests[0].command, None);
@@ -533,6 +533,23 @@ fn too_much_metadata_is_a_limit_with_its_place() {
         (error.kind, error.path.as_str()),
         (crate::json::JsonErrorKind::Limit, "$.tasks[0]")
     );
+}
+
+#[test]
+fn what_would_be_too_deep_as_metadata_is_refused_before_it_is_kept() {
+    let deep = |levels: usize| {
+        let text = format!(
+            "{{\"_source\": {}1{}, \"tasks\": []}}",
+            "[".repeat(levels),
+            "]".repeat(levels)
+        );
+        try_read(&text)
+    };
+    assert!(deep(61).is_ok());
+    let ImportError::Json(error) = deep(62).unwrap_err() else {
+        panic!("another error");
+    };
+    assert_eq!(error.kind, crate::json::JsonErrorKind::Limit);
 }
 
 #[test]

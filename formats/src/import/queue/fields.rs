@@ -1,5 +1,7 @@
 //! The fields of a record: what each key means to us. Pure, so that reading and writing back use the same rules.
 
+use std::collections::HashSet;
+
 use tasq_domain::{Description, MAX_DESCRIPTION_BYTES, Reason, RetryBudget, Status, Timestamp};
 
 use super::words;
@@ -157,6 +159,15 @@ pub(in crate::import) fn listed(record: &Object, key: &str) -> Vec<String> {
         Some(value) => item(value).into_iter().collect(),
         None => Vec::new(),
     }
+}
+
+/// The paths of tests that become test cases: each once, and none that says nothing.
+pub(in crate::import) fn test_paths(record: &Object) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let paths = listed(record, "tests").into_iter();
+    paths
+        .filter(|path| Description::new(path.as_str()).is_ok() && seen.insert(path.clone()))
+        .collect()
 }
 
 /// The id as the record spells it; numbers count.

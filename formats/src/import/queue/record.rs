@@ -314,20 +314,15 @@ impl Reading<'_, '_> {
     }
 
     fn tests(&mut self, template: Option<&CommandTemplate>) -> Vec<TestDraft> {
-        let mut tests: Vec<TestDraft> = Vec::new();
-        let mut seen = HashSet::new();
-        for path in fields::listed(self.record.value(), "tests") {
-            if !seen.insert(path.clone()) {
-                self.warn(&format!("the test {} is listed twice", shown_text(&path)));
-                continue;
-            }
-            let Ok(description) = Description::new(path.as_str()) else {
-                self.warn(&format!(
-                    "the test {} cannot be kept as one",
-                    shown_text(&path)
-                ));
-                continue;
-            };
+        let paths = fields::test_paths(self.record.value());
+        let left_out = fields::listed(self.record.value(), "tests").len() - paths.len();
+        if left_out > 0 {
+            self.warn(&format!(
+                "{left_out} of its tests are empty, too long or listed twice"
+            ));
+        }
+        let mut tests = Vec::with_capacity(paths.len());
+        for path in paths {
             let command = template.map(|template| template.command(&path)).transpose();
             if command.is_err() {
                 self.warn(&format!(
@@ -336,8 +331,9 @@ impl Reading<'_, '_> {
                 ));
             }
             tests.push(TestDraft {
+                description: Description::new(path.as_str())
+                    .expect("a path that says something was asked for"),
                 key: path,
-                description,
                 command: command.ok().flatten(),
             });
         }
