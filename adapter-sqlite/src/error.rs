@@ -1,11 +1,13 @@
 //! Errors: the one place where SQLite's own words become what a caller can do.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as Sql};
-use tasq_files::{FileError, free_bytes, inspect};
+use tasq_files::{FileError, free_bytes, inspect, open_append};
 use tasq_ports::{Holder, StoreError};
+
+use crate::connect::lock_path;
 
 /// Below this, a disk counts as full when SQLite reports an input or output error: opening needs room for `-shm`.
 const FULL_BELOW_BYTES: u64 = 256 * 1024;
@@ -146,12 +148,17 @@ impl Place {
             let path = self.path.clone();
             return StoreError::Full { path, free };
         }
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let unwritable =
-            |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.permissions().readonly());
-        if unwritable(folder) || unwritable(&self.path) {
-            let path = self.path.clone();
-            return StoreError::ReadOnly { path };
+        // SQLite does not say that it may not write; the writers' lock, which lies beside the file, does.
+        match open_append(&lock_path(&self.path)) {
+            Err(FileError::ReadOnly { .. }) => {
+                let path = self.path.clone();
+                return StoreError::ReadOnly { path };
+            }
+            Err(FileError::Denied { .. }) => {
+                let path = self.path.clone();
+                return StoreError::Denied { path };
+            }
+            Ok(_) | Err(_) => {}
         }
         StoreError::Io {
             place: self.name(),

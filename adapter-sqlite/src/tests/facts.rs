@@ -69,7 +69,11 @@ fn a_task_that_waited_is_seen_by_readers_and_writers_alike() {
         })
         .unwrap();
     let first = |tx: &mut dyn Tx| {
-        let next = tx.next_ready(&Scope::Queue)?.unwrap().task.id;
+        let next = tx.next_ready(&Scope::Queue)?.unwrap().task;
+        // To be promoted is no change of the task.
+        let stored = tx.task(&next.id)?.unwrap().task;
+        assert_eq!(stored.updated_at, at(1));
+        let next = next.id;
         let filter = TaskFilter {
             ready: true,
             ..TaskFilter::default()
