@@ -4,6 +4,8 @@
 //! each store: the source can be rebuilt to the last key and number, a second import changes nothing, a refusal leaves
 //! the store as it was, and what the store holds is consistent.
 
+mod random;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tasq_app::import::{ImportOptions, ImportReport, read};

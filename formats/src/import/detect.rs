@@ -3,6 +3,9 @@
 use crate::json::{Document, Limits, Object, Value, lines};
 use crate::snapshot::MARK;
 
+/// How much of a database is searched for its tables.
+const SCHEMA_BYTES: usize = 1024 * 1024;
+
 /// What a file is, by its shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -112,7 +115,9 @@ impl QueueShape {
 #[must_use]
 pub fn sniff(bytes: &[u8]) -> Option<Format> {
     if bytes.starts_with(b"SQLite format 3\0") {
-        let has = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
+        // The schema stands at the front.
+        let front = &bytes[..bytes.len().min(SCHEMA_BYTES)];
+        let has = |name: &[u8]| front.windows(name.len()).any(|window| window == name);
         let format = match (has(b"needs_human_input"), has(b"CREATE TABLE epics")) {
             (true, _) => Format::AutoForge,
             (_, true) => Format::QueueDatabase,
@@ -173,9 +178,10 @@ fn detect_object(top: &Object) -> Format {
             .filter_map(Value::as_object)
             .any(test)
     };
-    if has(tasks, &|task| {
-        task.contains_key("testStrategy") || task.contains_key("subtasks")
-    }) {
+    // A queue file may have such keys too, but it says its project.
+    let is_theirs =
+        |task: &Object| task.contains_key("testStrategy") || task.contains_key("subtasks");
+    if !top.contains_key("project") && has(tasks, &is_theirs) {
         return Format::TaskMaster;
     }
     if has(features, &|feature| {

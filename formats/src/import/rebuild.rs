@@ -197,11 +197,17 @@ impl<'c> Stored<'c> {
             }
             "completed_at" => {
                 let then = fields::time(source, key).map(|(at, _)| at);
-                let unsaid = then.is_none() && fields::status(source) == Status::Completed;
-                keep(
-                    then == task.completed_at || (unsaid && task.completed_at.is_some()),
-                    time_value(task.completed_at),
-                )
+                let same = match (
+                    fields::status(source) == Status::Completed,
+                    task.completed_at,
+                ) {
+                    (was_done, Some(_)) => {
+                        then == task.completed_at || (was_done && then.is_none())
+                    }
+                    // A record that is not done may still tell when it once was.
+                    (was_done, None) => !was_done,
+                };
+                keep(same, time_value(task.completed_at))
             }
             "dependencies" | "depends_on" => self.dependency_value(task, source, key, original),
             "tests" => {
