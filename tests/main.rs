@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod architecture;
+mod cli;
 mod contract;
 mod import;
 mod readme;

@@ -45,7 +45,6 @@ Exit status:
     name = "tasq",
     version,
     after_help = EXAMPLES,
-    propagate_version = true,
     subcommand_required = true,
     arg_required_else_help = true,
     disable_help_subcommand = false,

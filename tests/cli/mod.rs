@@ -1,0 +1,13 @@
+//! The command itself: what it prints, how it ends, and what it does to bad input.
+//!
+//! Each test runs the real binary in a folder of its own, with an empty environment. Build it first (`cargo build`);
+//! `cargo test --workspace` does.
+
+mod bad_input;
+mod demo;
+mod discovery;
+mod exit_codes;
+mod harness;
+mod output;
+mod shapes;
+mod work;

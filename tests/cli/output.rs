@@ -1,0 +1,175 @@
+//! Where the output goes, and what may be in it.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::process::Stdio;
+
+use super::harness::{Kind, Ran, Sandbox, text};
+
+/// Turns a terminal's colour, moves its cursor, sets its title, hides text, and the like; 8-bit, too.
+const HOSTILE: &str =
+    "a\u{1b}[2Jb\u{1b}]0;title\u{7}c\u{9b}31md\u{202e}e\u{2066}f\u{200b}g\rh\u{8}i\u{7f}j\u{90}k";
+
+fn is_harmless(text: &str) -> bool {
+    text.chars().all(|c| {
+        c == '\n'
+            || c == '\t'
+            || !(c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    })
+}
+
+#[test]
+fn terminal_escapes_never_reach_a_terminal() {
+    for kind in Kind::ALL {
+        let sandbox = Sandbox::with(kind);
+        let id = sandbox.id(&[
+            "add",
+            HOSTILE,
+            "--test",
+            &format!("{HOSTILE} :: printf '\\033[2J'; exit 1"),
+        ]);
+        sandbox.data(&["block", &id, "--reason", HOSTILE]);
+        sandbox.data(&["epic", "add", HOSTILE, "-d", HOSTILE]);
+        sandbox.tasq(&["verify", &id]);
+        for words in [
+            &["list"][..],
+            &["tree"],
+            &["show", &id],
+            &["why", &id],
+            &["log"],
+            &["progress"],
+            &["epic", "list"],
+            &["test", "list"],
+            &["verify", &id],
+            &["show", HOSTILE],
+            &["--json", "list"],
+            &["--json", "show", &id],
+            &["--json", "show", HOSTILE],
+            &["export"],
+        ] {
+            let ran = sandbox.tasq(words);
+            assert!(
+                is_harmless(&ran.stdout) && is_harmless(&ran.stderr),
+                "{words:?}: {ran:?}"
+            );
+        }
+        assert!(sandbox.tasq(&["list"]).stdout.contains("a\\u{1b}[2Jb"));
+        assert_eq!(
+            sandbox.data(&["show", &id])["description"],
+            HOSTILE,
+            "JSON keeps the text itself"
+        );
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let sandbox = Sandbox::with(Kind::Sqlite);
+    sandbox.id(&["add", "work"]);
+    for words in [
+        &["list"][..],
+        &["--json", "list"],
+        &["export"],
+        &["--help"],
+        &["log", "--follow"],
+    ] {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut command = sandbox.command(words);
+        command.stdout(writer).stderr(Stdio::piped());
+        let ran = Ran::of(&mut command);
+        assert_eq!(
+            (ran.code, ran.stderr.as_str()),
+            (Some(141), ""),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_under_the_output_is_told() {
+    let sandbox = Sandbox::with(Kind::Sqlite);
+    sandbox.id(&["add", "work"]);
+    for words in [&["list"][..], &["--json", "list"], &["--help"]] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = sandbox.command(words);
+        command.stdout(full).stderr(Stdio::piped());
+        let ran = Ran::of(&mut command);
+        assert_eq!(ran.code, Some(7), "{words:?}: {ran:?}");
+        assert!(!ran.stderr.contains("panic"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_pipe_gets_plain_columns_and_no_colours() {
+    let sandbox = Sandbox::with(Kind::Sqlite);
+    let id = sandbox.id(&["add", "work"]);
+    let ran = sandbox.tasq(&["list"]);
+    assert_eq!(ran.stdout, format!("{id}\tpending\t2\tINBOX\t\twork\n"));
+    let coloured = sandbox.tasq(&["list", "--color", "always"]);
+    assert!(coloured.stdout.contains("\u{1b}["));
+}
+
+#[test]
+fn errors_are_a_line_and_a_hint_on_standard_error() {
+    let sandbox = Sandbox::bare();
+    let ran = sandbox.tasq(&["list"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""));
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{ran:?}");
+    assert!(
+        lines[0].starts_with("tasq: there is no store") && lines[1].starts_with("hint: "),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn nothing_to_do_is_help_and_a_usage_error() {
+    let sandbox = Sandbox::bare();
+    let none: [&str; 0] = [];
+    let ran = sandbox.tasq(&none);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("Usage: tasq") && ran.stderr.contains("Examples:"));
+    assert_eq!(sandbox.error(2, &[])["code"], "usage");
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_told_in_json_when_that_is_asked_for() {
+    let sandbox = Sandbox::bare();
+    for words in [
+        &["list", "--nonsense", "--json"][..],
+        &["--json", "nonsense"],
+        &["claim", "-n", "x", "--json"],
+    ] {
+        let ran = sandbox.tasq(words);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert_eq!(ran.error()["code"], "usage");
+    }
+}
+
+#[test]
+fn texts_come_from_standard_input() {
+    let sandbox = Sandbox::with(Kind::Sqlite);
+    let ran = sandbox.tasq_reading(&["--json", "add", "-"], "title\n\nand more\n");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.data()["description"], "title\n\nand more");
+}
+
+#[test]
+fn a_large_json_store_warns_and_names_copy() {
+    let sandbox = Sandbox::with(Kind::Json);
+    let lines: String = (0..10_001)
+        .map(|number| format!("{{\"description\":\"task {number}\"}}\n"))
+        .collect();
+    let ran = sandbox.tasq_reading(&["--quiet", "task", "add", "--from", "-"], &lines);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let ran = sandbox.tasq(&["next"]);
+    assert!(ran.stderr.contains("tasq copy"), "{ran:?}");
+    let ran = sandbox.tasq(&["--json", "next"]);
+    let envelope: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(
+        text(&envelope["warnings"][0]).contains("10001 tasks"),
+        "{}",
+        ran.stdout
+    );
+}
