@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 
+use diesel::connection::SimpleConnection;
 use tasq_domain::Settings;
 use tasq_files::{FileError, LockFile, inspect, open_append, remove_stray_temps, sync_parent};
 use tasq_ports::StoreError;
@@ -87,6 +88,9 @@ fn build(place: &Place, temp: &Path, settings: &Settings) -> Result<(), StoreErr
         wait: place.wait,
     };
     let mut conn = establish(&there, "mode=rw")?;
+    // A file that is not there yet needs no journal to go back by.
+    conn.batch_execute("PRAGMA journal_mode = MEMORY")
+        .map_err(|error| there.sql(&error))?;
     run_pending(&there, &mut conn)?;
     set_settings(&mut conn, settings).map_err(|fault| there.fault(fault))?;
     // Closing writes everything into the file itself.
