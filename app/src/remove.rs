@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tasq_domain::ready::Scope;
-use tasq_domain::{AnyId, EventKind, Status, TaskId, TestOwner};
+use tasq_domain::{AnyId, EventKind, Status, TaskId, TestOwner, Timestamp};
 use tasq_ports::{Removed, Tx};
 
 use crate::context::App;
@@ -21,7 +21,7 @@ impl App<'_> {
     pub fn remove(&self, id: &AnyId, force: bool) -> Result<Removed, AppError> {
         self.may_force(force)?;
         self.once("remove", &(id, force), |unit| {
-            let waiting = self.may_remove(unit, id, force)?;
+            let (waiting, changed_at) = self.may_remove(unit, id, force)?;
             let removed = match id {
                 AnyId::Epic(id) => unit.tx.remove_epic(id)?,
                 AnyId::Feature(id) => unit.tx.remove_feature(id)?,
@@ -37,7 +37,8 @@ impl App<'_> {
             } = removed;
             let data =
                 json!({ "epics": epics, "features": features, "tasks": tasks, "tests": tests });
-            unit.event(EventKind::Removed, id.clone(), &data)?;
+            let at = unit.now().not_before(changed_at);
+            unit.event_at(EventKind::Removed, id.clone(), at, &data)?;
             for (waiter, on) in waiting {
                 unit.event(
                     EventKind::DependencyRemoved,
@@ -49,29 +50,29 @@ impl App<'_> {
         })
     }
 
-    /// Checks a removal and returns which tasks outside wait for which below.
+    /// Checks a removal and returns which tasks outside wait for which below, and when the item was last changed.
     fn may_remove(
         &self,
         unit: &mut Unit<'_>,
         id: &AnyId,
         force: bool,
-    ) -> Result<Vec<(TaskId, TaskId)>, AppError> {
-        let scope = match id {
+    ) -> Result<(Vec<(TaskId, TaskId)>, Timestamp), AppError> {
+        let (scope, changed_at) = match id {
             AnyId::Epic(id) => {
-                unit.epic(id)?;
-                Scope::Epic(id.clone())
+                let epic = unit.epic(id)?;
+                (Scope::Epic(id.clone()), epic.updated_at)
             }
             AnyId::Feature(id) => {
                 let feature = unit.feature(id)?;
                 if let Some(epic) = &feature.epic {
                     unit.watch_epic(epic)?;
                 }
-                Scope::Feature(id.clone())
+                (Scope::Feature(id.clone()), feature.updated_at)
             }
             AnyId::Task(id) => {
                 let task = unit.task(id)?.task;
                 unit.watch_feature(&task.feature)?;
-                Scope::Task(id.clone())
+                (Scope::Task(id.clone()), task.updated_at)
             }
             AnyId::Test(id) => {
                 let test = unit.test(id)?;
@@ -79,7 +80,7 @@ impl App<'_> {
                 if let TestOwner::Feature(feature) = &test.owner {
                     unit.watch_feature(feature)?;
                 }
-                return Ok(Vec::new());
+                return Ok((Vec::new(), test.updated_at));
             }
         };
         if let Some(claimed) = first_claimed(unit, &scope)?.filter(|_| !force) {
@@ -107,7 +108,7 @@ impl App<'_> {
                 format!("{id} cannot be removed: task {waiter} waits for {on}"),
                 "take the dependency away with `tasq undepend`, or insist with --force",
             )),
-            _ => Ok(waiting),
+            _ => Ok((waiting, changed_at)),
         }
     }
 }

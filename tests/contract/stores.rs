@@ -28,6 +28,13 @@ pub(crate) struct MemoryHarness(MemoryStore);
 /// Why a memory store has no bad formats: it is never anywhere but in its process.
 const NEVER_STORED: &str = "memory";
 
+impl MemoryHarness {
+    /// More openers of a store that is there already.
+    pub(crate) fn over(store: MemoryStore) -> Self {
+        Self(store)
+    }
+}
+
 impl Harness for MemoryHarness {
     fn fresh(settings: &Settings, clock: &TestClock) -> Self {
         Self(MemoryStore::new(settings, clock.shared()))
