@@ -123,9 +123,6 @@ impl Output {
                 .with("warnings", warnings.into_iter().collect::<Value>());
             return self.json_line(&Value::Object(envelope));
         }
-        if self.quiet {
-            return Ok(());
-        }
         let mut text = Text::new(self.style);
         view.text(&mut text);
         self.raw(text.finish().as_bytes())

@@ -4,6 +4,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
 
 use super::harness::{Kind, Ran, Sandbox, binary, text};
 
@@ -148,9 +151,9 @@ fn a_read_only_store_can_be_read_and_refuses_writes() {
         let own = own_to_somebody(&sandbox);
         let run = |words: &[&str]| {
             let mut command = sandbox.command(words);
-            if let Some((binary, user)) = &own {
+            if let Some((folder, user)) = &own {
                 command = {
-                    let mut other = std::process::Command::new(binary);
+                    let mut other = Command::new(folder.path().join("tasq"));
                     other
                         .args(words)
                         .current_dir(&sandbox.project)
@@ -176,13 +179,13 @@ fn a_read_only_store_can_be_read_and_refuses_writes() {
 }
 
 /// Root may write to what is read-only, so root hands everything to another user and runs a copy as that one.
-fn own_to_somebody(sandbox: &Sandbox) -> Option<(std::path::PathBuf, u32)> {
+fn own_to_somebody(sandbox: &Sandbox) -> Option<(TempDir, u32)> {
     const SOMEBODY: u32 = 65_534;
-    let copy = sandbox.folder().join("tasq");
-    if chown(&sandbox.project, Some(SOMEBODY), Some(SOMEBODY)).is_err() {
-        return None;
-    }
-    fs::copy(binary(), &copy).unwrap();
+    chown(&sandbox.project, Some(SOMEBODY), Some(SOMEBODY)).ok()?;
+    // Not into the sandbox, whose file system may not allow programs.
+    let copy = tempfile::tempdir().unwrap();
+    chown(copy.path(), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+    fs::copy(binary(), copy.path().join("tasq")).unwrap();
     let mut folders = vec![sandbox.folder().to_path_buf()];
     while let Some(folder) = folders.pop() {
         chown(&folder, Some(SOMEBODY), Some(SOMEBODY)).unwrap();

@@ -64,7 +64,7 @@ impl Sandbox {
 
     /// Without a store, in a folder of this name.
     pub(super) fn named(name: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let project = folder.path().join(name);
         fs::create_dir(&project).unwrap();
         fs::create_dir(folder.path().join("home")).unwrap();
@@ -155,6 +155,16 @@ impl Sandbox {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path
     }
+}
+
+/// In memory where the system has a place for that, unless `TMPDIR` names another: waiting for a disk is most of the
+/// time that these tests take.
+fn folder() -> TempDir {
+    let in_memory = Path::new("/dev/shm");
+    if std::env::var_os("TMPDIR").is_none() && in_memory.is_dir() {
+        return tempfile::tempdir_in(in_memory).unwrap();
+    }
+    tempfile::tempdir().unwrap()
 }
 
 impl Ran {

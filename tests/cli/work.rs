@@ -1,6 +1,9 @@
 //! Workers: what they find in their environment, what they may not do, and the loop that starts them.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Barrier;
+use std::thread;
 
 use serde_json::Value;
 
@@ -76,6 +79,53 @@ fn an_empty_queue_says_what_is_waiting() {
             assert!(error["details"].to_string().contains(&id), "{error}");
         }
     });
+}
+
+#[test]
+fn eight_processes_at_once_get_each_task_once() {
+    const TASKS: usize = 200;
+    const PROCESSES: usize = 8;
+    on_each(|sandbox| {
+        let lines = "{\"description\":\"work\"}\n".repeat(TASKS);
+        let added = sandbox.tasq_reading(&["task", "add", "--from", "-"], &lines);
+        assert_eq!(added.code, Some(0), "{added:?}");
+        let start = Barrier::new(PROCESSES);
+        let claimed: Vec<String> = thread::scope(|scope| {
+            let workers: Vec<_> = (0..PROCESSES)
+                .map(|worker| {
+                    let start = &start;
+                    scope.spawn(move || {
+                        start.wait();
+                        claim_all(sandbox, worker)
+                    })
+                })
+                .collect();
+            workers
+                .into_iter()
+                .flat_map(|worker| worker.join().unwrap())
+                .collect()
+        });
+        assert_eq!(claimed.len(), TASKS);
+        assert_eq!(
+            claimed.into_iter().collect::<BTreeSet<_>>().len(),
+            TASKS,
+            "a task was handed out twice"
+        );
+    });
+}
+
+/// Claims until nothing is ready, and returns the tasks.
+fn claim_all(sandbox: &Sandbox, worker: usize) -> Vec<String> {
+    let name = format!("worker-{worker}");
+    let mut claimed = Vec::new();
+    loop {
+        let ran = sandbox.tasq(&["--json", "claim", "--worker", &name]);
+        match ran.code {
+            Some(0) => claimed.push(text(&ran.data()["task"]["id"])),
+            Some(5) => return claimed,
+            _ => panic!("{ran:?}"),
+        }
+    }
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub(crate) struct Global {
     /// Answer in JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Say nothing but errors
+    /// No warnings and no progress on standard error, only errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     /// When to use colours

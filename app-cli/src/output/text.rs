@@ -89,6 +89,8 @@ impl Table {
 pub(crate) struct Text {
     out: String,
     style: Style,
+    /// Characters that the line under way has so far.
+    used: usize,
 }
 
 impl Text {
@@ -96,6 +98,7 @@ impl Text {
         Self {
             out: String::new(),
             style,
+            used: 0,
         }
     }
 
@@ -116,6 +119,7 @@ impl Text {
     /// A piece of a line, in a colour.
     pub(crate) fn paint(&mut self, tone: Tone, text: &str) -> &mut Self {
         let shown = escaped(text);
+        self.used += length(&shown);
         match tone.code().filter(|_| self.style.color) {
             Some(code) => {
                 self.out.push_str("\u{1b}[");
@@ -129,9 +133,22 @@ impl Text {
         self
     }
 
+    /// A piece of a line, cut where a terminal is too narrow for it and for `reserve` more characters.
+    pub(crate) fn fit(&mut self, text: &str, reserve: usize) -> &mut Self {
+        match self.style.width {
+            Some(width) => {
+                let room = width.saturating_sub(self.used + reserve);
+                let short = cut(&escaped(text), room);
+                self.push(&short)
+            }
+            None => self.push(text),
+        }
+    }
+
     /// The end of a line.
     pub(crate) fn end(&mut self) {
         self.out.push('\n');
+        self.used = 0;
     }
 
     /// A whole line.
@@ -263,6 +280,22 @@ mod tests {
         assert_eq!(lines[0], "id      what");
         assert_eq!(lines[1], "TASK-1  fix \\u{1b}[2J it");
         assert_eq!(lines[2], format!("T       {}…", "x".repeat(21)));
+    }
+
+    #[test]
+    fn a_title_leaves_room_for_what_follows_it() {
+        let mut text = Text::new(Style {
+            color: true,
+            width: Some(40),
+        });
+        text.paint(Tone::Good, "12345")
+            .fit(&"x".repeat(50), 10)
+            .push("67890");
+        let shown = text.finish();
+        assert!(
+            shown.ends_with(&format!("{}…67890", "x".repeat(24))),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -98,17 +98,20 @@ fn draw_feature(text: &mut Text, tree: &TreeFeature, last: Option<bool>) {
         text.paint(tone(status), mark(status))
             .push(" ")
             .paint(Tone::Strong, task.record.task.id.as_str());
-        text.push(&format!("  P{}  ", task.record.priority))
-            .push(task.record.task.description.title());
+        text.push(&format!("  P{}  ", task.record.priority));
         let note = [tests_in_words(tests), task_note(task)];
         let note: Vec<&str> = note
             .iter()
             .map(String::as_str)
             .filter(|note| !note.is_empty())
             .collect();
-        if !note.is_empty() {
-            text.paint(Tone::Faint, &format!("  ({})", note.join("; ")));
-        }
+        let note = if note.is_empty() {
+            String::new()
+        } else {
+            format!("  ({})", note.join("; "))
+        };
+        text.fit(task.record.task.description.title(), note.chars().count());
+        text.paint(Tone::Faint, &note);
         text.end();
     }
 }
