@@ -6,6 +6,9 @@
 //! everything afresh from what it holds ([`consistent`]). [`random`] runs the same random commands on the reference
 //! store and on the adapter and compares all they say after each step.
 //!
+//! The cases speak to the port alone. What use cases make of a store on top of it is tried elsewhere, with the same
+//! harnesses.
+//!
 //! - One store, one subject: `cargo test -p tasq-tests contract::sqlite::lists`.
 //! - `TASQ_TEST_SEED=…` repeats one random run; `TASQ_TEST_FULL=1` makes many more.
 //!
@@ -162,6 +165,7 @@ macro_rules! contract_suite {
                 an_error_in_the_body_undoes_everything,
                 a_rollback_undoes_everything,
                 a_foreign_error_passes_through_and_undoes_everything,
+                a_panic_in_the_body_undoes_everything,
                 every_write_in_a_read_unit_is_refused,
                 a_unit_has_one_instant,
                 a_unit_reads_what_it_wrote,
@@ -207,6 +211,7 @@ macro_rules! contract_suite {
                 own_status_stands_while_there_are_no_children,
                 a_parent_takes_the_writers_time,
                 a_parent_changed_later_keeps_its_time,
+                a_removal_gives_the_parents_its_own_instant,
                 a_parent_whose_status_stays_keeps_its_time,
                 every_change_in_one_unit_is_derived_at_once,
             }
@@ -243,6 +248,7 @@ macro_rules! contract_suite {
                 two_finishers_complete_their_parents,
                 sixteen_openers_claim_each_task_once,
                 sixteen_openers_count_every_event,
+                threads_that_share_an_opener_take_turns,
             }
             refusals {
                 a_store_says_what_it_is,

@@ -139,14 +139,7 @@ pub(crate) fn sixteen_openers_count_every_event(bench: &Bench) {
                 let store = bench.harness.open();
                 barrier.wait();
                 for _ in 0..EACH {
-                    store
-                        .write(|tx| {
-                            let mut task = tx.task(&task_id("TASK-1"))?.unwrap().task;
-                            task.attempts += 1;
-                            tx.append_event(&event(EventKind::Edited, &task.id))?;
-                            tx.update_task_life(&task)
-                        })
-                        .unwrap();
+                    count_up(store.as_ref());
                 }
             });
         }
@@ -155,4 +148,39 @@ pub(crate) fn sixteen_openers_count_every_event(bench: &Bench) {
     let expected = EACH as usize * OPENERS;
     assert_eq!(contents.tasks[0].attempts as usize, expected);
     assert_eq!(contents.events.len(), expected);
+}
+
+pub(crate) fn threads_that_share_an_opener_take_turns(bench: &Bench) {
+    const THREADS: u32 = 8;
+    const EACH: u32 = 10;
+    bench.put(&feature("FEAT-1", None));
+    bench.put(&task("TASK-1", "FEAT-1"));
+    let barrier = Barrier::new(THREADS as usize);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                barrier.wait();
+                for _ in 0..EACH {
+                    count_up(bench.store.as_ref());
+                    let (task, events) = bench.read(|tx| {
+                        let task = tx.task(&task_id("TASK-1"))?.unwrap().task;
+                        Ok((task, tx.contents()?.events.len()))
+                    });
+                    assert_eq!(task.attempts as usize, events);
+                }
+            });
+        }
+    });
+    assert_eq!(bench.contents().tasks[0].attempts, THREADS * EACH);
+}
+
+/// One attempt and one event more, read and written in one unit.
+fn count_up(store: &dyn Store) {
+    let counted = store.write(|tx| {
+        let mut task = tx.task(&task_id("TASK-1"))?.unwrap().task;
+        task.attempts += 1;
+        tx.append_event(&event(EventKind::Edited, &task.id))?;
+        tx.update_task_life(&task)
+    });
+    counted.unwrap();
 }

@@ -404,6 +404,47 @@ pub(crate) fn a_parent_changed_later_keeps_its_time(bench: &Bench) {
     assert_eq!(times(bench), (at(10), at(20)));
     set(bench, "TASK-1", Blocked, at(30));
     assert_eq!(times(bench), (at(30), at(30)));
+    // The epic takes the task's time, not the feature's, which was changed later by itself.
+    bench.write(|tx| {
+        let feature = tx.feature(&feature_id("FEAT-1"))?.unwrap();
+        tx.update_feature(&Feature {
+            updated_at: at(60),
+            ..feature
+        })
+    });
+    set(bench, "TASK-1", Pending, at(40));
+    expect(bench, Pending, Pending);
+    assert_eq!(times(bench), (at(60), at(40)));
+}
+
+/// What is removed has no time left to give: the unit's instant counts.
+pub(crate) fn a_removal_gives_the_parents_its_own_instant(bench: &Bench) {
+    family(bench);
+    set(bench, "TASK-1", Completed, at(10));
+    assert_eq!(times(bench), (at(10), at(10)));
+    bench.clock.set(at(20));
+    bench.write(|tx| tx.remove_task(&task_id("TASK-2")));
+    expect(bench, Completed, Completed);
+    assert_eq!(times(bench), (at(20), at(20)));
+    bench.put(&TestCase {
+        required: true,
+        updated_at: at(25),
+        ..test("TEST-1", of_feature("FEAT-1"))
+    });
+    assert_eq!(times(bench), (at(25), at(25)));
+    bench.clock.set(at(30));
+    bench.write(|tx| tx.remove_test(&test_id("TEST-1")));
+    expect(bench, Completed, Completed);
+    assert_eq!(times(bench), (at(30), at(30)));
+    bench.put(&Feature {
+        updated_at: at(35),
+        ..feature("FEAT-2", Some("EPIC-1"))
+    });
+    assert_eq!(times(bench), (at(30), at(35)));
+    bench.clock.set(at(40));
+    bench.write(|tx| tx.remove_feature(&feature_id("FEAT-2")));
+    expect(bench, Completed, Completed);
+    assert_eq!(times(bench), (at(30), at(40)));
 }
 
 pub(crate) fn a_parent_whose_status_stays_keeps_its_time(bench: &Bench) {

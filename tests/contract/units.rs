@@ -1,5 +1,6 @@
 //! A unit of work is all or nothing, alone, and at one instant.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -196,6 +197,26 @@ pub(crate) fn a_foreign_error_passes_through_and_undoes_everything(bench: &Bench
     });
     assert_eq!(outcome, Err(CaseError::Refused));
     assert_eq!(bench.contents(), before);
+}
+
+/// And the store goes on, for this opener and for others.
+pub(crate) fn a_panic_in_the_body_undoes_everything(bench: &Bench) {
+    stocked(bench);
+    let before = bench.contents();
+    for (name, write) in WRITES {
+        let unit = AssertUnwindSafe(|| {
+            bench.store.run(Access::Write, &mut |tx| {
+                write(tx)?;
+                // Without the hook, which would print it.
+                resume_unwind(Box::new(name))
+            })
+        });
+        let payload = catch_unwind(unit).expect_err("the panic goes through");
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&name));
+        assert_eq!(bench.contents(), before, "{name}");
+        assert_eq!(bench.read(|tx| tx.contents()), before, "{name}");
+    }
+    bench.put(&epic("EPIC-2"));
 }
 
 pub(crate) fn every_write_in_a_read_unit_is_refused(bench: &Bench) {

@@ -119,6 +119,12 @@ fn touch_epic(tx: &mut dyn Tx, id: &EpicId, now: Timestamp) -> Result<(), StoreE
     }
 }
 
+/// A `seq` is given only with an id that is free, and an id is tried only below a parent that is there: which of two
+/// faults is told first, no store promises.
+fn given<T>(seq: i64, taken: Option<T>) -> i64 {
+    taken.map_or(seq, |_| 0)
+}
+
 struct Maker<'a> {
     numbers: &'a mut Numbers,
     contents: &'a Contents,
@@ -149,7 +155,11 @@ impl Maker<'_> {
         };
         let epic = self.epic_fields(plain);
         command(format!("insert {epic:?}"), move |tx| {
-            Ok(told(tx.insert_epic(&epic)?))
+            let seq = given(epic.seq, tx.epic(&epic.id)?);
+            Ok(told(tx.insert_epic(&Epic {
+                seq,
+                ..epic.clone()
+            })?))
         })
     }
 
@@ -186,7 +196,16 @@ impl Maker<'_> {
         let mut feature = self.feature_fields(plain);
         feature.epic = self.any_epic();
         command(format!("insert {feature:?}"), move |tx| {
-            Ok(told(tx.insert_feature(&feature)?))
+            if let Some(epic) = &feature.epic
+                && tx.epic(epic)?.is_none()
+            {
+                return Ok("no epic".to_owned());
+            }
+            let seq = given(feature.seq, tx.feature(&feature.id)?);
+            Ok(told(tx.insert_feature(&Feature {
+                seq,
+                ..feature.clone()
+            })?))
         })
     }
 
@@ -239,7 +258,14 @@ impl Maker<'_> {
             task = self.life(task);
         }
         command(format!("insert {task:?}"), move |tx| {
-            let inserted = tx.insert_task(&task)?;
+            if tx.feature(&task.feature)?.is_none() {
+                return Ok("no feature".to_owned());
+            }
+            let seq = given(task.seq, tx.task(&task.id)?);
+            let inserted = tx.insert_task(&Task {
+                seq,
+                ..task.clone()
+            })?;
             if let Inserted::At(_) = inserted {
                 keep_attempts(tx, &task)?;
             }
@@ -319,7 +345,18 @@ impl Maker<'_> {
         };
         let test = self.test_fields(plain);
         command(format!("insert {test:?}"), move |tx| {
-            Ok(told(tx.insert_test(&test)?))
+            let owner = match &test.owner {
+                TestOwner::Task(id) => tx.task(id)?.map(drop),
+                TestOwner::Feature(id) => tx.feature(id)?.map(drop),
+            };
+            if owner.is_none() {
+                return Ok("no owner".to_owned());
+            }
+            let seq = given(test.seq, tx.test(&test.id)?);
+            Ok(told(tx.insert_test(&TestCase {
+                seq,
+                ..test.clone()
+            })?))
         })
     }
 
