@@ -242,6 +242,25 @@ fn an_interrupted_run_gives_its_task_back() {
 }
 
 #[test]
+fn an_interrupted_verification_records_nothing() {
+    on_each(|sandbox| {
+        let id = sandbox.id(&[
+            "add",
+            "work",
+            "--test",
+            "slow :: kill -INT $PPID; exec sleep 1000",
+        ]);
+        let ran = sandbox.tasq(&["verify", &id]);
+        assert_eq!(ran.code, Some(130), "{ran:?}");
+        let test = &sandbox.data(&["show", &id])["tests"][0];
+        assert_eq!(
+            (&test["status"], &test["last"]),
+            (&"pending".into(), &Value::Null)
+        );
+    });
+}
+
+#[test]
 fn a_person_may_insist_and_it_is_told() {
     on_each(|sandbox| {
         let id = sandbox.id(&["add", "work", "--test", "never :: false"]);

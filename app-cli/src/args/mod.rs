@@ -83,7 +83,7 @@ pub(crate) struct Global {
     /// How long to wait for a lock, such as 90s or 2h30m
     #[arg(long, global = true, value_name = "DURATION", default_value = DEFAULT_WAIT, value_parser = duration::parse)]
     pub(crate) wait: Duration,
-    /// On whose behalf [env: TASQ_ACTOR] [default: user@host]
+    /// On whose behalf; user@host unless it is said here or by TASQ_ACTOR
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) actor: Option<Actor>,
 }

@@ -33,6 +33,9 @@ pub(crate) struct Import {
     /// Turn the paths of tests into test cases with this command; {} stands for the path
     #[arg(long, value_name = "COMMAND")]
     pub(crate) test_command: Option<String>,
+    /// Group tasks into features by this key of their records [default: epic, phase and the like]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) group_by: Option<String>,
     /// Keep tasks that the source has in progress as held by hand
     #[arg(long)]
     pub(crate) keep_in_progress: bool,

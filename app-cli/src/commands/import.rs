@@ -42,6 +42,7 @@ pub(super) fn import(session: &mut Session, args: Import) -> Result<u8, Failure>
     for name in &args.files {
         let options = ReadOptions {
             name: stem(name),
+            group_by: args.group_by.clone(),
             test_command: test_command.clone(),
             keep_in_progress: args.keep_in_progress,
             ..ReadOptions::default()
