@@ -4,6 +4,7 @@
 //! are public so that a store that keeps a queue in a file can work on them and write down the outcome.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
 
+mod maintenance;
 mod state;
 mod store;
 mod table;

@@ -327,4 +327,9 @@ impl Tx for MemoryTx<'_> {
         self.changes.history.extend(history);
         Ok(())
     }
+
+    fn rederive(&mut self) -> Result<(), StoreError> {
+        self.write()?.derive_all();
+        Ok(())
+    }
 }

@@ -9,12 +9,14 @@
 
 mod error;
 mod list;
+mod maintenance;
 mod outside;
 mod runner;
 mod store;
 
 pub use error::{Holder, StoreError};
 pub use list::{Cursor, EventFilter, Page, Sort, TaskFilter, TaskPage};
+pub use maintenance::{BackupReport, Check, FileReport, Finding, Maintenance, Overwrite, Severity};
 pub use outside::{Clock, Ids};
 pub use runner::{CommandSpec, Exit, RunError, Runner, Running};
 pub use store::{Access, FromStore, Inserted, Removed, Store, StoreExt, StoreInfo, Tx, Verdict};

@@ -283,4 +283,7 @@ pub trait Tx {
     /// Puts everything into this store, which must be empty but for its settings, keeping every `seq`, time and event
     /// as it is; the settings are replaced. Derived values are derived afresh.
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError>;
+
+    /// Derives every derived value afresh, whatever was stored. Nothing else changes, no time either.
+    fn rederive(&mut self) -> Result<(), StoreError>;
 }

@@ -262,6 +262,10 @@ impl Tx for SqliteTx<'_> {
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {
         self.write(|conn| whole::load(conn, contents))
     }
+
+    fn rederive(&mut self) -> Result<(), StoreError> {
+        self.write(whole::rederive)
+    }
 }
 
 /// Whether an item could be inserted, by what SQLite said. A taken `seq` is an error: the caller chose it.

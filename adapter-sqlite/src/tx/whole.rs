@@ -123,6 +123,14 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     put_back(conn, triggers)
 }
 
+/// Derives everything afresh. The triggers are out meanwhile, because they would take it for edits by hand.
+pub(crate) fn rederive(conn: &mut SqliteConnection) -> Result<(), Fault> {
+    let triggers = take_out(conn, "trigger")?;
+    conn.batch_execute(DERIVE_TASKS)?;
+    conn.batch_execute(DERIVE_PARENTS)?;
+    put_back(conn, triggers)
+}
+
 /// A trigger or an index.
 #[derive(QueryableByName)]
 struct Part {
