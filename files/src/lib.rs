@@ -21,10 +21,11 @@ mod space;
 pub use error::{FileError, Holder};
 pub use lock::{LockFile, LockGuard};
 pub use open::{
-    Facts, Identity, Opened, check_private_dir, create_private_dir, identity, inspect, open_append,
-    open_read, open_read_write, read_capped,
+    Facts, Identity, Opened, Others, check_private_dir, create_private_dir, identity, inspect,
+    open_append, open_read, open_read_write, others, read_capped,
 };
 pub use replace::{
-    Replacement, append_durably, remove_stray_temps, replace, sync_folder, sync_parent,
+    Replacement, append_durably, remove_stray_temps, rename_durably, replace, stray_temps,
+    sync_folder, sync_parent, temp_path,
 };
 pub use space::{FsKind, free_bytes, fs_kind};

@@ -142,6 +142,31 @@ pub fn check_private_dir(path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
+/// What other accounts can do with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Others {
+    /// The account that it belongs to, if that is not this one.
+    pub owner: Option<u32>,
+    /// Whether another account may read it.
+    pub read: bool,
+    /// Whether another account may write it.
+    pub write: bool,
+}
+
+/// Looks at who besides this account may use a file or a folder. Access lists are not looked at.
+///
+/// # Errors
+/// [`FileError::Missing`], [`FileError::Denied`] or [`FileError::Io`].
+pub fn others(path: &Path) -> Result<Others, FileError> {
+    let found = lstat(path)?;
+    let owner = found.uid();
+    Ok(Others {
+        owner: (owner != rustix::process::geteuid().as_raw()).then_some(owner),
+        read: found.mode() & 0o044 != 0,
+        write: found.mode() & 0o022 != 0,
+    })
+}
+
 /// Makes a folder that only this account can enter (mode 0700), for good; its parent must be there.
 /// One that is there already is checked as [`check_private_dir`] does and left as it is. Returns
 /// whether it was made.

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::fs::{CWD, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::error::FileError;
@@ -124,21 +124,80 @@ pub fn append_durably(mut file: &File, path: &Path, bytes: &[u8]) -> Result<(), 
 /// # Errors
 /// The first that listing or removing meets.
 pub fn remove_stray_temps(folder: &Path, name: &OsStr) -> Result<usize, FileError> {
-    let failed = |source| FileError::new(folder, "list", source);
     let mut removed = 0;
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if !is_file || !is_temp_of(&entry.file_name(), name) {
-            continue;
-        }
-        match std::fs::remove_file(entry.path()) {
+    for path in stray_temps(folder, name)? {
+        match std::fs::remove_file(&path) {
             Ok(()) => removed += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(FileError::new(&entry.path(), "remove", error)),
+            Err(error) => return Err(FileError::new(&path, "remove", error)),
         }
     }
     Ok(removed)
+}
+
+/// The files that [`remove_stray_temps`] would remove. Without the lock, some may be those of a living writer.
+///
+/// # Errors
+/// What listing can meet.
+pub fn stray_temps(folder: &Path, name: &OsStr) -> Result<Vec<PathBuf>, FileError> {
+    let failed = |source| FileError::new(folder, "list", source);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && is_temp_of(&entry.file_name(), name) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A fresh name beside `path` for what will become it, known to [`stray_temps`]. Nothing is made.
+///
+/// # Errors
+/// [`FileError::NotRegular`] for a path without a name.
+pub fn temp_path(path: &Path) -> Result<PathBuf, FileError> {
+    match path.file_name() {
+        Some(name) => Ok(path.with_file_name(temp_name(name))),
+        None => Err(FileError::NotRegular {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Gives a file that is on the disk another name in the same folder, for good. Without `replace`, `false` says that
+/// the name is taken, and nothing was changed.
+///
+/// # Errors
+/// [`FileError::OutcomeUnknown`] if the file has its name but the folder could not be synced. After any other error
+/// nothing has changed.
+pub fn rename_durably(from: &Path, to: &Path, replace: bool) -> Result<bool, FileError> {
+    let failed = |errno| FileError::from_errno(to, "name", errno);
+    let flags = if replace {
+        RenameFlags::empty()
+    } else {
+        RenameFlags::NOREPLACE
+    };
+    match rustix::fs::renameat_with(CWD, from, CWD, to, flags) {
+        Ok(()) => {}
+        Err(Errno::EXIST) if !replace => return Ok(false),
+        // A file system that cannot promise it: looking first leaves a gap, but only between two who make the same file.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            if !replace && std::fs::symlink_metadata(to).is_ok() {
+                return Ok(false);
+            }
+            rustix::fs::rename(from, to).map_err(failed)?;
+        }
+        Err(errno) => return Err(failed(errno)),
+    }
+    match sync_dir(parent(to)) {
+        Ok(()) => Ok(true),
+        Err(source) => Err(FileError::OutcomeUnknown {
+            path: to.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// Waits until the disk has the names in `folder`: after making, renaming or removing a file there.

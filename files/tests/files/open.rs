@@ -185,3 +185,23 @@ fn a_file_that_others_replace_is_never_missing() {
         reader.join().unwrap();
     });
 }
+
+#[test]
+fn what_others_may_do_is_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    std::fs::write(&path, "x").unwrap();
+    for (mode, read, write) in [
+        (0o600, false, false),
+        (0o640, true, false),
+        (0o602, false, true),
+    ] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let others = tasq_files::others(&path).unwrap();
+        assert_eq!(
+            (others.read, others.write, others.owner),
+            (read, write, None)
+        );
+    }
+}

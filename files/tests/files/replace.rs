@@ -156,3 +156,35 @@ fn readers_see_the_old_or_the_new_content_and_nothing_between() {
         }
     });
 }
+
+#[test]
+fn a_name_that_is_taken_is_not_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("new"), folder.path().join("old"));
+    std::fs::write(&from, "new").unwrap();
+    std::fs::write(&to, "old").unwrap();
+    assert!(!tasq_files::rename_durably(&from, &to, false).unwrap());
+    assert_eq!(std::fs::read(&to).unwrap(), b"old");
+    assert!(tasq_files::rename_durably(&from, &to, true).unwrap());
+    assert_eq!(std::fs::read(&to).unwrap(), b"new");
+    assert!(!from.exists());
+}
+
+#[test]
+fn a_temporary_name_is_found_again_until_it_has_its_real_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("queue.db");
+    let temp = tasq_files::temp_path(&target).unwrap();
+    std::fs::write(&temp, "half").unwrap();
+    let name = target.file_name().unwrap();
+    assert_eq!(
+        tasq_files::stray_temps(folder.path(), name).unwrap(),
+        std::slice::from_ref(&temp)
+    );
+    assert!(tasq_files::rename_durably(&temp, &target, false).unwrap());
+    assert!(
+        tasq_files::stray_temps(folder.path(), name)
+            .unwrap()
+            .is_empty()
+    );
+}
