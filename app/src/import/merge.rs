@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::json;
-use tasq_domain::life::{edit_budget, import_budget};
+use tasq_domain::life::import_budget;
 use tasq_domain::{
     AnyId, Dependency, Epic, Feature, JsonObject, Proof, Source, Status, Task, TaskId, TestOwner,
 };
@@ -93,6 +93,9 @@ impl Import<'_, '_> {
         if changes.status {
             feature.own_status = draft.own_status;
         }
+        if changes.depends_on {
+            self.waits_anew.insert(at);
+        }
         self.unit.tx.update_feature(&feature)?;
         self.report.features.updated += 1;
         self.event(&id, &json!({ "updated": true }))
@@ -107,6 +110,9 @@ impl Import<'_, '_> {
         if is_same(stored.source.as_ref(), &draft.digest) {
             self.report.tasks.unchanged += 1;
             self.report.tests.unchanged += draft.tests.len() as u64;
+            if self.waits_anew.contains(&draft.feature) {
+                self.merge_dependencies(&stored, draft.feature, on)?;
+            }
             return Ok(());
         }
         let changes = changes(&stored.metadata, &draft.metadata);
@@ -125,8 +131,8 @@ impl Import<'_, '_> {
             self.unit.watch_feature(&task.feature)?;
         }
         self.unit.tx.update_task(&task)?;
-        if changes.depends_on {
-            self.merge_dependencies(&stored, on)?;
+        if changes.depends_on || self.waits_anew.contains(&draft.feature) {
+            self.merge_dependencies(&stored, draft.feature, on)?;
         }
         if changes.tests {
             self.merge_tests(&stored, draft)?;
@@ -167,12 +173,13 @@ impl Import<'_, '_> {
             }
         }
         if changes.budget {
-            task = edit_budget(&task, draft.retry_budget, self.now);
+            task.retry_budget = draft.retry_budget;
+            task.retries_used = task.retries_used.min(draft.retry_budget.number());
         }
         if changes.status {
             self.merge_state(&mut task, &draft.state);
         }
-        let is_open = task.claim.is_none() && task.status != Status::Completed;
+        let is_open = stored.claim.is_none() && stored.status != Status::Completed;
         if changes.used && is_open {
             task.retries_used = draft.retries_used;
         }
@@ -214,7 +221,12 @@ impl Import<'_, '_> {
     }
 
     /// Adds the dependencies that the source added, and removes those that it removed; others stay.
-    fn merge_dependencies(&mut self, stored: &Task, on: &[TaskId]) -> Result<(), AppError> {
+    fn merge_dependencies(
+        &mut self,
+        stored: &Task,
+        feature: usize,
+        on: &[TaskId],
+    ) -> Result<(), AppError> {
         if stored.claim.is_some() || stored.status == Status::Completed {
             self.notes.warn(format!(
                 "{}: it is claimed or completed, so what it waits for stays",
@@ -222,7 +234,11 @@ impl Import<'_, '_> {
             ));
             return Ok(());
         }
-        let names = original_dependencies(&stored.metadata);
+        let mut names = original_dependencies(&stored.metadata);
+        // What holds the task may have waited too.
+        if let Some(holder) = self.features[feature].known() {
+            names.extend(original_dependencies(&holder.metadata));
+        }
         let before: HashSet<TaskId> = names.iter().flat_map(|name| self.meaning(name)).collect();
         let added = on
             .iter()

@@ -149,6 +149,8 @@ struct Import<'i, 't> {
     new_tasks: HashSet<TaskId>,
     /// The draft's tasks by the names that the source gave them.
     by_name: HashMap<&'i str, usize>,
+    /// The features whose own dependencies the source changed.
+    waits_anew: HashSet<usize>,
     /// What tasks of earlier imports are to wait for as well.
     additions: Vec<(TaskId, Vec<TaskId>)>,
     notes: Notes,
@@ -181,6 +183,7 @@ impl<'i, 't> Import<'i, 't> {
                 .enumerate()
                 .map(|(at, task)| (task.key.as_str(), at))
                 .collect(),
+            waits_anew: HashSet::new(),
             additions: Vec::new(),
             notes: draft.notes.clone(),
             now,

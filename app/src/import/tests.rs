@@ -456,6 +456,7 @@ fn claim_of(id: &str) -> crate::ClaimTasks {
         worker: Worker::new("w").unwrap(),
         lease: std::time::Duration::from_secs(60),
         count: 1,
+        pid: None,
     }
 }
 

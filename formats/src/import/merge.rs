@@ -1,9 +1,10 @@
 //! What a source changed since the last import, told from what an item kept of it.
 
-use tasq_domain::{JsonObject, TextError};
+use tasq_domain::life::import_budget;
+use tasq_domain::{JsonObject, Status, TextError};
 
 use super::kept::Kept;
-use super::queue::fields::{BUDGET_KEYS, DEPENDENCY_KEYS, USED_KEYS, listed};
+use super::queue::fields::{BUDGET_KEYS, DEPENDENCY_KEYS, USED_KEYS, budget, listed, used};
 use crate::json::{Object, Value, to_text};
 
 /// Which fields of an item a source changed since its last import.
@@ -61,11 +62,18 @@ pub fn changes(stored: &JsonObject, incoming: &JsonObject) -> Changes {
         status: differs(&["status"]),
         priority: differs(&["priority"]),
         budget: differs(&BUDGET_KEYS),
-        used: differs(&USED_KEYS),
+        // With another budget, what was cut to the old one counts anew.
+        used: differs(&USED_KEYS) || (differs(&BUDGET_KEYS) && is_cut(&base.record)),
         depends_on: differs(&DEPENDENCY_KEYS),
         tests: differs(&["tests"]),
         group: base.group != new.group,
     }
+}
+
+/// Whether the retries used of a record are more than its budget leaves room for.
+fn is_cut(record: &Object) -> bool {
+    let (budget, _) = budget(record);
+    import_budget(used(record).0, budget, Status::Pending).1
 }
 
 /// The metadata of an item after its source changed, and the keys under which both sides changed something, where what

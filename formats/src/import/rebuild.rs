@@ -212,7 +212,10 @@ impl<'c> Stored<'c> {
             "dependencies" | "depends_on" => self.dependency_value(task, source, key, original),
             "tests" => {
                 let now = self.tests.get(&task.id).cloned().unwrap_or_default();
-                keep(fields::test_paths(source) == now, now.into_iter().collect())
+                let then = fields::test_paths(source);
+                let same =
+                    then.len() == now.len() && then.iter().all(|path| now.contains(&path.as_str()));
+                keep(same, now.into_iter().collect())
             }
             _ => original.clone(),
         }
