@@ -185,7 +185,14 @@ fn own_to_somebody(sandbox: &Sandbox) -> Option<(TempDir, u32)> {
     // Not into the sandbox, whose file system may not allow programs.
     let copy = tempfile::tempdir().unwrap();
     chown(copy.path(), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
-    fs::copy(binary(), copy.path().join("tasq")).unwrap();
+    // Not by this process: a child that another test starts meanwhile would hold the copy open for writing, and a file
+    // that is open for writing cannot be run.
+    let copied = Command::new("cp")
+        .arg(binary())
+        .arg(copy.path().join("tasq"))
+        .status()
+        .unwrap();
+    assert!(copied.success());
     let mut folders = vec![sandbox.folder().to_path_buf()];
     while let Some(folder) = folders.pop() {
         chown(&folder, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
