@@ -41,7 +41,7 @@ pub(crate) fn create(place: &Place, settings: &Settings) -> Result<(), StoreErro
     sync_parent(&place.path).map_err(file)
 }
 
-fn check_free(place: &Place) -> Result<(), StoreError> {
+pub(crate) fn check_free(place: &Place) -> Result<(), StoreError> {
     match inspect(&place.path) {
         Err(FileError::Missing { .. }) => {}
         Ok(_) | Err(FileError::HardLink { .. } | FileError::NotRegular { .. }) => {

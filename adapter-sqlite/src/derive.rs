@@ -62,3 +62,82 @@ UPDATE totals SET
     ),
     tests = (SELECT count(*) FROM test_cases);
 ";
+
+/// For each table the rows whose derived values are not what follows from the others, by id.
+pub(crate) const DIFFERING: [(&str, &str); 4] = [
+    (
+        "tasks",
+        "
+SELECT id AS line FROM tasks
+WHERE
+    (feature_priority, epic_id, held_above) IS NOT (
+        SELECT features.priority, features.epic_id, features.hold_at IS NOT NULL OR epics.hold_at IS NOT NULL
+        FROM features LEFT JOIN epics ON epics.id = features.epic_id
+        WHERE features.id = tasks.feature_id
+    )
+    OR open_deps <> (
+        SELECT count(*)
+        FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
+        WHERE dependencies.task_id = tasks.id AND before.status <> 'completed'
+    )
+ORDER BY seq",
+    ),
+    (
+        "features",
+        "
+SELECT id AS line FROM features
+WHERE
+    (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) IS NOT (
+        SELECT
+            coalesce(sum(tasks.status = 'pending'), 0),
+            coalesce(sum(tasks.status = 'in_progress'), 0),
+            coalesce(sum(tasks.status = 'completed'), 0),
+            coalesce(sum(tasks.status = 'blocked'), 0)
+        FROM tasks WHERE tasks.feature_id = features.id
+    )
+    OR open_gates <> (
+        SELECT count(*) FROM test_cases WHERE test_cases.feature_id = features.id AND test_cases.open_gate
+    )
+ORDER BY seq",
+    ),
+    (
+        "epics",
+        "
+SELECT id AS line FROM epics
+WHERE
+    (features_pending, features_in_progress, features_completed, features_blocked) IS NOT (
+        SELECT
+            coalesce(sum(features.status = 'pending'), 0),
+            coalesce(sum(features.status = 'in_progress'), 0),
+            coalesce(sum(features.status = 'completed'), 0),
+            coalesce(sum(features.status = 'blocked'), 0)
+        FROM features WHERE features.epic_id = epics.id
+    )
+    OR (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) IS NOT (
+        SELECT
+            coalesce(sum(tasks.status = 'pending'), 0),
+            coalesce(sum(tasks.status = 'in_progress'), 0),
+            coalesce(sum(tasks.status = 'completed'), 0),
+            coalesce(sum(tasks.status = 'blocked'), 0)
+        FROM tasks JOIN features ON features.id = tasks.feature_id
+        WHERE features.epic_id = epics.id
+    )
+ORDER BY seq",
+    ),
+    (
+        "totals",
+        "
+SELECT 'the whole queue' AS line FROM totals
+WHERE
+    (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked, tests) IS NOT (
+        SELECT
+            coalesce(sum(status = 'pending'), 0),
+            coalesce(sum(status = 'in_progress'), 0),
+            coalesce(sum(status = 'completed'), 0),
+            coalesce(sum(status = 'blocked'), 0),
+            (SELECT count(*) FROM test_cases)
+        FROM tasks
+    )
+    OR acting_at IS NOT NULL",
+    ),
+];

@@ -3,11 +3,15 @@
 //! - `store`: a unit of work is one transaction; writers queue behind a lock beside the file.
 //! - `connect`: opening and checking the file.
 //! - `create`, `migrate`: making it and bringing it up to date.
+//! - `care`, `check`, `backup`: looking after it.
 //! - `tx`, `rows`, `schema`: the facts, by entity; what follows from them is derived by triggers.
 //!
 //! The schema is in `migrations/sqlite`. It keeps its invariants by itself, so that a plain SQL client may edit it.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
 
+mod backup;
+mod care;
+mod check;
 mod connect;
 mod create;
 mod derive;
@@ -22,5 +26,6 @@ mod tx;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{put_in_place, read_contents};
 pub use migrate::{Applied, Pending, migrate, migrations_pending};
 pub use store::{Migrate, Options, SqliteStore, Sync};

@@ -116,6 +116,24 @@ impl SqliteStore {
         })
     }
 
+    /// Does something with the file that is no unit of work, alone if it writes.
+    pub(crate) fn look_after<T>(
+        &self,
+        access: Access,
+        body: impl FnOnce(&Place, &mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut file = self.file();
+        let opened = match &mut *file {
+            OpenFile::Open(opened) => opened,
+            OpenFile::Broken(why) => return Err(self.refuse(why)),
+        };
+        let _guard = match access {
+            Access::Read => None,
+            Access::Write => Some(self.begin_writing(opened)?),
+        };
+        body(&self.place, &mut opened.conn)
+    }
+
     fn file(&self) -> MutexGuard<'_, OpenFile> {
         // A unit that panicked was rolled back on its way out.
         self.file.lock().unwrap_or_else(PoisonError::into_inner)

@@ -139,6 +139,49 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// What is to be said about a file that is not this account's alone: to whom it belongs if not to this account,
+    /// and whether others may read or write it.
+    #[must_use]
+    pub fn of_access(place: &str, owner: Option<u32>, read: bool, write: bool) -> Option<Self> {
+        let found =
+            |severity, what: String| Some(Self::new(Check::Permissions, severity, place, what));
+        if let Some(owner) = owner {
+            found(
+                Severity::Warning,
+                format!("it belongs to another account (user {owner})"),
+            )
+        } else if write {
+            let found = found(Severity::Warning, "other accounts may write it".to_owned());
+            found.map(|it| it.hint(format!("chmod go-w {place}")))
+        } else if read {
+            found(Severity::Note, "other accounts may read it".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// What is to be said about a file system that is not known to be on this machine, by its name where it has one.
+    #[must_use]
+    pub fn of_file_system(place: &str, network: Option<&str>) -> Self {
+        match network {
+            Some(name) => Self::new(
+                Check::NetworkFs,
+                Severity::Warning,
+                place,
+                format!("it is on a file system of another machine or process ({name}), whose locks may not hold"),
+            )
+            .hint("keep the queue on a local disk"),
+            None => Self::new(
+                Check::NetworkFs,
+                Severity::Note,
+                place,
+                "it is on a file system of an unknown kind",
+            ),
+        }
+    }
+}
+
 /// What a store said about its file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FileReport {

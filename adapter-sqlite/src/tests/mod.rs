@@ -1,5 +1,6 @@
 //! Tests of the schema and the store, each subject in its own file.
 
+mod care;
 mod facts;
 mod opening;
 mod plain;
