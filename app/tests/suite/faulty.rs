@@ -1,0 +1,179 @@
+//! A store that fails at a chosen call.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tasq_adapter_memory::MemoryStore;
+use tasq_domain::ready::Scope;
+use tasq_domain::{
+    AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
+    FeatureId, Operation, OperationId, Settings, StatusCounts, Task, TaskId,
+    TaskRecord, TestCase, TestId, TestOwner, Timestamp,
+};
+use tasq_ports::{
+    Access, EventFilter, Inserted, Page, Removed, Store, StoreError, StoreInfo, TaskFilter,
+    TaskPage, Tx, Verdict,
+};
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Full,
+    Busy,
+    OutcomeUnknown,
+}
+
+impl Fault {
+    fn error(self) -> StoreError {
+        match self {
+            Self::Full => StoreError::Full {
+                path: "queue.db".into(),
+                free: Some(0),
+            },
+            Self::Busy => StoreError::Busy {
+                waited: std::time::Duration::from_secs(30),
+                holder: None,
+            },
+            Self::OutcomeUnknown => StoreError::OutcomeUnknown {
+                what: "fsync failed".to_owned(),
+            },
+        }
+    }
+}
+
+/// A memory store that fails at the n-th call within its units, or at a commit.
+pub(crate) struct FaultyStore {
+    memory: MemoryStore,
+    fault: std::sync::Mutex<Fault>,
+    /// Calls left until the one that fails; 0 means that none does.
+    left: AtomicUsize,
+    fired: AtomicBool,
+}
+
+impl FaultyStore {
+    pub(crate) fn over(memory: MemoryStore) -> Self {
+        Self {
+            memory,
+            fault: std::sync::Mutex::new(Fault::Full),
+            left: AtomicUsize::new(0),
+            fired: AtomicBool::new(false),
+        }
+    }
+
+    /// Lets the n-th call from now fail; a commit counts as one.
+    pub(crate) fn fail_at(&self, n: usize, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+        self.fired.store(false, Ordering::SeqCst);
+        self.left.store(n, Ordering::SeqCst);
+    }
+
+    /// Whether it failed; from now on it does not.
+    pub(crate) fn fired(&self) -> bool {
+        self.left.store(0, Ordering::SeqCst);
+        self.fired.swap(false, Ordering::SeqCst)
+    }
+
+    fn count(&self) -> Result<(), StoreError> {
+        let left = self.left.load(Ordering::SeqCst);
+        if left > 0 {
+            self.left.store(left - 1, Ordering::SeqCst);
+        }
+        if left == 1 {
+            self.fired.store(true, Ordering::SeqCst);
+            return Err(self.fault.lock().unwrap().error());
+        }
+        Ok(())
+    }
+}
+
+impl Store for FaultyStore {
+    fn run(
+        &self,
+        access: Access,
+        body: &mut dyn FnMut(&mut dyn Tx) -> Result<Verdict, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.memory.run(access, &mut |tx| {
+            let mut faulty = FaultyTx { tx, store: self };
+            let verdict = body(&mut faulty)?;
+            self.count()?;
+            Ok(verdict)
+        })
+    }
+
+    fn info(&self) -> StoreInfo {
+        self.memory.info()
+    }
+}
+
+struct FaultyTx<'t> {
+    tx: &'t mut dyn Tx,
+    store: &'t FaultyStore,
+}
+
+macro_rules! pass_on {
+    ($(fn $name:ident($($arg:ident: $of:ty),*) -> $back:ty;)+) => {
+        $(fn $name(&mut self, $($arg: $of),*) -> Result<$back, StoreError> {
+            self.store.count()?;
+            self.tx.$name($($arg),*)
+        })+
+    };
+}
+
+impl Tx for FaultyTx<'_> {
+    fn now(&self) -> Timestamp {
+        self.tx.now()
+    }
+
+    fn features_of(&mut self, epic: Option<&EpicId>) -> Result<Vec<Feature>, StoreError> {
+        self.store.count()?;
+        self.tx.features_of(epic)
+    }
+
+    pass_on! {
+        fn settings() -> Settings;
+        fn set_settings(settings: &Settings) -> ();
+        fn epic(id: &EpicId) -> Option<Epic>;
+        fn epics() -> Vec<Epic>;
+        fn insert_epic(epic: &Epic) -> Inserted;
+        fn update_epic(epic: &Epic) -> ();
+        fn remove_epic(id: &EpicId) -> Removed;
+        fn feature(id: &FeatureId) -> Option<Feature>;
+        fn features() -> Vec<Feature>;
+        fn insert_feature(feature: &Feature) -> Inserted;
+        fn update_feature(feature: &Feature) -> ();
+        fn remove_feature(id: &FeatureId) -> Removed;
+        fn task(id: &TaskId) -> Option<TaskRecord>;
+        fn next_ready(scope: &Scope) -> Option<TaskRecord>;
+        fn expired(limit: u32) -> Vec<TaskRecord>;
+        fn tasks(filter: &TaskFilter, page: &Page) -> TaskPage;
+        fn task_counts(scope: &Scope) -> StatusCounts;
+        fn insert_task(task: &Task) -> Inserted;
+        fn update_task(task: &Task) -> ();
+        fn update_task_life(task: &Task) -> ();
+        fn remove_task(id: &TaskId) -> Removed;
+        fn test(id: &TestId) -> Option<TestCase>;
+        fn tests_of(owner: &TestOwner) -> Vec<TestCase>;
+        fn tests(after: i64, limit: u32) -> Vec<TestCase>;
+        fn insert_test(test: &TestCase) -> Inserted;
+        fn update_test(test: &TestCase) -> ();
+        fn remove_test(id: &TestId) -> Removed;
+        fn dependencies_of(task: &TaskId) -> Vec<TaskId>;
+        fn dependents_of(task: &TaskId) -> Vec<TaskId>;
+        fn insert_dependency(dependency: &Dependency) -> bool;
+        fn remove_dependency(dependency: &Dependency) -> bool;
+        fn attempts_of(task: &TaskId) -> Vec<Attempt>;
+        fn attempt(task: &TaskId, number: u32) -> Option<Attempt>;
+        fn insert_attempt(attempt: &Attempt) -> ();
+        fn update_attempt(attempt: &Attempt) -> ();
+        fn checkpoints_of(task: &TaskId) -> Vec<Checkpoint>;
+        fn insert_checkpoint(checkpoint: &Checkpoint) -> i64;
+        fn append_event(event: &Event) -> i64;
+        fn events(filter: &EventFilter) -> Vec<Event>;
+        fn operation(id: &OperationId) -> Option<Operation>;
+        fn insert_operation(operation: &Operation, keep: u64) -> ();
+        fn ids_with_prefix(kind: EntityKind, prefix: &str, limit: u32) -> Vec<AnyId>;
+        fn count(kind: EntityKind) -> u64;
+        fn contents() -> Contents;
+        fn load(contents: &Contents) -> ();
+        fn rederive() -> ();
+    }
+}

@@ -1,0 +1,10 @@
+//! The use cases where something fails: a store that fails at any call, and commands that end in every way.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+mod desk;
+mod faults;
+mod faulty;
+mod loops;
+mod play;
+mod verifying;

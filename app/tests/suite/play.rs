@@ -1,0 +1,120 @@
+//! A runner that plays a script instead of running commands.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tasq_app::VerifyOptions;
+use tasq_ports::{CommandSpec, Exit, RunError, Runner, Running};
+
+/// What becomes of a command.
+pub(crate) enum Play {
+    /// It ends by itself.
+    Exit(i32),
+    /// A signal ends it.
+    Signal(i32),
+    /// It does something, then ends.
+    Does(Box<dyn Fn(&CommandSpec) + Send>, i32),
+    /// It runs until it is stopped; something happens at the first look.
+    Hangs(Box<dyn Fn() + Send>),
+    /// It runs until a look says with which exit code it ends.
+    Until(Box<dyn FnMut() -> Option<i32> + Send>),
+    /// There is no such program.
+    CannotStart,
+}
+
+/// Plays one piece after the other, then ends everything with success.
+pub(crate) struct Player {
+    pieces: Mutex<VecDeque<Play>>,
+    started: Mutex<Vec<CommandSpec>>,
+    stopped: Arc<Mutex<u32>>,
+}
+
+impl Player {
+    pub(crate) fn new(pieces: impl IntoIterator<Item = Play>) -> Self {
+        Self {
+            pieces: Mutex::new(pieces.into_iter().collect()),
+            started: Mutex::default(),
+            stopped: Arc::default(),
+        }
+    }
+
+    /// The commands that were started.
+    pub(crate) fn started(&self) -> Vec<CommandSpec> {
+        self.started.lock().unwrap().clone()
+    }
+
+    /// How many commands were stopped.
+    pub(crate) fn stopped(&self) -> u32 {
+        *self.stopped.lock().unwrap()
+    }
+}
+
+impl Runner for Player {
+    fn start(&self, command: &CommandSpec) -> Result<Box<dyn Running>, RunError> {
+        let play = self.pieces.lock().unwrap().pop_front();
+        let play = play.unwrap_or(Play::Exit(0));
+        match &play {
+            Play::CannotStart => {
+                return Err(RunError::Start {
+                    program: command.argv[0].clone(),
+                    source: io::ErrorKind::NotFound.into(),
+                });
+            }
+            Play::Does(what, _) => what(command),
+            _ => {}
+        }
+        self.started.lock().unwrap().push(command.clone());
+        Ok(Box::new(Piece {
+            play: Some(play),
+            stopped: Arc::clone(&self.stopped),
+        }))
+    }
+}
+
+struct Piece {
+    /// `None` when what happens meanwhile has happened, and the command hangs.
+    play: Option<Play>,
+    stopped: Arc<Mutex<u32>>,
+}
+
+impl Running for Piece {
+    fn wait(&mut self, _: Duration) -> Result<Option<Exit>, RunError> {
+        Ok(match &mut self.play {
+            Some(Play::Exit(code) | Play::Does(_, code)) => Some(exit(Some(*code), None)),
+            Some(Play::Signal(signal)) => Some(exit(None, Some(*signal))),
+            Some(Play::Until(look)) => look().map(|code| exit(Some(code), None)),
+            Some(Play::Hangs(_)) => {
+                if let Some(Play::Hangs(meanwhile)) = self.play.take() {
+                    meanwhile();
+                }
+                None
+            }
+            Some(Play::CannotStart) | None => None,
+        })
+    }
+
+    fn stop(&mut self) -> Result<Exit, RunError> {
+        *self.stopped.lock().unwrap() += 1;
+        Ok(exit(None, Some(15)))
+    }
+}
+
+fn exit(code: Option<i32>, signal: Option<i32>) -> Exit {
+    Exit {
+        code,
+        signal,
+        duration: Duration::from_millis(7),
+        output_tail: "the last words\n".to_owned(),
+    }
+}
+
+pub(crate) fn options() -> VerifyOptions {
+    VerifyOptions {
+        folder: PathBuf::from("/project"),
+        timeout: Duration::from_secs(600),
+        env: Vec::new(),
+    }
+}
