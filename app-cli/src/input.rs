@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
 use tasq_app::{AppError, Code};
 use tasq_domain::{JsonObject, MAX_DESCRIPTION_BYTES, MAX_JSON_BYTES};
 use tasq_formats::json::{Document, Object, Value, to_text};
@@ -35,8 +36,34 @@ pub(crate) fn optional(argument: Option<String>) -> Result<Option<String>, Failu
     argument.map(text).transpose()
 }
 
-/// A whole file, or standard input for `-`, and the name to call it by.
+/// The first bytes of a file that gzip packed.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// A whole file, or standard input for `-`, and the name to call it by. What gzip packed is unpacked, whatever its name.
 pub(crate) fn file(name: &OsStr) -> Result<(String, Vec<u8>), Failure> {
+    let (place, bytes) = packed(name)?;
+    if !bytes.starts_with(&GZIP) {
+        return Ok((place, bytes));
+    }
+    let unpacked = read_up_to(
+        MultiGzDecoder::new(bytes.as_slice()),
+        MAX_FILE_BYTES,
+        &place,
+    );
+    let unpacked = unpacked.map_err(|failure| match failure {
+        Failure::Told(problem) if problem.code == Code::Storage => Failure::new(
+            Code::InvalidData,
+            format!(
+                "{place} was packed by gzip and is damaged: {}",
+                problem.message
+            ),
+        ),
+        other => other,
+    })?;
+    Ok((place, unpacked))
+}
+
+fn packed(name: &OsStr) -> Result<(String, Vec<u8>), Failure> {
     if name == "-" {
         let place = "standard input".to_owned();
         let bytes = read_up_to(io::stdin().lock(), MAX_FILE_BYTES, &place)?;

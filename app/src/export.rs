@@ -45,7 +45,7 @@ impl App<'_> {
     }
 
     /// Copies everything into another store, which must be empty: ids, times, order, tokens, attempts and events stay as
-    /// they are. The other store keeps its own id.
+    /// they are, and so does the store's id: it is the same queue in another place.
     ///
     /// # Errors
     /// [`AppError::Conflict`] if the other store is not empty.
@@ -61,7 +61,6 @@ impl App<'_> {
         contents.close_open_attempts(now);
         target.write(|tx| {
             must_be_empty(tx)?;
-            contents.settings.store = tx.settings()?.store;
             Ok::<_, AppError>(tx.load(&contents)?)
         })?;
         let Contents {

@@ -134,7 +134,7 @@ id_type!(
     OperationId
 );
 id_type!(
-    /// The id of a store: made once with it, kept by backups, fresh in copies.
+    /// The id of a queue: made once with it, kept by exports, copies and backups.
     StoreId
 );
 

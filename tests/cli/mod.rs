@@ -9,5 +9,6 @@ mod discovery;
 mod exit_codes;
 mod harness;
 mod output;
+mod packed;
 mod shapes;
 mod work;

@@ -74,7 +74,6 @@ fn assert_moved(before: &Contents, after: &Contents) {
         }
     }
     same.attempts.clone_from(&before.attempts);
-    same.settings.store = before.settings.store.clone();
     for (feature, before) in same.features.iter_mut().zip(&before.features) {
         (feature.status, feature.updated_at) = (before.status, before.updated_at);
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use serde_json::json;
-use tasq_domain::{AnyId, Contents, Epic, EventKind, Feature, Settings, Status, Task, TestCase};
+use tasq_domain::{AnyId, Contents, Epic, EventKind, Feature, Status, Task, TestCase};
 use tasq_ports::Tx;
 
 use super::{ImportReport, Tally, named};
@@ -19,8 +19,8 @@ const FORMAT: &str = "a snapshot of tasq";
 impl App<'_> {
     /// Brings a snapshot into this store, which must be empty or already have every item of it as it is.
     ///
-    /// Ids, times, order and settings become those of the snapshot; only the store's own id stays, so that what was
-    /// trusted for another store is not trusted here. Attempts that are still open are closed as lost, uncharged.
+    /// Ids, times, order and settings become those of the snapshot, the store's id included, so that an export of it is
+    /// the snapshot again. Attempts that are still open are closed as lost, uncharged.
     ///
     /// # Errors
     /// [`AppError::Conflict`] if the store has items and they are not those of the snapshot.
@@ -49,17 +49,12 @@ impl App<'_> {
     }
 }
 
-fn import(unit: &mut Unit<'_>, mut incoming: Contents) -> Result<ImportReport, AppError> {
-    let own = unit.tx.settings()?;
+fn import(unit: &mut Unit<'_>, incoming: Contents) -> Result<ImportReport, AppError> {
     let origin = format!("snapshot:{}", incoming.settings.store);
     let empty = must_be_empty(unit.tx).is_ok();
     let mut report = report(&incoming, empty);
     report.origin = origin;
     if empty {
-        incoming.settings = Settings {
-            store: own.store,
-            ..incoming.settings
-        };
         unit.tx.load(&incoming)?;
         if incoming.events.is_empty() {
             record(unit, &incoming, &report.origin)?;

@@ -682,7 +682,7 @@ fn a_snapshot_goes_into_an_empty_store_and_again_changes_nothing() {
             contents.settings.store.as_str(),
             contents.settings.name.as_str()
         ),
-        ("store-1", "theirs")
+        ("other", "theirs")
     );
     assert_eq!(contents.tasks, snapshot.tasks);
     assert_eq!(contents.events.len(), 1 + 4 + 5 + 3);
