@@ -1,17 +1,19 @@
 //! A whole queue, as it moves between stores.
 
 use crate::attempt::{Attempt, AttemptEnd, Checkpoint, Outcome};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use crate::counts::StatusCounts;
 use crate::event::Event;
 use crate::id::{EpicId, FeatureId};
 use crate::life::give_back;
 use crate::node::{Epic, Feature};
 use crate::operation::Operation;
+use crate::rollup::roll_up;
 use crate::settings::Settings;
-use crate::status::Status;
+use crate::status::{Status, TestStatus};
 use crate::task::{Dependency, Task};
-use crate::test_case::TestCase;
+use crate::test_case::{TestCase, TestOwner};
 use crate::time::Timestamp;
 
 /// Everything a store holds, each list in the order of creation.
@@ -43,7 +45,7 @@ impl Contents {
     /// Closes every open attempt as lost, uncharged, because its holder does not know the store that this becomes.
     ///
     /// The task returns to pending and is ready at once, or is blocked if its holder was asked to stop or no retry is
-    /// left. Parents' statuses are for the receiving store to derive.
+    /// left. Parents [roll up](Self::roll_up_parents).
     pub fn close_open_attempts(&mut self, now: Timestamp) {
         let held_epics: HashSet<&EpicId> = self
             .epics
@@ -86,6 +88,49 @@ impl Contents {
                 exit_code: None,
                 message: None,
             });
+        }
+        self.roll_up_parents(now);
+    }
+
+    /// Gives every feature and epic the status that follows from what is below it; one whose status changes was
+    /// changed at `now`.
+    pub fn roll_up_parents(&mut self, now: Timestamp) {
+        let mut tasks: HashMap<&FeatureId, StatusCounts> = HashMap::new();
+        for task in &self.tasks {
+            tasks.entry(&task.feature).or_default().add(task.status);
+        }
+        let open = |test: &&TestCase| test.gates() && test.status != TestStatus::Passing;
+        let gates: HashSet<&FeatureId> = self
+            .tests
+            .iter()
+            .filter(open)
+            .filter_map(|test| match &test.owner {
+                TestOwner::Feature(feature) => Some(feature),
+                TestOwner::Task(_) => None,
+            })
+            .collect();
+        let mut below: HashMap<EpicId, StatusCounts> = HashMap::new();
+        for feature in &mut self.features {
+            let children = tasks.get(&feature.id).map(StatusCounts::present);
+            let (gate, hold) = (gates.contains(&feature.id), feature.hold.is_some());
+            let status = roll_up(children.unwrap_or_default(), gate, hold);
+            let status = status.unwrap_or(feature.own_status);
+            if status != feature.status {
+                feature.updated_at = now.not_before(feature.updated_at);
+                feature.status = status;
+            }
+            if let Some(epic) = &feature.epic {
+                below.entry(epic.clone()).or_default().add(status);
+            }
+        }
+        for epic in &mut self.epics {
+            let children = below.get(&epic.id).map(StatusCounts::present);
+            let status = roll_up(children.unwrap_or_default(), false, epic.hold.is_some());
+            let status = status.unwrap_or(epic.own_status);
+            if status != epic.status {
+                epic.updated_at = now.not_before(epic.updated_at);
+                epic.status = status;
+            }
         }
     }
 }

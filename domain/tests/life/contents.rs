@@ -3,7 +3,8 @@
 use tasq_domain::backoff::Backoff;
 use tasq_domain::life::{self, broken_invariant};
 use tasq_domain::{
-    Attempt, Contents, Outcome, RetryBudget, Settings, Status, StoreId, Task, Timestamp,
+    Attempt, Contents, Feature, JsonObject, Name, Outcome, Priority, RetryBudget, Settings, Status,
+    StoreId, Task, Timestamp,
 };
 
 use crate::fixture::{
@@ -108,4 +109,35 @@ fn a_status_given_by_hand_stands() {
             (status, &None)
         );
     }
+}
+
+#[test]
+fn parents_roll_up_when_what_ran_below_them_is_taken_back() {
+    let (task, attempt) = running(&pending());
+    let feature = Feature {
+        seq: 1,
+        id: task.feature.clone(),
+        epic: None,
+        name: Name::new("feature").unwrap(),
+        description: None,
+        priority: Priority::default(),
+        own_status: Status::Pending,
+        status: Status::InProgress,
+        hold: None,
+        source: None,
+        created_at: at(0),
+        updated_at: at(10),
+        metadata: JsonObject::default(),
+    };
+    let mut contents = moved(vec![task], vec![attempt], at(20));
+    contents.features.push(feature);
+    contents.close_open_attempts(at(30));
+    let feature = &contents.features[0];
+    assert_eq!(
+        (feature.status, feature.updated_at),
+        (Status::Pending, at(30))
+    );
+    let once = contents.clone();
+    contents.close_open_attempts(at(40));
+    assert_eq!(contents, once, "what has moved once moves on as it is");
 }
