@@ -20,4 +20,4 @@ mod log;
 mod replay;
 mod store;
 
-pub use store::{JsonStore, Options, SideFiles};
+pub use store::{JsonStore, Options, SideFiles, put_in_place, read_contents};

@@ -1,5 +1,7 @@
 //! The store.
 
+mod care;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +18,8 @@ use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
 use crate::error::{of_field, of_file, of_snapshot, too_large};
 use crate::log::{self, Groups, Log, Rest};
 use crate::replay::{reconcile, replay};
+
+pub use care::{put_in_place, read_contents};
 
 /// How often a unit of work runs again because someone else changed the file meanwhile.
 const MAX_RERUNS: u32 = 8;
