@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Settings, StatusCounts, Task, TaskId, TaskRecord, TestCase,
-    TestId, TestOwner, Timestamp,
+    FeatureId, Operation, OperationId, Place, Process, Settings, StatusCounts, Task, TaskId,
+    TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
     Access, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage, Tx,
@@ -169,6 +169,10 @@ impl Tx for MemoryTx<'_> {
 
     fn expired(&mut self, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
         Ok(self.state.expired(self.now, limit))
+    }
+
+    fn processes_at(&mut self, place: &Place) -> Result<Vec<(TaskId, Process)>, StoreError> {
+        Ok(self.state.processes_at(place))
     }
 
     fn tasks(&mut self, filter: &TaskFilter, page: &Page) -> Result<TaskPage, StoreError> {

@@ -78,6 +78,7 @@ fn work(
         command: ["sh", plan::WORKER_FILE, pace].map(str::to_owned).to_vec(),
         worker: Worker::new("demo-worker").expect("a word is a name"),
         lease: Duration::from_secs(LEASE_UNDER_RUN_SECS),
+        pid: None,
         max: None,
         max_wait: Duration::ZERO,
         verify: VerifyOptions {

@@ -2,7 +2,7 @@
 //!
 //! `args` is the command line as typed, `commands` turns it into use cases of `tasq-app`, `view` into what is shown,
 //! and `output` writes it. `discover` and `stores` find and open the store: no other crate names the adapters. `clock`,
-//! `ids` and `runner` are the ports that need the operating system.
+//! `ids`, `processes` and `runner` are the ports that need the operating system.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
 
 mod args;
@@ -15,6 +15,7 @@ mod failure;
 mod ids;
 mod input;
 mod output;
+mod processes;
 mod runner;
 mod session;
 mod stores;

@@ -13,10 +13,13 @@ use crate::discover::{self, Located, Place};
 use crate::failure::Failure;
 use crate::ids::SystemIds;
 use crate::output::Output;
+use crate::processes::SystemProcesses;
 use crate::stores;
 
 /// The source of ids for every use case.
 pub(crate) static IDS: SystemIds = SystemIds;
+/// The processes that claims may name.
+pub(crate) static PROCESSES: SystemProcesses = SystemProcesses::new();
 
 /// What every command has.
 pub(crate) struct Session {
@@ -129,7 +132,7 @@ impl Session {
 impl Queue {
     /// Its use cases.
     pub(crate) fn app(&self) -> App<'_> {
-        App::new(self.store, &IDS, self.caller.clone())
+        App::new(self.store, &IDS, self.caller.clone()).with_processes(&PROCESSES)
     }
 
     /// Its use cases, under the operation id of a request.

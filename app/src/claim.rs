@@ -5,14 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tasq_domain::life::{self, Grant, MAX_LEASE_SECS, Refusal};
 use tasq_domain::ready::{Scope, not_ready};
-use tasq_domain::{AnyId, Event, EventKind, Status, TaskRecord, Worker};
+use tasq_domain::{AnyId, Event, EventKind, Process, Status, TaskRecord, Worker};
 use tasq_ports::{Page, Sort, StoreError, TaskFilter, Tx};
 
 use crate::context::App;
 use crate::error::{AppError, Waiting};
 use crate::find::{self, ScopeRef};
 use crate::once::{Answer, events_between, number};
-use crate::reap;
 use crate::unit::Unit;
 use crate::view::ClaimView;
 
@@ -39,14 +38,26 @@ pub struct ClaimTasks {
     pub lease: Duration,
     /// How many at most, at least 1; one for [`WhichTask::This`].
     pub count: u32,
+    /// The process that will work on them: once it is gone they are lost, whatever is left of the lease. Recorded only
+    /// where processes can be told apart.
+    pub pid: Option<u32>,
+}
+
+/// On which terms tasks are handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) worker: Worker,
+    pub(crate) lease: Duration,
+    pub(crate) process: Option<Process>,
 }
 
 impl App<'_> {
     /// Hands ready tasks to a worker, in the order of work, in one step: nobody else can get them. First takes back
-    /// every task whose lease has run out; that stays done even if there is nothing to claim.
+    /// every task whose lease has run out or whose process is gone; that stays done even if there is nothing to claim.
     ///
     /// # Errors
-    /// [`AppError::NothingReady`] with what is waiting and why; for a named task [`AppError::Refused`].
+    /// [`AppError::NothingReady`] with what is waiting and why; for a named task [`AppError::Refused`];
+    /// [`AppError::Usage`] if there is no process with the given id.
     pub fn claim(&self, wanted: &ClaimTasks) -> Result<Vec<ClaimView>, AppError> {
         if wanted.lease.is_zero() {
             return Err(AppError::usage(
@@ -55,7 +66,12 @@ impl App<'_> {
             ));
         }
         let granted = self.once_kept("claim", wanted, |unit| {
-            reap::reap(unit)?;
+            let terms = Terms {
+                worker: wanted.worker.clone(),
+                lease: wanted.lease,
+                process: self.process(wanted.pid)?,
+            };
+            self.take_back(unit)?;
             match &wanted.which {
                 WhichTask::This(text) => {
                     let id = find::task(unit.tx, text)?;
@@ -66,7 +82,7 @@ impl App<'_> {
                         let by = claim.worker.clone();
                         return Ok(Err(AppError::refused(&id, Refusal::Claimed { by })));
                     }
-                    match self.grant(unit, &record, &wanted.worker, wanted.lease) {
+                    match self.grant(unit, &record, &terms) {
                         Ok(claim) => Ok(Ok(Granted::of(unit, wanted.lease, vec![claim]))),
                         Err(refused @ AppError::Refused { .. }) => Ok(Err(refused)),
                         Err(error) => Err(error),
@@ -74,7 +90,7 @@ impl App<'_> {
                 }
                 WhichTask::Next(scope) => {
                     let scope = find::scope(unit.tx, scope)?;
-                    let claims = self.grant_next(unit, &scope, wanted)?;
+                    let claims = self.grant_next(unit, &scope, &terms, wanted.count)?;
                     if claims.is_empty() {
                         return Ok(Err(AppError::NothingReady(Box::new(waiting(
                             unit.tx, scope,
@@ -87,18 +103,36 @@ impl App<'_> {
         Ok(granted.claims)
     }
 
+    /// The process with this id; `None` if none was named, or where processes cannot be told apart.
+    fn process(&self, pid: Option<u32>) -> Result<Option<Process>, AppError> {
+        let (Some(pid), Some(processes)) = (pid, self.processes) else {
+            return Ok(None);
+        };
+        if processes.place().is_none() {
+            return Ok(None);
+        }
+        let process = processes.identify(pid).ok_or_else(|| {
+            AppError::usage(
+                format!("there is no process {pid}"),
+                "name the process that will work on it, such as $$ for a shell",
+            )
+        })?;
+        Ok(Some(process))
+    }
+
     fn grant_next(
         &self,
         unit: &mut Unit<'_>,
         scope: &Scope,
-        wanted: &ClaimTasks,
+        terms: &Terms,
+        count: u32,
     ) -> Result<Vec<ClaimView>, AppError> {
         let mut claims = Vec::new();
-        while claims.len() < usize::try_from(wanted.count.max(1)).unwrap_or(usize::MAX) {
+        while claims.len() < usize::try_from(count.max(1)).unwrap_or(usize::MAX) {
             let Some(record) = unit.tx.next_ready(scope)? else {
                 break;
             };
-            claims.push(self.grant(unit, &record, &wanted.worker, wanted.lease)?);
+            claims.push(self.grant(unit, &record, terms)?);
         }
         Ok(claims)
     }
@@ -108,17 +142,22 @@ impl App<'_> {
         &self,
         unit: &mut Unit<'_>,
         record: &TaskRecord,
-        worker: &Worker,
-        lease: Duration,
+        terms: &Terms,
     ) -> Result<ClaimView, AppError> {
+        let Terms {
+            worker,
+            lease,
+            process,
+        } = terms.clone();
         let grant = Grant {
-            worker: worker.clone(),
+            worker,
             nonce: self.ids.random(),
             lease,
+            process,
         };
         let (step, attempt) = life::claim(record, grant, unit.now())
             .map_err(|why| AppError::refused(&record.task.id, why))?;
-        let data = json!({ "worker": worker.as_str(), "attempt": attempt.token.attempt });
+        let data = json!({ "worker": terms.worker.as_str(), "attempt": attempt.token.attempt });
         unit.step(&record.task, &step, data)?;
         unit.tx.insert_attempt(&attempt)?;
         let lease = step

@@ -5,12 +5,11 @@ use tasq_domain::life::{self, Completion, Gate, Writer};
 use tasq_domain::{Reason, TaskId, TestOwner, Token, Worker};
 use tasq_ports::Tx;
 
-use crate::claim::waiting;
+use crate::claim::{Terms, waiting};
 use crate::context::{App, HolderRef};
 use crate::error::AppError;
 use crate::find::{self, ScopeRef};
 use crate::once::{Answer, field};
-use crate::reap;
 use crate::unit::{Report, Unit};
 use crate::view::{ClaimView, TaskView};
 
@@ -27,7 +26,7 @@ pub struct CompleteTask {
     pub force: Option<Reason>,
     /// What is known about the worker's process.
     pub report: Report,
-    /// Claim the next ready task of this part of the queue in the same step, for the same worker and lease.
+    /// Claim the next ready task of this part of the queue in the same step, for the same worker, lease and process.
     pub next: Option<ScopeRef>,
 }
 
@@ -107,19 +106,24 @@ impl App<'_> {
         before: &tasq_domain::Task,
         scope: &ScopeRef,
     ) -> Result<Option<ClaimView>, AppError> {
-        reap::reap(unit)?;
+        self.take_back(unit)?;
         let scope = find::scope(unit.tx, scope)?;
         let Some(record) = unit.tx.next_ready(&scope)? else {
             return Ok(None);
         };
-        let (worker, lease) = match &before.claim {
-            Some(claim) => (claim.worker.clone(), claim.lease),
-            None => (
-                Worker::new(self.caller.actor().as_str())?,
-                std::time::Duration::from_secs(life::LEASE_BY_HAND_SECS),
-            ),
+        let terms = match &before.claim {
+            Some(claim) => Terms {
+                worker: claim.worker.clone(),
+                lease: claim.lease,
+                process: claim.process,
+            },
+            None => Terms {
+                worker: Worker::new(self.caller.actor().as_str())?,
+                lease: std::time::Duration::from_secs(life::LEASE_BY_HAND_SECS),
+                process: None,
+            },
         };
-        self.grant(unit, &record, &worker, lease).map(Some)
+        self.grant(unit, &record, &terms).map(Some)
     }
 
     /// What is unfinished in a part of the queue, and why it is not ready.

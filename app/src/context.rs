@@ -1,7 +1,7 @@
 //! Who acts, and on which store.
 
 use tasq_domain::{Actor, OperationId, TaskId, TestOwner, Token, Worker};
-use tasq_ports::{Ids, Store};
+use tasq_ports::{Ids, Processes, Store};
 
 use crate::error::AppError;
 use crate::unit::Unit;
@@ -55,6 +55,7 @@ pub struct App<'a> {
     pub(crate) ids: &'a dyn Ids,
     pub(crate) caller: Caller,
     pub(crate) op: Option<OperationId>,
+    pub(crate) processes: Option<&'a dyn Processes>,
 }
 
 impl<'a> App<'a> {
@@ -66,6 +67,7 @@ impl<'a> App<'a> {
             ids,
             caller,
             op: None,
+            processes: None,
         }
     }
 
@@ -74,6 +76,15 @@ impl<'a> App<'a> {
     #[must_use]
     pub fn with_op(self, op: Option<OperationId>) -> Self {
         Self { op, ..self }
+    }
+
+    /// The same, where a claim may name its process and is lost once that is gone. Without, leases alone decide.
+    #[must_use]
+    pub fn with_processes(self, processes: &'a dyn Processes) -> Self {
+        Self {
+            processes: Some(processes),
+            ..self
+        }
     }
 
     /// The store.

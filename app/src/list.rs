@@ -1,13 +1,15 @@
 //! Listing tasks, and looking at the next one.
 
+use tasq_domain::life::{self, Step};
 use tasq_domain::ready::{Scope, claim_order, is_ready};
-use tasq_domain::{Status, TaskRecord, life};
-use tasq_ports::{Cursor, Page, Sort, StoreExt, TaskFilter, Tx};
+use tasq_domain::{Status, TaskRecord};
+use tasq_ports::{Cursor, Page, Processes, Sort, StoreExt, TaskFilter, Tx};
 
 use crate::claim::waiting;
 use crate::context::App;
 use crate::error::AppError;
 use crate::find::{self, ScopeRef};
+use crate::reap::gone;
 use crate::view::{EpicView, FeatureView, TaskView};
 
 /// How many lost leases a look at the next task takes into account.
@@ -82,8 +84,7 @@ impl App<'_> {
         })
     }
 
-    /// The task that the next claim would get, be it one whose lease has run out and that the claim would first take
-    /// back. Claims nothing.
+    /// The task that the next claim would get, be it one that is lost and that the claim would first take back. Claims nothing.
     ///
     /// # Errors
     /// [`AppError::NothingReady`] with what is waiting and why.
@@ -91,7 +92,7 @@ impl App<'_> {
         self.store.read(|tx| {
             let scope = find::scope(tx, scope)?;
             let ready = tx.next_ready(&scope)?;
-            let lost = lost_and_ready(tx, &scope)?;
+            let lost = lost_and_ready(tx, &scope, self.processes)?;
             let first = ready.into_iter().chain(lost).min_by_key(claim_order);
             match first {
                 Some(record) => TaskView::of(tx, record),
@@ -160,16 +161,28 @@ impl App<'_> {
     }
 }
 
-/// The tasks of a scope that would be ready once their lost leases were taken back, as they stand now.
-fn lost_and_ready(tx: &mut dyn Tx, scope: &Scope) -> Result<Vec<TaskRecord>, AppError> {
+/// The tasks of a scope that would be ready once what is lost was taken back, as they stand now.
+fn lost_and_ready(
+    tx: &mut dyn Tx,
+    scope: &Scope,
+    processes: Option<&dyn Processes>,
+) -> Result<Vec<TaskRecord>, AppError> {
     let now = tx.now();
-    let mut lost = tx.expired(LOST_LOOKED_AT)?;
-    lost.retain(|record| {
-        let taken_back = life::expire(record, now).map(|step| TaskRecord {
-            task: step.task,
+    let expired = tx.expired(LOST_LOOKED_AT)?.into_iter().map(|record| {
+        let step = life::expire(&record, now);
+        (record, step)
+    });
+    let mut lost: Vec<(TaskRecord, Option<Step>)> = expired.collect();
+    for (record, process) in gone(tx, processes)? {
+        let step = life::abandon(&record, &process, now);
+        lost.push((record, step));
+    }
+    lost.retain(|(record, step)| {
+        let taken_back = step.as_ref().map(|step| TaskRecord {
+            task: step.task.clone(),
             ..record.clone()
         });
         scope.contains(record) && taken_back.is_some_and(|record| is_ready(&record, now))
     });
-    Ok(lost)
+    Ok(lost.into_iter().map(|(record, _)| record).collect())
 }

@@ -1,8 +1,9 @@
-//! Taking back tasks whose lease has run out.
+//! Taking back tasks whose lease has run out, or whose process is gone.
 
 use serde_json::{Value, json};
-use tasq_domain::{AnyId, EventKind, TaskId, life};
-use tasq_ports::Tx;
+use tasq_domain::life::{self, Loss, Step};
+use tasq_domain::{AnyId, EventKind, Process, TaskId, TaskRecord};
+use tasq_ports::{Processes, Tx};
 
 use crate::context::App;
 use crate::error::AppError;
@@ -27,13 +28,14 @@ struct Took {
 }
 
 impl App<'_> {
-    /// Takes back every task whose lease has run out: its attempt is lost and charged. A claim does the same first.
+    /// Takes back every task whose lease has run out, or whose process is gone as far as this machine can tell: its
+    /// attempt is lost and charged. A claim does the same first.
     ///
     /// # Errors
     /// Only the store's.
     pub fn reap(&self) -> Result<Reaped, AppError> {
         let took = self.once("reap", &(), |unit| {
-            let ids = reap(unit)?;
+            let ids = self.take_back(unit)?;
             let tasks = ids
                 .iter()
                 .map(|id| TaskView::load(unit.tx, id))
@@ -44,35 +46,77 @@ impl App<'_> {
         })?;
         Ok(took.reaped)
     }
+
+    /// Takes back what is lost and returns which tasks those were.
+    pub(crate) fn take_back(&self, unit: &mut Unit<'_>) -> Result<Vec<TaskId>, AppError> {
+        let mut reaped = abandoned(unit, self.processes)?;
+        reaped.append(&mut expired(unit)?);
+        Ok(reaped)
+    }
 }
 
-/// Takes back what is lost and returns which tasks those were.
-pub(crate) fn reap(unit: &mut Unit<'_>) -> Result<Vec<TaskId>, AppError> {
+/// The tasks whose process is gone for certain, and those processes.
+pub(crate) fn gone(
+    tx: &mut dyn Tx,
+    processes: Option<&dyn Processes>,
+) -> Result<Vec<(TaskRecord, Process)>, AppError> {
+    let Some((processes, place)) = processes.and_then(|it| Some((it, it.place()?))) else {
+        return Ok(Vec::new());
+    };
+    let mut gone = Vec::new();
+    for (id, process) in tx.processes_at(&place)? {
+        if processes.is_gone(&process)
+            && let Some(record) = tx.task(&id)?
+        {
+            gone.push((record, process));
+        }
+    }
+    Ok(gone)
+}
+
+fn abandoned(
+    unit: &mut Unit<'_>,
+    processes: Option<&dyn Processes>,
+) -> Result<Vec<TaskId>, AppError> {
+    let now = unit.now();
+    let mut reaped = Vec::new();
+    for (record, process) in gone(unit.tx, processes)? {
+        let step = life::abandon(&record, &process, now)
+            .ok_or_else(|| contradiction(&record, "that another process holds"))?;
+        lose(unit, &record, &step, Loss::ProcessGone)?;
+        reaped.push(record.task.id);
+    }
+    Ok(reaped)
+}
+
+fn expired(unit: &mut Unit<'_>) -> Result<Vec<TaskId>, AppError> {
     let now = unit.now();
     let mut reaped = Vec::new();
     loop {
         let lost = unit.tx.expired(BATCH)?;
         for record in &lost {
-            let task = &record.task;
-            let step = life::expire(record, now).ok_or_else(|| {
-                AppError::Store(tasq_ports::StoreError::Backend {
-                    what: format!(
-                        "the store says that the lease of {} ran out, but it did not",
-                        task.id
-                    ),
-                })
-            })?;
-            let worker = task
-                .claim
-                .as_ref()
-                .map(|claim| claim.worker.as_str().to_owned());
-            unit.step(task, &step, json!({ "worker": worker }))?;
-            reaped.push(task.id.clone());
+            let step = life::expire(record, now)
+                .ok_or_else(|| contradiction(record, "whose lease still runs"))?;
+            lose(unit, record, &step, Loss::LeaseRanOut)?;
+            reaped.push(record.task.id.clone());
         }
         if lost.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
             return Ok(reaped);
         }
     }
+}
+
+fn lose(unit: &mut Unit<'_>, record: &TaskRecord, step: &Step, why: Loss) -> Result<(), AppError> {
+    let claim = record.task.claim.as_ref();
+    let worker = claim.map(|claim| claim.worker.as_str());
+    let data = json!({ "worker": worker, "reason": why.as_str() });
+    unit.step(&record.task, step, data)
+}
+
+fn contradiction(record: &TaskRecord, what: &str) -> AppError {
+    AppError::Store(tasq_ports::StoreError::Backend {
+        what: format!("the store listed {} as lost, {what}", record.task.id),
+    })
 }
 
 impl Answer for Took {

@@ -32,6 +32,8 @@ pub struct RunOptions<'a> {
     pub worker: Worker,
     /// How long the lease is; it is renewed at a third of it.
     pub lease: Duration,
+    /// The process that runs the loop: once it is gone, what it holds is lost.
+    pub pid: Option<u32>,
     /// How many attempts at the most.
     pub max: Option<u32>,
     /// How long to wait for the leases of others and for times that a release set.
@@ -153,7 +155,8 @@ impl App<'_> {
     /// any other, or a signal → fail.
     ///
     /// # Errors
-    /// What the store or the operating system fails with. The claim that was held then is lost when its lease ends.
+    /// What the store or the operating system fails with. The claim that was held then is lost when its lease
+    /// ends, or once the process is gone.
     pub fn run(
         &self,
         runner: &dyn Runner,
@@ -211,6 +214,7 @@ impl App<'_> {
             worker: options.worker.clone(),
             lease: options.lease,
             count: 1,
+            pid: options.pid,
         };
         let mut claims = self.claim(&wanted)?;
         Ok(claims.remove(0))

@@ -90,6 +90,7 @@ impl Tasq {
             worker: Worker::new("bench").expect("a word is a name"),
             lease: Duration::from_secs(1_800),
             count: 1,
+            pid: None,
         };
         let claims = self.app().claim(&wanted)?;
         Ok(parts(&claims[0]))

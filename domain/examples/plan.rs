@@ -76,6 +76,7 @@ impl Plan {
             // A real queue draws this at random.
             nonce: self.now.micros().unsigned_abs(),
             lease: Duration::from_secs(LEASE_UNDER_RUN_SECS),
+            process: None,
         };
         let (step, attempt) = claim(&record, grant, self.now)?;
         self.tasks[place] = step.task;

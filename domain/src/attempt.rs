@@ -67,7 +67,7 @@ pub enum Outcome {
     Failed,
     /// The worker took too long and was stopped; charged.
     TimedOut,
-    /// The lease ran out; charged, unless a copy or a restore closed it.
+    /// The lease ran out, or the worker's process is gone; charged, unless a copy or a restore closed it.
     Lost,
     /// The worker gave the task back.
     Released,

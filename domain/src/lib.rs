@@ -26,6 +26,7 @@ pub mod lookup;
 mod node;
 mod operation;
 mod priority;
+mod process;
 pub mod ready;
 pub mod rollup;
 mod settings;
@@ -46,6 +47,7 @@ pub use id::{
 pub use node::{Epic, Feature, Hold, Source};
 pub use operation::{MAX_ANSWER_BYTES, OPERATIONS_KEPT, Operation};
 pub use priority::{Lane, Priority, PriorityError};
+pub use process::{BootId, Place, PlaceError, Process};
 pub use settings::Settings;
 pub use status::{Status, TestStatus, UnknownStatus};
 pub use task::{

@@ -8,6 +8,7 @@ use crate::attempt::Token;
 use crate::id::{EpicId, FeatureId, TaskId};
 use crate::node::{Hold, Source};
 use crate::priority::Priority;
+use crate::process::Process;
 use crate::status::Status;
 use crate::text::{Actor, Description, JsonObject, Reason, Worker};
 use crate::time::Timestamp;
@@ -109,6 +110,9 @@ pub struct Claim {
     pub lease_expires_at: Timestamp,
     /// A wish that it stop.
     pub cancel: Option<CancelRequest>,
+    /// The process that works on it. Once that is gone the claim is lost, whatever is left of the lease; `None` means
+    /// that the lease alone decides.
+    pub process: Option<Process>,
 }
 
 /// A piece of work, handed to one worker at a time.

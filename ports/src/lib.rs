@@ -17,13 +17,13 @@ mod store;
 pub use error::{Holder, StoreError};
 pub use list::{Cursor, EventFilter, Page, Sort, TaskFilter, TaskPage};
 pub use maintenance::{BackupReport, Check, FileReport, Finding, Maintenance, Overwrite, Severity};
-pub use outside::{Clock, Ids};
+pub use outside::{Clock, Ids, Processes};
 pub use runner::{CommandSpec, Exit, RunError, Runner, Running};
 pub use store::{Access, FromStore, Inserted, Removed, Store, StoreExt, StoreInfo, Tx, Verdict};
 
 #[cfg(feature = "mock")]
 pub use {
-    outside::{MockClock, MockIds},
+    outside::{MockClock, MockIds, MockProcesses},
     runner::{MockRunner, MockRunning},
     store::MockTx,
 };

@@ -1,6 +1,6 @@
-//! The clock and the source of randomness.
+//! The clock, the source of randomness, and the processes of the machine.
 
-use tasq_domain::Timestamp;
+use tasq_domain::{Place, Process, Timestamp};
 
 /// The system clock, or a fixed one in tests.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -15,4 +15,18 @@ pub trait Clock: Send + Sync {
 pub trait Ids: Send + Sync {
     /// 64 bits that nobody can foresee, different at each call.
     fn random(&self) -> u64;
+}
+
+/// The processes of this machine, as far as this program can see them.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Processes: Send + Sync {
+    /// Where this program stands; `None` where that cannot be told, and then it neither records nor judges any process.
+    fn place(&self) -> Option<Place>;
+
+    /// The process that has this id here; `None` if there is none, or it has ended and is only waited for.
+    fn identify(&self, pid: u32) -> Option<Process>;
+
+    /// Whether a process is gone for certain, as [`Process::is_gone`] says. `false` in every doubt: at another place,
+    /// and where the system does not tell.
+    fn is_gone(&self, process: &Process) -> bool;
 }

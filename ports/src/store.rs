@@ -3,8 +3,8 @@
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Settings, StatusCounts, Task, TaskId, TaskRecord, TestCase,
-    TestId, TestOwner, Timestamp,
+    FeatureId, Operation, OperationId, Place, Process, Settings, StatusCounts, Task, TaskId,
+    TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 
 use crate::error::StoreError;
@@ -206,6 +206,9 @@ pub trait Tx {
     fn next_ready(&mut self, scope: &Scope) -> Result<Option<TaskRecord>, StoreError>;
     /// Tasks whose lease ran out at or before `now`, longest ago first, at most `limit`.
     fn expired(&mut self, limit: u32) -> Result<Vec<TaskRecord>, StoreError>;
+    /// The tasks whose claim has a process that was seen at this place, and those processes. A walk over these claims,
+    /// however many tasks there are.
+    fn processes_at(&mut self, place: &Place) -> Result<Vec<(TaskId, Process)>, StoreError>;
     /// A page of tasks.
     fn tasks(&mut self, filter: &TaskFilter, page: &Page) -> Result<TaskPage, StoreError>;
     /// How many tasks of the scope have which status.

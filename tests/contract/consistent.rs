@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tasq_domain::ready::{Scope, claim_order, is_ready};
 use tasq_domain::rollup::roll_up;
 use tasq_domain::{
-    Contents, EntityKind, Epic, EpicId, Feature, FeatureId, Lane, Present, Status, StatusCounts,
-    Task, TaskId, TaskRecord, TestOwner, TestStatus, Timestamp,
+    Contents, EntityKind, Epic, EpicId, Feature, FeatureId, Lane, Place, Present, Process, Status,
+    StatusCounts, Task, TaskId, TaskRecord, TestOwner, TestStatus, Timestamp,
 };
 use tasq_ports::{Page, Sort, Store, StoreError, StoreExt, TaskFilter, Tx};
 
@@ -35,6 +35,7 @@ pub(crate) fn check(tx: &mut dyn Tx) {
         check_scope(tx, &scope, &records, now);
     }
     check_expired(tx, &records, now);
+    check_processes(tx, &contents);
 }
 
 struct Parents {
@@ -328,6 +329,20 @@ fn check_expired(tx: &mut dyn Tx, records: &[TaskRecord], now: Timestamp) {
     expected.sort_by_key(|it| (end(it), it.task.seq));
     let found = tx.expired(u32::MAX).unwrap();
     assert_same("expired leases", &found, &expected);
+}
+
+fn check_processes(tx: &mut dyn Tx, contents: &Contents) {
+    let mut expected: BTreeMap<Place, Vec<(TaskId, Process)>> = BTreeMap::new();
+    for task in &contents.tasks {
+        if let Some(process) = task.claim.as_ref().and_then(|claim| claim.process) {
+            let there = expected.entry(process.place).or_default();
+            there.push((task.id.clone(), process));
+        }
+    }
+    for (place, expected) in expected {
+        let found = tx.processes_at(&place).unwrap();
+        assert_eq!(found, expected, "the processes at {place}");
+    }
 }
 
 fn assert_same(what: &str, found: &[TaskRecord], expected: &[&TaskRecord]) {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tasq_domain::{
     Actor, Attempt, AttemptEnd, Checkpoint, Claim, Dependency, Description, Epic, EpicId, Event,
-    EventKind, Feature, FeatureId, Hold, JsonObject, Name, Outcome, Priority, Proof, Reason,
-    RetryBudget, Status, Task, TaskId, TestCase, TestId, TestOwner, TestStatus, Timestamp, Token,
-    Worker,
+    EventKind, Feature, FeatureId, Hold, JsonObject, Name, Outcome, Place, Priority, Process,
+    Proof, Reason, RetryBudget, Status, Task, TaskId, TestCase, TestId, TestOwner, TestStatus,
+    Timestamp, Token, Worker,
 };
 use tasq_ports::{Inserted, StoreError, Tx};
 
@@ -149,7 +149,33 @@ pub(crate) fn claimed(mut task: Task, worker: &str, now: Timestamp) -> Task {
         lease,
         lease_expires_at: now.after(lease),
         cancel: None,
+        process: None,
     });
+    task
+}
+
+/// A place of processes, one for each number.
+pub(crate) fn place(pid_namespace: u64) -> Place {
+    Place {
+        boot: "6f1c2b6e-1b7a-4d5e-8a70-0c1d2e3f4a5b".parse().unwrap(),
+        pid_namespace,
+        time_namespace: u64::MAX - pid_namespace,
+    }
+}
+
+pub(crate) fn process(place: Place, pid: u32, started_ticks: u64) -> Process {
+    Process {
+        place,
+        pid,
+        started_ticks,
+    }
+}
+
+/// The claimed task, whose claim names this process.
+pub(crate) fn by_process(mut task: Task, process: Process) -> Task {
+    if let Some(claim) = &mut task.claim {
+        claim.process = Some(process);
+    }
     task
 }
 

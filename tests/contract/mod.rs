@@ -188,6 +188,7 @@ macro_rules! contract_suite {
                 a_task_that_moves_takes_its_new_feature,
                 only_pending_tasks_are_ready,
                 leases_expire_in_their_order,
+                processes_are_told_by_their_place,
             }
             lists {
                 every_filter_holds,

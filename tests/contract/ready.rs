@@ -5,8 +5,8 @@ use tasq_domain::{Epic, Feature, Lane, Status, Task, Timestamp};
 
 use super::Bench;
 use super::make::{
-    at, claimed, epic, epic_id, feature, feature_id, hold, in_status, keep_attempts, live,
-    priority, put, task, task_id, waits_for, with_attempts,
+    at, by_process, claimed, epic, epic_id, feature, feature_id, hold, in_status, keep_attempts,
+    live, place, priority, process, put, task, task_id, waits_for, with_attempts,
 };
 
 /// The first ready task, asked for in a read unit and in a write unit.
@@ -419,4 +419,53 @@ pub(crate) fn leases_expire_in_their_order(bench: &Bench) {
         keep_attempts(tx, &task_4)
     });
     assert_eq!(expired(10), ["TASK-3", "TASK-1"]);
+}
+
+pub(crate) fn processes_are_told_by_their_place(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    for (id, here, pid) in [
+        ("TASK-1", place(1), 30),
+        ("TASK-2", place(2), 10),
+        ("TASK-3", place(1), 20),
+        ("TASK-4", place(1), 30),
+    ] {
+        let task = claimed(task(id, "FEAT-1"), "w1", at(0));
+        let task = by_process(task, process(here, pid, 5));
+        bench.write(|tx| {
+            put(tx, &task)?;
+            keep_attempts(tx, &task)
+        });
+    }
+    let by_hand = claimed(task("BY-HAND", "FEAT-1"), "w1", at(0));
+    bench.write(|tx| {
+        put(tx, &by_hand)?;
+        keep_attempts(tx, &by_hand)
+    });
+    let told = |here| {
+        let read = bench.read(|tx| tx.processes_at(&here));
+        assert_eq!(bench.write(|tx| tx.processes_at(&here)), read);
+        read
+    };
+    let of = |id: &str, here, pid| (task_id(id), process(here, pid, 5));
+    let first = [
+        of("TASK-1", place(1), 30),
+        of("TASK-3", place(1), 20),
+        of("TASK-4", place(1), 30),
+    ];
+    assert_eq!(told(place(1)), first);
+    assert_eq!(told(place(2)), [of("TASK-2", place(2), 10)]);
+    assert_eq!(told(place(3)), []);
+    bench.assert_consistent();
+    // A lease that ran out changes nothing here; the end of the claim does, and so does another process.
+    bench.clock.set(at(1_000));
+    bench.write(|tx| {
+        let task_1 = with_attempts(1, task("TASK-1", "FEAT-1"));
+        live(tx, &task_1)?;
+        keep_attempts(tx, &task_1)?;
+        let task_3 = tx.task(&task_id("TASK-3"))?.unwrap().task;
+        tx.update_task_life(&by_process(task_3, process(place(2), 9, 5)))
+    });
+    assert_eq!(told(place(1)), [of("TASK-4", place(1), 30)]);
+    let second = [of("TASK-2", place(2), 10), of("TASK-3", place(2), 9)];
+    assert_eq!(told(place(2)), second);
 }

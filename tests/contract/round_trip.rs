@@ -15,8 +15,8 @@ use tasq_ports::{EventFilter, StoreExt};
 use super::Bench;
 use super::make::{
     actor, at, attempt, checkpoint, epic, epic_id, event, feature, feature_id, hold, json,
-    keep_attempts, live, of_feature, of_task, put, reason, task, task_id, test, test_id,
-    with_attempts,
+    keep_attempts, live, of_feature, of_task, place, process, put, reason, task, task_id, test,
+    test_id, with_attempts,
 };
 
 /// Quotes, wildcards, escapes, line ends, a terminal sequence, both directions of writing, four-byte characters.
@@ -221,6 +221,7 @@ fn lives(task: &Task) -> Vec<Task> {
         lease: Duration::from_micros(1),
         lease_expires_at: at(95),
         cancel: None,
+        process: Some(process(place(0), 1, 0)),
     };
     let running = Task {
         status: Status::InProgress,
@@ -247,6 +248,7 @@ fn lives(task: &Task) -> Vec<Task> {
                     by: actor(STRANGE),
                     at: at(6),
                 }),
+                process: Some(process(place(u64::MAX), u32::MAX, i64::MAX.unsigned_abs())),
             }),
             ..running.clone()
         },

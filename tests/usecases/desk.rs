@@ -414,6 +414,7 @@ pub(crate) fn claims(which: WhichTask, count: u32) -> ClaimTasks {
         worker: Worker::new("w1").unwrap(),
         lease: LEASE,
         count,
+        pid: None,
     }
 }
 

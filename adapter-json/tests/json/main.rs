@@ -1,6 +1,7 @@
 //! The JSON store on a real disk: what reaches the files, and what survives faults.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod care;
 mod edits;
 mod faults;
 mod units;
@@ -174,6 +175,7 @@ fn claim(tx: &mut dyn Tx) -> Result<Token, StoreError> {
         lease: Duration::from_secs(90),
         lease_expires_at: at(90_000_005),
         cancel: None,
+        process: None,
     });
     tx.update_task_life(&task)?;
     tx.insert_attempt(&Attempt {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tasq_domain::ready::{self, Scope};
 use tasq_domain::{
-    AnyId, EntityKind, EpicId, Feature, FeatureId, IdError, Priority, Status, StatusCounts, Task,
-    TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
+    AnyId, EntityKind, EpicId, Feature, FeatureId, IdError, Place, Priority, Process, Status,
+    StatusCounts, Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{Cursor, Page, Sort, TaskFilter, TaskPage};
 
@@ -50,6 +50,14 @@ impl State {
             .take(limit as usize)
             .map(|(_, task)| self.record_of(task))
             .collect()
+    }
+
+    pub(crate) fn processes_at(&self, place: &Place) -> Vec<(TaskId, Process)> {
+        let claims = self.tasks.iter().filter_map(|task| {
+            let process = task.claim.as_ref()?.process?;
+            (process.place == *place).then(|| (task.id.clone(), process))
+        });
+        claims.collect()
     }
 
     pub(crate) fn list(&self, filter: &TaskFilter, page: &Page, now: Timestamp) -> TaskPage {

@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use tasq_domain::{
-    Actor, CancelRequest, Claim, Description, EpicId, FeatureId, JsonObject, Priority, Proof,
-    Reason, RetryBudget, Task, TaskId, TaskRecord, Timestamp, Token, Worker,
+    Actor, CancelRequest, Claim, Description, EpicId, FeatureId, JsonObject, Priority, Process,
+    Proof, Reason, RetryBudget, Task, TaskId, TaskRecord, Timestamp, Token, Worker,
 };
 
 use super::{HoldColumns, Reading, micros, source_columns};
@@ -50,6 +50,9 @@ pub(crate) struct LifeRow {
     claim_started_at: Option<i64>,
     claim_lease: Option<i64>,
     lease_expires_at: Option<i64>,
+    claim_place: Option<String>,
+    claim_pid: Option<i64>,
+    claim_started_ticks: Option<i64>,
     cancel_by: Option<String>,
     cancel_at: Option<i64>,
     completed_at: Option<i64>,
@@ -170,6 +173,9 @@ impl LifeRow {
             claim_started_at: None,
             claim_lease: None,
             lease_expires_at: None,
+            claim_place: None,
+            claim_pid: None,
+            claim_started_ticks: None,
             cancel_by: None,
             cancel_at: None,
             completed_at: completed_at.map(Timestamp::micros),
@@ -191,11 +197,17 @@ impl LifeRow {
             lease,
             lease_expires_at,
             cancel,
+            process,
         } = claim;
         let (cancel_by, cancel_at) = match cancel {
             Some(CancelRequest { by, at }) => (Some(by.to_string()), Some(at.micros())),
             None => (None, None),
         };
+        let ProcessColumns {
+            place,
+            pid,
+            started_ticks,
+        } = ProcessColumns::of(process.as_ref());
         Self {
             claim_worker: Some(worker.to_string()),
             claim_attempt: Some((*attempt).into()),
@@ -203,9 +215,39 @@ impl LifeRow {
             claim_started_at: Some(started_at.micros()),
             claim_lease: Some(micros(*lease)),
             lease_expires_at: Some(lease_expires_at.micros()),
+            claim_place: place,
+            claim_pid: pid,
+            claim_started_ticks: started_ticks,
             cancel_by,
             cancel_at,
             ..self
+        }
+    }
+}
+
+/// The columns of a claim's process.
+#[derive(Default)]
+struct ProcessColumns {
+    place: Option<String>,
+    pid: Option<i64>,
+    started_ticks: Option<i64>,
+}
+
+impl ProcessColumns {
+    fn of(process: Option<&Process>) -> Self {
+        let Some(Process {
+            place,
+            pid,
+            started_ticks,
+        }) = process
+        else {
+            return Self::default();
+        };
+        Self {
+            place: Some(place.to_string()),
+            pid: Some((*pid).into()),
+            // No machine runs for as many ticks as do not fit.
+            started_ticks: Some(i64::try_from(*started_ticks).unwrap_or(i64::MAX)),
         }
     }
 }
@@ -268,6 +310,9 @@ fn read_task(reading: Reading<'_>, row: TaskRow, life: LifeRow) -> Result<Task, 
         claim_started_at: _,
         claim_lease: _,
         lease_expires_at: _,
+        claim_place: _,
+        claim_pid: _,
+        claim_started_ticks: _,
         cancel_by: _,
         cancel_at: _,
         proof: _,
@@ -314,6 +359,14 @@ fn read_claim(reading: Reading<'_>, life: &LifeRow) -> Result<Option<Claim>, Bad
         }),
         _ => None,
     };
+    let process = match &life.claim_place {
+        Some(place) => {
+            let pid = reading.some("claim_pid", life.claim_pid)?;
+            let ticks = reading.some("claim_started_ticks", life.claim_started_ticks)?;
+            Some(read_process(reading, place, pid, ticks)?)
+        }
+        None => None,
+    };
     Ok(Some(Claim {
         worker: reading.of("claim_worker", Worker::new(worker))?,
         token: Token {
@@ -324,7 +377,22 @@ fn read_claim(reading: Reading<'_>, life: &LifeRow) -> Result<Option<Claim>, Bad
         lease: reading.span("claim_lease", lease)?,
         lease_expires_at: Timestamp::from_micros(lease_expires_at),
         cancel,
+        process,
     }))
+}
+
+/// A claim's process from its columns.
+pub(crate) fn read_process(
+    reading: Reading<'_>,
+    place: &str,
+    pid: i64,
+    started_ticks: i64,
+) -> Result<Process, BadRow> {
+    Ok(Process {
+        place: reading.of("claim_place", place.parse())?,
+        pid: reading.number("claim_pid", pid)?,
+        started_ticks: reading.of("claim_started_ticks", u64::try_from(started_ticks))?,
+    })
 }
 
 fn read_proof(reading: Reading<'_>, life: &LifeRow) -> Result<Option<Proof>, BadRow> {

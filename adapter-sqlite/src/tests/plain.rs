@@ -206,9 +206,10 @@ fn an_edit_by_hand_ends_a_claim() {
         "
 db.execute(\"INSERT INTO attempts (task_id, number, nonce, worker, started_at) VALUES ('T1', 1, '0000000000000001', 'w', 1)\")
 db.execute(\"UPDATE tasks SET status = 'in_progress', attempts = 1, claim_worker = 'w', claim_attempt = 1, \"
-           \"claim_nonce = '0000000000000001', claim_started_at = 1, claim_lease = 1, lease_expires_at = 2 WHERE id = 'T1'\")
+           \"claim_nonce = '0000000000000001', claim_started_at = 1, claim_lease = 1, lease_expires_at = 2, \"
+           \"claim_place = 'here', claim_pid = 1, claim_started_ticks = 1 WHERE id = 'T1'\")
 db.execute(\"UPDATE tasks SET status = 'pending' WHERE id = 'T1'\")
-all(\"SELECT claim_nonce, lease_expires_at, attempts FROM tasks WHERE id = 'T1'\")
+all(\"SELECT claim_nonce, claim_place, lease_expires_at, attempts FROM tasks WHERE id = 'T1'\")
 all(\"SELECT outcome, ended_at > 1 FROM attempts\")
 db.execute(\"UPDATE tasks SET status = 'blocked', blocked_reason = 'r' WHERE id = 'T1'\")
 db.execute(\"UPDATE tasks SET status = 'completed', proof = 'none' WHERE id = 'T1'\")
@@ -219,7 +220,7 @@ all(\"SELECT proof, completed_at FROM tasks WHERE id = 'T1'\")
     );
     assert_eq!(
         printed.lines().collect::<Vec<_>>(),
-        ["None None 1", "cancelled 1", "None none", "None None"]
+        ["None None None 1", "cancelled 1", "None none", "None None"]
     );
 }
 

@@ -11,7 +11,8 @@ use tasq_ports::{Cursor, Page, Sort, TaskFilter};
 use super::{Fixture, at, epic};
 use crate::tx::list::page_queries;
 use crate::tx::ready::{
-    PeekDue, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane, ReadyInQueue, expired_query,
+    PeekDue, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane, ReadyInQueue,
+    expired_query,
 };
 
 #[derive(QueryableByName)]
@@ -67,6 +68,15 @@ fn leases_are_walked_by_their_end() {
         plan.contains("SEARCH tasks USING INDEX idx_tasks_lease"),
         "{plan}"
     );
+    assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+#[test]
+fn processes_are_walked_within_their_index_by_place() {
+    let fixture = Fixture::new();
+    let plan = plan(&mut fixture.plain(), ProcessesAt::TEXT);
+    let index = "SEARCH tasks USING COVERING INDEX idx_tasks_process (claim_place=?)";
+    assert!(plan.contains(index), "{plan}");
     assert!(!plan.contains("TEMP B-TREE"), "{plan}");
 }
 

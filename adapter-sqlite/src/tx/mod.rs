@@ -13,8 +13,8 @@ use diesel::result::{DatabaseErrorKind, Error as Sql};
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Settings, StatusCounts, Task, TaskId, TaskRecord, TestCase,
-    TestId, TestOwner, Timestamp,
+    FeatureId, Operation, OperationId, Place as ProcessPlace, Process, Settings, StatusCounts,
+    Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
     Access, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage, Tx,
@@ -135,6 +135,10 @@ impl Tx for SqliteTx<'_> {
     fn expired(&mut self, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
         let now = self.now;
         self.read(|conn| ready::expired(conn, now, limit))
+    }
+
+    fn processes_at(&mut self, place: &ProcessPlace) -> Result<Vec<(TaskId, Process)>, StoreError> {
+        self.read(|conn| ready::processes_at(conn, place))
     }
 
     fn tasks(&mut self, filter: &TaskFilter, page: &Page) -> Result<TaskPage, StoreError> {

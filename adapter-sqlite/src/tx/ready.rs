@@ -8,12 +8,13 @@ use diesel::SqliteConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use tasq_domain::ready::{Scope, claim_order, is_ready};
-use tasq_domain::{TaskId, TaskRecord, Timestamp};
+use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
 use tasq_ports::Access;
 
 use super::list::{Boxed, due, in_scope};
 use crate::error::Fault;
-use crate::rows::task::StoredTask;
+use crate::rows::Reading;
+use crate::rows::task::{StoredTask, read_process};
 use crate::schema::tasks;
 use crate::statement::statement;
 
@@ -54,6 +55,12 @@ statement! {
     /// Makes every waiting task whose time has come a candidate.
     Promote { now: i64 => BigInt } -> () =
         "UPDATE tasks INDEXED BY idx_tasks_waits SET promoted = not_before WHERE waits_until <= ?"
+}
+statement! {
+    /// The claims whose process was seen at a place. The index holds all of it.
+    ProcessesAt { place: &'a str => Text } -> (Text, BigInt, BigInt) =
+        "SELECT id, claim_pid, claim_started_ticks FROM tasks INDEXED BY idx_tasks_process \
+         WHERE claim_place = ? ORDER BY seq"
 }
 
 pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<TaskRecord>, Fault> {
@@ -103,6 +110,24 @@ pub(crate) fn expired(
         .into_iter()
         .map(StoredTask::read)
         .collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn processes_at(
+    conn: &mut SqliteConnection,
+    place: &Place,
+) -> Result<Vec<(TaskId, Process)>, Fault> {
+    let place = place.to_string();
+    let rows: Vec<(String, i64, i64)> = ProcessesAt::new(&place).load(conn)?;
+    let mut found = Vec::with_capacity(rows.len());
+    for (id, pid, started_ticks) in rows {
+        let reading = Reading {
+            table: "tasks",
+            id: &id,
+        };
+        let process = read_process(reading, &place, pid, started_ticks)?;
+        found.push((reading.of("id", TaskId::new(id.as_str()))?, process));
+    }
+    Ok(found)
 }
 
 /// Tasks by the end of their lease, as far as it has passed.

@@ -28,6 +28,9 @@ pub(crate) struct Claim {
     /// How long it is held without a heartbeat
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = lease)]
     pub(crate) lease: Duration,
+    /// The process that works on it: once it is gone, the task is handed out again at once
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pid: Option<u32>,
     /// Up to so many tasks; the answer is a list then
     #[arg(short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) count: Option<u32>,

@@ -68,6 +68,7 @@ pub(super) fn run(session: &mut Session, args: Run) -> Result<u8, Failure> {
             .collect::<Result<_, _>>()?,
         worker,
         lease: Duration::from_secs(LEASE_UNDER_RUN_SECS),
+        pid: Some(std::process::id()),
         max: args.max,
         max_wait: args.max_wait,
         verify: VerifyOptions {

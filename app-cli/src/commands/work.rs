@@ -24,6 +24,7 @@ pub(super) fn claim(session: &mut Session, args: Claim) -> Result<u8, Failure> {
         worker: session.worker(args.worker)?,
         lease: args.lease,
         count: args.count.unwrap_or(1),
+        pid: args.pid,
     };
     let claims = queue.change(args.change).claim(&wanted)?;
     match (args.count, claims.first()) {

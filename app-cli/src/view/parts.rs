@@ -64,6 +64,7 @@ pub(crate) fn claim(claim: &Claim) -> Value {
         lease: _,
         lease_expires_at,
         cancel: _,
+        process: _,
     } = claim;
     Object::new()
         .with("worker", worker.as_str())

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{MAX_LEASE_SECS, POISON_AFTER, Refusal, Step, close, give_back, reason, set_blocked};
 use crate::attempt::{Attempt, Outcome, Token};
 use crate::event::EventKind;
+use crate::process::Process;
 use crate::ready::not_ready;
 use crate::status::Status;
 use crate::task::{Claim, Task, TaskRecord};
@@ -20,6 +21,28 @@ pub struct Grant {
     pub nonce: u64,
     /// How long the lease is; cut to [`MAX_LEASE_SECS`].
     pub lease: Duration,
+    /// The process that will work on it, if its end is to be noticed.
+    pub process: Option<Process>,
+}
+
+/// Why a claim is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Loss {
+    /// Its lease ran out.
+    LeaseRanOut,
+    /// The process that worked on it is gone.
+    ProcessGone,
+}
+
+impl Loss {
+    /// The reason in words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LeaseRanOut => "its lease ran out",
+            Self::ProcessGone => "its process is gone",
+        }
+    }
 }
 
 /// A heartbeat that was accepted.
@@ -78,6 +101,7 @@ pub fn claim(
         lease,
         lease_expires_at: started_at.after(lease),
         cancel: None,
+        process: grant.process,
     });
     Ok((
         Step {
@@ -139,22 +163,35 @@ pub fn heartbeat(
 /// uncharged, and the status stands.
 #[must_use]
 pub fn expire(record: &TaskRecord, now: Timestamp) -> Option<Step> {
-    let claim = record
-        .task
-        .claim
-        .as_ref()
-        .filter(|claim| claim.lease_expires_at <= now)?;
-    let cancel = claim.cancel.clone();
+    let claim = record.task.claim.as_ref()?;
+    (claim.lease_expires_at <= now).then(|| lose(record, claim, Loss::LeaseRanOut, now))
+}
+
+/// Takes the task back at once, as [`expire`] does at the end of its lease, because the process that worked on it is
+/// gone. `None` unless that is the process on the claim. Whether it is gone says [`Process::is_gone`].
+#[must_use]
+pub fn abandon(record: &TaskRecord, gone: &Process, now: Timestamp) -> Option<Step> {
+    let claim = record.task.claim.as_ref()?;
+    (claim.process.as_ref() == Some(gone)).then(|| lose(record, claim, Loss::ProcessGone, now))
+}
+
+fn lose(record: &TaskRecord, claim: &Claim, why: Loss, now: Timestamp) -> Step {
+    let cancel = claim.cancel.as_ref();
     let mut task = record.task.touched(now);
     if task.status != Status::InProgress {
         let closed = close(&mut task, Outcome::Cancelled, None, None);
-        return Some(Step {
+        return Step {
             task,
             closed,
             event: EventKind::Cancelled,
-        });
+        };
     }
-    let closed = close(&mut task, Outcome::Lost, None, None);
+    // A lease that ran out says nothing of why.
+    let message = match why {
+        Loss::LeaseRanOut => None,
+        Loss::ProcessGone => Some(reason(why.as_str())),
+    };
+    let closed = close(&mut task, Outcome::Lost, None, message);
     task.lost_in_a_row = task.lost_in_a_row.saturating_add(1);
     charge(&mut task);
     if task.lost_in_a_row >= POISON_AFTER {
@@ -167,13 +204,13 @@ pub fn expire(record: &TaskRecord, now: Timestamp) -> Option<Step> {
         );
         set_blocked(&mut task, reason(&text));
     } else {
-        give_back(&mut task, cancel.as_ref(), record.held_above);
+        give_back(&mut task, cancel, record.held_above);
     }
-    Some(Step {
+    Step {
         task,
         closed,
         event: EventKind::Lost,
-    })
+    }
 }
 
 /// What a holder's refused write leaves on its own attempt, if that is the attempt the token was issued for: the late

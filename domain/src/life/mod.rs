@@ -35,7 +35,12 @@
 //!     open_dependencies: 0,
 //!     held_above: false,
 //! };
-//! let grant = |nonce| Grant { worker: Worker::new("ada").expect("a name"), nonce, lease: Duration::from_secs(90) };
+//! let grant = |nonce| Grant {
+//!     worker: Worker::new("ada").expect("a name"),
+//!     nonce,
+//!     lease: Duration::from_secs(90),
+//!     process: None,
+//! };
 //!
 //! // The first attempt fails; the task waits for its backoff, about 5 seconds.
 //! let (step, first) = claim(&alone(task), grant(7), at(0))?;
@@ -63,7 +68,7 @@ mod invariant;
 mod person;
 mod proof;
 
-pub use claim::{Grant, Renewed, claim, expire, heartbeat, holder, late};
+pub use claim::{Grant, Loss, Renewed, abandon, claim, expire, heartbeat, holder, late};
 pub use finish::{Completion, Failure, FailureKind, complete, fail, release};
 pub use invariant::{Broken, broken_invariant};
 pub use person::{block, cancel, edit_budget, import_budget, reopen, retry, unblock};

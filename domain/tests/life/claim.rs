@@ -7,8 +7,8 @@ use tasq_domain::ready::NotReady;
 use tasq_domain::{EventKind, Outcome, Status, Task, Token};
 
 use crate::fixture::{
-    asked_to_stop, at, claim, claimed, fail, grant, hold, outcome, pending, record, why,
-    with_budget,
+    asked_to_stop, at, claim, claimed, claimed_by_process, fail, grant, hold, outcome, pending,
+    process, record, why, with_budget,
 };
 
 #[test]
@@ -228,6 +228,69 @@ fn a_lost_lease_that_spends_the_budget_blocks() {
         );
         assert_eq!(after.blocked_reason.is_some(), status == Status::Blocked);
     }
+}
+
+#[test]
+fn a_claim_whose_process_is_gone_is_lost_whatever_is_left_of_its_lease() {
+    let (task, token) = claimed_by_process(&pending(), 5);
+    assert_eq!(task.claim.as_ref().unwrap().process, Some(process(5)));
+    assert_eq!(life::expire(&record(&task), at(11)), None);
+    let step = life::abandon(&record(&task), &process(5), at(11)).unwrap();
+    let (closed, end) = step.closed.unwrap();
+    assert_eq!(
+        (closed, end.outcome, end.at),
+        (token, Outcome::Lost, at(11))
+    );
+    assert_eq!(end.message, Some(why("its process is gone")));
+    assert_eq!(step.event, EventKind::Lost);
+    let after = step.task;
+    assert_eq!(
+        (after.status, after.retries_used, after.lost_in_a_row),
+        (Status::Pending, 1, 1)
+    );
+    assert_eq!(after.claim, None);
+}
+
+#[test]
+fn only_the_process_on_the_claim_takes_the_claim_with_it() {
+    let (task, _) = claimed_by_process(&pending(), 5);
+    assert_eq!(life::abandon(&record(&task), &process(6), at(11)), None);
+    let (by_hand, _) = claimed();
+    assert_eq!(life::abandon(&record(&by_hand), &process(5), at(11)), None);
+    assert_eq!(
+        life::abandon(&record(&pending()), &process(5), at(11)),
+        None
+    );
+}
+
+#[test]
+fn the_lease_of_a_claim_with_a_process_runs_out_as_well() {
+    let (task, _) = claimed_by_process(&pending(), 5);
+    let (_, end) = life::expire(&record(&task), at(100))
+        .unwrap()
+        .closed
+        .unwrap();
+    assert_eq!((end.outcome, end.message), (Outcome::Lost, None));
+}
+
+#[test]
+fn a_heartbeat_keeps_the_process_of_the_claim() {
+    let (task, token) = claimed_by_process(&pending(), 5);
+    let renewed = life::heartbeat(&task, token, None, at(20)).unwrap();
+    assert_eq!(renewed.task.claim.unwrap().process, Some(process(5)));
+}
+
+#[test]
+fn a_worker_that_died_three_times_blocks_its_task() {
+    let mut task = pending();
+    for expected in [Status::Pending, Status::Pending, Status::Blocked] {
+        let (held, _) = claimed_by_process(&task, 5);
+        task = life::abandon(&record(&held), &process(5), at(11))
+            .unwrap()
+            .task;
+        assert_eq!(task.status, expected);
+    }
+    assert!(task.blocked_reason.unwrap().as_str().starts_with("poison"));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tasq_domain::backoff::Backoff;
 use tasq_domain::life::{self, Failure, FailureKind, Grant, Refusal, Step, Writer};
 use tasq_domain::{
-    Actor, Attempt, CommandLine, Description, FeatureId, Hold, JsonObject, Outcome, Reason,
-    RetryBudget, Status, Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, TestResult,
+    Actor, Attempt, CommandLine, Description, FeatureId, Hold, JsonObject, Outcome, Process,
+    Reason, RetryBudget, Status, Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, TestResult,
     TestStatus, Timestamp, Token, Worker,
 };
 
@@ -68,12 +68,33 @@ pub(crate) fn grant(nonce: u64) -> Grant {
         worker: Worker::new("w1").unwrap(),
         nonce,
         lease: Duration::from_secs(90),
+        process: None,
     }
 }
 
 /// `task`, claimed at `now` for 90 seconds.
 pub(crate) fn claim(task: &Task, now: Timestamp) -> (Task, Token) {
     let (step, Attempt { token, .. }) = life::claim(&record(task), grant(7), now).unwrap();
+    (step.task, token)
+}
+
+/// The process with this start time, whose place and id are always the same.
+pub(crate) fn process(started_ticks: u64) -> Process {
+    let place = "6f1c2b6e-1b7a-4d5e-8a70-0c1d2e3f4a5b/4026531836/4026531834";
+    Process {
+        place: place.parse().unwrap(),
+        pid: 300,
+        started_ticks,
+    }
+}
+
+/// `task`, claimed at 10 for 90 seconds by this process.
+pub(crate) fn claimed_by_process(task: &Task, started_ticks: u64) -> (Task, Token) {
+    let grant = Grant {
+        process: Some(process(started_ticks)),
+        ..grant(7)
+    };
+    let (step, Attempt { token, .. }) = life::claim(&record(task), grant, at(10)).unwrap();
     (step.task, token)
 }
 

@@ -16,7 +16,7 @@ use tasq_domain::{
     TestStatus, Timestamp, Token, Worker,
 };
 
-use crate::fixture::{ada, at, hold, judged, person, record, test_case, why, with_budget};
+use crate::fixture::{ada, at, hold, judged, person, process, record, test_case, why, with_budget};
 
 /// Who shows which token.
 #[derive(Debug, Clone, Copy)]
@@ -32,12 +32,16 @@ enum Op {
     Wait(i64),
     Claim {
         lease: u64,
+        /// When the worker's process started, if it is recorded.
+        process: Option<u64>,
     },
     Heartbeat(Key, Option<u64>),
     /// Expires what is due, having waited for the lease's end or not.
     Expire {
         wait: bool,
     },
+    /// The process with this start time is gone: that of the claim, or another.
+    Die(u64),
     Complete(Key, bool),
     PersonCompletes {
         force: bool,
@@ -92,10 +96,12 @@ fn jump() -> impl Strategy<Value = i64> {
 
 fn by_worker() -> impl Strategy<Value = Op> {
     prop_oneof![
-        8 => (1_u64..120).prop_map(|lease| Op::Claim { lease }),
-        1 => Just(Op::Claim { lease: u64::MAX }),
+        8 => (1_u64..120, prop::option::of(0_u64..3))
+            .prop_map(|(lease, process)| Op::Claim { lease, process }),
+        1 => Just(Op::Claim { lease: u64::MAX, process: None }),
         2 => (key(), prop::option::of(0_u64..1_000)).prop_map(|(key, lease)| Op::Heartbeat(key, lease)),
         6 => any::<bool>().prop_map(|wait| Op::Expire { wait }),
+        2 => (0_u64..3).prop_map(Op::Die),
         4 => (key(), prop::bool::weighted(0.1)).prop_map(|(key, over)| Op::Complete(key, over)),
         5 => (key(), kind()).prop_map(|(key, kind)| Op::Fail(key, kind)),
         2 => (key(), prop::option::of(-50_i64..50)).prop_map(|(key, at)| Op::Release(key, at)),
@@ -146,6 +152,8 @@ struct Model {
     /// Per test, whether it passed and in which attempt, since the last reset.
     results: [Option<(bool, Option<u32>)>; 3],
     completed: bool,
+    /// The start of the process that claimed last, if it was recorded.
+    process: Option<u64>,
     /// Attempts that were accepted as completed since the last reopening.
     accepting: u32,
 }
@@ -253,6 +261,7 @@ impl World {
         };
         Some(match op {
             Op::Expire { .. } => Ok(life::expire(&record(task), now)?),
+            Op::Die(started) => Ok(life::abandon(&record(task), &process(*started), now)?),
             Op::Complete(key, yes) => complete(Writer::Holder(token(key)), over(*yes)),
             Op::PersonCompletes { force, over: yes } => complete(person(*force), over(*yes)),
             Op::Fail(key, kind) => {
@@ -286,7 +295,7 @@ impl World {
             Op::Wait(secs) => {
                 self.now = Timestamp::from_micros(self.now.micros() + secs * 1_000_000)
             }
-            Op::Claim { lease } => self.claim(*lease),
+            Op::Claim { lease, process } => self.claim(*lease, *process),
             Op::Heartbeat(key, lease) => self.heartbeat(*key, *lease),
             Op::Budget(number) => {
                 let budget = RetryBudget::new(*number).unwrap();
@@ -314,6 +323,9 @@ impl World {
                     if let Ok(step) = result {
                         self.take(op, step);
                     }
+                } else if let Op::Die(started) = op {
+                    let held = self.model.open().and(self.model.process);
+                    assert_ne!(held, Some(*started), "whose process is gone is lost");
                 } else {
                     let due = |at: Timestamp| at <= self.now;
                     let lease = before.claim.as_ref().map(|claim| claim.lease_expires_at);
@@ -340,12 +352,13 @@ impl World {
         self.now = time.map_or(self.now, |time| time.max(self.now));
     }
 
-    fn claim(&mut self, lease: u64) {
+    fn claim(&mut self, lease: u64, started: Option<u64>) {
         self.nonce += 1;
         let grant = Grant {
             worker: Worker::new("w").unwrap(),
             nonce: self.nonce % 3,
             lease: Duration::from_secs(lease),
+            process: started.map(process),
         };
         let task = self.task();
         let free = task.status == Status::Pending
@@ -367,7 +380,11 @@ impl World {
         );
         assert_eq!(step.closed, None, "nothing was open");
         let held = step.task.claim.as_ref().unwrap();
-        assert_eq!(held.token, attempt.token);
+        assert_eq!(
+            (held.token, held.process),
+            (attempt.token, started.map(process))
+        );
+        self.model.process = started;
         assert!(held.lease <= Duration::from_secs(MAX_LEASE_SECS));
         self.model.attempts.push((attempt.token, None));
         self.stored.push(attempt);
@@ -417,6 +434,7 @@ impl World {
                 matches!(status, Status::Pending | Status::Blocked) && (left || !keep)
             }
             Op::Cancel => !done,
+            Op::Die(started) => open.and(self.model.process) == Some(*started),
             _ => answer.is_ok(),
         };
         assert_eq!(answer.is_ok(), expected, "{op:?} gave {answer:?}");

@@ -259,7 +259,7 @@ pub(super) fn write_back(object: Object, extra: &Object, known: &[&str]) -> Obje
     for (key, value) in object {
         let value = match (value, extra.get(&key)) {
             (Value::Object(inner), Some(Value::Object(more))) => {
-                Value::Object(write_back(inner, more, &[CANCEL]))
+                Value::Object(write_back(inner, more, &INSIDE_CLAIM))
             }
             (value, _) => value,
         };
@@ -273,8 +273,10 @@ pub(super) fn write_back(object: Object, extra: &Object, known: &[&str]) -> Obje
     written
 }
 
-/// The one object inside an object inside an item.
+/// The objects inside an object inside an item: those of a claim.
 pub(super) const CANCEL: &str = "cancel";
+pub(super) const PROCESS: &str = "process";
+const INSIDE_CLAIM: [&str; 2] = [CANCEL, PROCESS];
 
 fn time_of(node: Node<'_>) -> Result<Timestamp, JsonError> {
     let parsed = node.parsed(time::parse)?;

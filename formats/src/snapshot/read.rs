@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use tasq_domain::backoff::Backoff;
 use tasq_domain::{
     Actor, AnyId, CancelRequest, Claim, CommandLine, Contents, Dependency, Description, Epic,
-    EpicId, Feature, FeatureId, Hold, Name, Priority, Proof, Reason, RetryBudget, Settings, Source,
-    Status, StoreId, Task, TaskId, TestCase, TestId, TestOwner, TestResult, TestStatus, Timestamp,
-    Token, Worker, graph,
+    EpicId, Feature, FeatureId, Hold, Name, Priority, Process, Proof, Reason, RetryBudget,
+    Settings, Source, Status, StoreId, Task, TaskId, TestCase, TestId, TestOwner, TestResult,
+    TestStatus, Timestamp, Token, Worker, graph,
 };
 
-use super::fields::{CANCEL, Json, Reader};
+use super::fields::{CANCEL, Json, PROCESS, Reader};
 use super::mend::{self, Seq};
 use super::{Extra, Fallback, MARK, MAX_FAULTS, Snapshot, SnapshotError, VERSION};
 use crate::json::{Document, JsonError, Limits, Node, Object, ObjectNode, quoted};
@@ -483,6 +483,9 @@ fn source(from: &mut Reader<'_>) -> Result<Option<Source>, JsonError> {
     })
 }
 
+/// As many ticks as every store can keep.
+const MAX_TICKS: u64 = i64::MAX.unsigned_abs();
+
 fn claim(from: &mut Reader<'_>) -> Result<Claim, JsonError> {
     Ok(Claim {
         worker: from.parsed("worker", Worker::new)?,
@@ -494,6 +497,15 @@ fn claim(from: &mut Reader<'_>) -> Result<Claim, JsonError> {
             Ok(CancelRequest {
                 by: from.parsed("by", Actor::new)?,
                 at: from.time("at")?,
+            })
+        })?,
+        process: from.object(PROCESS, |from| {
+            let pid = from.required("pid")?.u32_in(0..=u32::MAX)?;
+            let started_ticks = from.required("started_ticks")?;
+            Ok(Process {
+                place: from.parsed("place", str::parse)?,
+                pid,
+                started_ticks: started_ticks.u64_in(0..=MAX_TICKS)?,
             })
         })?,
     })

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use tasq_domain::backoff::Backoff;
 use tasq_domain::{
     Actor, CancelRequest, Claim, CommandLine, Contents, Dependency, Description, Epic, EpicId,
-    Feature, FeatureId, Hold, JsonObject, Name, Priority, Proof, Reason, RetryBudget, Settings,
-    Source, Status, StoreId, Task, TaskId, TestCase, TestId, TestOwner, TestResult, TestStatus,
-    Timestamp, Token, Worker,
+    Feature, FeatureId, Hold, JsonObject, Name, Priority, Process, Proof, Reason, RetryBudget,
+    Settings, Source, Status, StoreId, Task, TaskId, TestCase, TestId, TestOwner, TestResult,
+    TestStatus, Timestamp, Token, Worker,
 };
 
 use super::{Extra, Fallback, Snapshot, SnapshotError, decode, decode_own, encode};
@@ -388,12 +388,22 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn process()(boot: u128, pid_namespace: u64, time_namespace: u64, pid: u32, started_ticks in 0..=i64::MAX as u64) -> Process {
+        let boot = format!("{boot:032x}");
+        let groups = [&boot[..8], &boot[8..12], &boot[12..16], &boot[16..20], &boot[20..]];
+        let place = format!("{}/{pid_namespace}/{time_namespace}", groups.join("-"));
+        Process { place: place.parse().unwrap(), pid, started_ticks }
+    }
+}
+
+prop_compose! {
     fn claim()(worker in text(), attempt in 1..9_u32, nonce: u64, started_at in time(), micros in 0..u64::from(u32::MAX),
-        lease_expires_at in time(), cancel in prop::option::of((text(), time()))) -> Claim {
+        lease_expires_at in time(), cancel in prop::option::of((text(), time())),
+        process in prop::option::of(process())) -> Claim {
         Claim {
             worker: Worker::new(worker).unwrap(), token: Token { attempt, nonce }, started_at,
             lease: Duration::from_micros(micros), lease_expires_at,
-            cancel: cancel.map(|(by, at)| CancelRequest { by: Actor::new(by).unwrap(), at }),
+            cancel: cancel.map(|(by, at)| CancelRequest { by: Actor::new(by).unwrap(), at }), process,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tasq_domain::backoff::Backoff;
 use tasq_domain::{
-    AnyId, CancelRequest, Claim, Contents, Epic, Feature, Hold, Proof, Settings, Source, Status,
-    Task, TaskId, TestCase, TestOwner, TestResult,
+    AnyId, CancelRequest, Claim, Contents, Epic, Feature, Hold, Process, Proof, Settings, Source,
+    Status, Task, TaskId, TestCase, TestOwner, TestResult,
 };
 
 use super::fields::{FieldError, Json, Writer, secs, time_text, write_back};
@@ -282,6 +282,7 @@ fn claim(claim: &Claim) -> Object {
         lease,
         lease_expires_at,
         cancel,
+        process,
     } = claim;
     let mut out = Writer::default();
     out.put("worker", worker.as_str());
@@ -295,7 +296,20 @@ fn claim(claim: &Claim) -> Object {
             .with("at", time_text(*at))
     });
     out.opt(super::fields::CANCEL, cancel);
+    out.opt(super::fields::PROCESS, process.as_ref().map(process_object));
     out.done()
+}
+
+fn process_object(process: &Process) -> Object {
+    let Process {
+        place,
+        pid,
+        started_ticks,
+    } = process;
+    Object::new()
+        .with("place", place.to_string())
+        .with("pid", *pid)
+        .with("started_ticks", *started_ticks)
 }
 
 fn result(result: &TestResult) -> Object {

@@ -154,6 +154,9 @@ CREATE TABLE tasks (
     claim_started_at INTEGER,
     claim_lease INTEGER CHECK (claim_lease >= 0),
     lease_expires_at INTEGER,
+    claim_place TEXT,
+    claim_pid INTEGER CHECK (claim_pid BETWEEN 0 AND 4294967295),
+    claim_started_ticks INTEGER CHECK (claim_started_ticks >= 0),
     cancel_by TEXT CHECK (length(cancel_by) <= 1000 AND trim(cancel_by, char(9, 10, 13, 32)) <> ''),
     cancel_at INTEGER,
     completed_at INTEGER,
@@ -184,6 +187,11 @@ CREATE TABLE tasks (
         AND (claim_started_at IS NULL) = (claim_nonce IS NULL)
         AND (claim_lease IS NULL) = (claim_nonce IS NULL)
         AND (lease_expires_at IS NULL) = (claim_nonce IS NULL)
+    ),
+    CHECK (
+        (claim_pid IS NULL) = (claim_place IS NULL)
+        AND (claim_started_ticks IS NULL) = (claim_place IS NULL)
+        AND (claim_place IS NULL OR claim_nonce IS NOT NULL)
     ),
     CHECK ((cancel_by IS NULL) = (cancel_at IS NULL) AND (cancel_at IS NULL OR claim_nonce IS NOT NULL)),
     CHECK ((proof_by IS NULL) = (proof IS NOT 'override') AND (proof_reason IS NULL) = (proof IS NOT 'override')),
@@ -287,6 +295,7 @@ CREATE INDEX idx_tasks_feature_ready ON tasks (feature_id, ready_rank, seq) WHER
 CREATE INDEX idx_tasks_epic ON tasks (epic_id, ready_rank, seq) WHERE epic_id IS NOT NULL;
 CREATE INDEX idx_tasks_waits ON tasks (waits_until) WHERE waits_until IS NOT NULL;
 CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at, seq) WHERE lease_expires_at IS NOT NULL;
+CREATE INDEX idx_tasks_process ON tasks (claim_place, seq, id, claim_pid, claim_started_ticks) WHERE claim_place IS NOT NULL;
 
 -- The orders of listings.
 CREATE INDEX idx_tasks_order ON tasks (status, effective_priority, seq);
@@ -710,7 +719,7 @@ CREATE TRIGGER tasks_follow_status AFTER UPDATE OF status ON tasks
 WHEN NEW.rev = OLD.rev AND NEW.status <> OLD.status
 BEGIN
     UPDATE tasks SET claim_worker = NULL, claim_attempt = NULL, claim_nonce = NULL, claim_started_at = NULL,
-        claim_lease = NULL, lease_expires_at = NULL, cancel_by = NULL, cancel_at = NULL
+        claim_lease = NULL, lease_expires_at = NULL, claim_place = NULL, claim_pid = NULL, claim_started_ticks = NULL, cancel_by = NULL, cancel_at = NULL
     WHERE seq = NEW.seq AND NEW.status <> 'in_progress' AND claim_nonce IS NOT NULL;
     UPDATE attempts SET ended_at = max(started_at, (SELECT now FROM clock)), outcome = 'cancelled'
     WHERE task_id = NEW.id AND ended_at IS NULL AND NEW.status <> 'in_progress';

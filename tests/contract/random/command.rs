@@ -13,8 +13,8 @@ use tasq_ports::{Clock, Inserted, StoreError, Tx};
 
 use super::super::harness::TestClock;
 use super::super::make::{
-    actor, attempt, checkpoint, claimed, epic, event, feature, hold, in_status, json,
-    keep_attempts, priority, reason, task, test, with_attempts,
+    actor, attempt, by_process, checkpoint, claimed, epic, event, feature, hold, in_status, json,
+    keep_attempts, place, priority, process, reason, task, test, with_attempts,
 };
 use super::numbers::Numbers;
 
@@ -414,11 +414,18 @@ impl Maker<'_> {
             Some(feature) if self.numbers.one_in(3) => Scope::Feature(feature.id.clone()),
             _ => Scope::Queue,
         };
-        command(format!("claim from {scope:?}"), move |tx| {
+        let by = self.numbers.maybe(|numbers| {
+            let pid = numbers.below(4);
+            process(place(numbers.below(3).into()), pid, numbers.next() >> 1)
+        });
+        command(format!("claim from {scope:?} by {by:?}"), move |tx| {
             let Some(found) = tx.next_ready(&scope)? else {
                 return Ok("nothing".to_owned());
             };
-            let task = claimed(found.task, "w1", tx.now());
+            let mut task = claimed(found.task, "w1", tx.now());
+            if let Some(by) = by {
+                task = by_process(task, by);
+            }
             tx.update_task_life(&task)?;
             keep_attempts(tx, &task)?;
             Ok(task.id.as_str().to_owned())

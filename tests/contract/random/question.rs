@@ -2,10 +2,12 @@
 
 use tasq_domain::ready::Scope;
 use tasq_domain::{
-    AnyId, Contents, EntityKind, EpicId, FeatureId, Lane, Priority, Status, TaskId, TestOwner,
+    AnyId, Contents, EntityKind, EpicId, FeatureId, Lane, Place, Priority, Status, TaskId,
+    TestOwner,
 };
 use tasq_ports::{Cursor, EventFilter, Page, Sort, StoreError, TaskFilter, Tx};
 
+use super::super::make::place;
 use super::numbers::Numbers;
 
 #[derive(Debug)]
@@ -13,6 +15,7 @@ pub(crate) enum Question {
     NextReady(Scope),
     Counts(Scope),
     Expired(u32),
+    Processes(Place),
     Tasks(TaskFilter, Page),
     Relations(TaskId),
     FeaturesOf(Option<EpicId>),
@@ -29,6 +32,7 @@ impl Question {
             Self::NextReady(scope) => format!("{:#?}", tx.next_ready(scope)?),
             Self::Counts(scope) => format!("{:#?}", tx.task_counts(scope)?),
             Self::Expired(limit) => format!("{:#?}", tx.expired(*limit)?),
+            Self::Processes(place) => format!("{:#?}", tx.processes_at(place)?),
             Self::Tasks(filter, page) => format!("{:#?}", tx.tasks(filter, page)?),
             Self::Relations(id) => format!(
                 "{:#?}",
@@ -53,7 +57,7 @@ impl Question {
 }
 
 pub(crate) fn any(numbers: &mut Numbers, contents: &Contents) -> Question {
-    match numbers.below(14) {
+    match numbers.below(15) {
         0..=2 => Question::NextReady(scope(numbers, contents)),
         3 => Question::Counts(scope(numbers, contents)),
         4 => Question::Expired(numbers.below(6)),
@@ -88,6 +92,7 @@ pub(crate) fn any(numbers: &mut Numbers, contents: &Contents) -> Question {
             prefix(numbers, contents),
             1 + numbers.below(6),
         ),
+        13 => Question::Processes(place(numbers.below(3).into())),
         _ => Question::Count(numbers.one(&EntityKind::ALL)),
     }
 }
