@@ -184,6 +184,7 @@ pub(crate) fn claiming_next() -> ClaimTasks {
         worker: Worker::new("w2").unwrap(),
         lease: Duration::from_secs(90),
         count: 1,
+        pid: None,
     }
 }
 

@@ -6,7 +6,7 @@ use tasq_adapter_memory::MemoryStore;
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Settings, StatusCounts, Task, TaskId,
+    FeatureId, Operation, OperationId, Place, Process, Settings, StatusCounts, Task, TaskId,
     TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
@@ -144,6 +144,7 @@ impl Tx for FaultyTx<'_> {
         fn task(id: &TaskId) -> Option<TaskRecord>;
         fn next_ready(scope: &Scope) -> Option<TaskRecord>;
         fn expired(limit: u32) -> Vec<TaskRecord>;
+        fn processes_at(place: &Place) -> Vec<(TaskId, Process)>;
         fn tasks(filter: &TaskFilter, page: &Page) -> TaskPage;
         fn task_counts(scope: &Scope) -> StatusCounts;
         fn insert_task(task: &Task) -> Inserted;
