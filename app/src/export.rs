@@ -29,6 +29,35 @@ pub struct CopyReport {
     pub closed: usize,
 }
 
+impl CopyReport {
+    /// Counts what was put into a store, of which `closed` attempts had been open.
+    pub(crate) fn of(contents: &Contents, closed: usize) -> Self {
+        let Contents {
+            settings: _,
+            epics,
+            features,
+            tasks,
+            tests,
+            dependencies,
+            attempts,
+            checkpoints,
+            events,
+            operations: _,
+        } = contents;
+        Self {
+            epics: epics.len(),
+            features: features.len(),
+            tasks: tasks.len(),
+            tests: tests.len(),
+            dependencies: dependencies.len(),
+            attempts: attempts.len(),
+            checkpoints: checkpoints.len(),
+            events: events.len(),
+            closed,
+        }
+    }
+}
+
 impl App<'_> {
     /// Everything in the store as it moves: open attempts are closed as lost, uncharged, because their holders do not
     /// know where it goes. The store itself is not changed.
@@ -63,29 +92,7 @@ impl App<'_> {
             must_be_empty(tx)?;
             Ok::<_, AppError>(tx.load(&contents)?)
         })?;
-        let Contents {
-            settings: _,
-            epics,
-            features,
-            tasks,
-            tests,
-            dependencies,
-            attempts,
-            checkpoints,
-            events,
-            operations: _,
-        } = &contents;
-        Ok(CopyReport {
-            epics: epics.len(),
-            features: features.len(),
-            tasks: tasks.len(),
-            tests: tests.len(),
-            dependencies: dependencies.len(),
-            attempts: attempts.len(),
-            checkpoints: checkpoints.len(),
-            events: events.len(),
-            closed,
-        })
+        Ok(CopyReport::of(&contents, closed))
     }
 }
 

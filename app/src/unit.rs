@@ -182,7 +182,7 @@ impl Unit<'_> {
         Ok(())
     }
 
-    fn rolled_up(
+    pub(crate) fn rolled_up(
         &mut self,
         id: impl Into<AnyId>,
         before: Status,
