@@ -1,5 +1,6 @@
 //! Each command: arguments in, one use case, one view out. No rules here.
 
+mod care;
 mod import;
 mod items;
 mod life;
@@ -62,6 +63,9 @@ pub(crate) fn carry_out(cli: Cli, out: &mut Option<Session>) -> Result<u8, Failu
         Command::Export(args) => moving::export(session, args),
         Command::Copy(args) => moving::copy(session, args),
         Command::Migrate(args) => moving::migrate(session, args),
+        Command::Doctor(args) => care::doctor(session, args),
+        Command::Backup(args) => care::backup(session, args),
+        Command::Restore(args) => care::restore(session, args),
         Command::Demo(args) => crate::demo::demo(session, args),
         Command::Version => version(session),
     }

@@ -1,5 +1,7 @@
 //! Making and opening stores: the only place that names the adapters.
 
+mod care;
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -19,6 +21,8 @@ use crate::clock::SystemClock;
 use crate::discover::{self, Place};
 use crate::failure::Failure;
 use crate::session::IDS;
+
+pub(crate) use care::{BackupRead, RestoreReport, dated, open_maintained, read_backup, restore};
 
 /// Above so many tasks a JSON store is slow: each change writes it as a whole.
 const MANY_TASKS: u64 = 10_000;

@@ -3,6 +3,7 @@
 //! Each shape is made by taking a domain type apart to the last field, so that a new field that nobody thought of here
 //! does not compile. What is absent is `null`, never left out.
 
+mod care;
 mod import;
 mod items;
 mod parts;
@@ -10,6 +11,7 @@ mod queue;
 mod tree;
 mod work;
 
+pub(crate) use care::{BackedUp, Diagnosis, Restored};
 pub(crate) use import::{Imported, OneFile};
 pub(crate) use items::Several;
 pub(crate) use parts::{counts_in_words, mark, millis, tone};

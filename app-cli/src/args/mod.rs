@@ -2,6 +2,7 @@
 //!
 //! Nothing here looks at a store. One file per group of commands; [`crate::commands`] turns them into use cases.
 
+pub(crate) mod care;
 pub(crate) mod items;
 pub(crate) mod life;
 pub(crate) mod moving;
@@ -171,6 +172,12 @@ pub(crate) enum Command {
     Copy(moving::Copy),
     /// Bring a store up to date
     Migrate(moving::Migrate),
+    /// Look for what is wrong with a store
+    Doctor(care::Doctor),
+    /// Write a copy of the store that opens as it is
+    Backup(care::Backup),
+    /// Make a store from a backup
+    Restore(care::Restore),
     /// See it work on a small project in a temporary folder
     Demo(moving::Demo),
     /// Say which version this is
