@@ -310,6 +310,7 @@ fn the_lease_is_renewed_while_the_command_and_its_tests_run() {
     let player = Player::new([outlive_the_lease(), outlive_the_lease()]);
     let done = summary(&desk, &player, &Wish::default());
     assert_eq!((done.end, done.attempts), (RunEnd::AllCompleted, 1));
+    assert!(player.longest_wait() <= Duration::from_millis(1));
 }
 
 #[test]

@@ -30,7 +30,11 @@ pub(crate) struct Player {
     pieces: Mutex<VecDeque<Play>>,
     started: Mutex<Vec<CommandSpec>>,
     stopped: Arc<Mutex<u32>>,
+    longest: Arc<Mutex<Duration>>,
 }
+
+/// How often a command is looked at before it is clear that nobody will ever stop it.
+const LOOKS: u32 = 5_000_000;
 
 impl Player {
     pub(crate) fn new(pieces: impl IntoIterator<Item = Play>) -> Self {
@@ -38,7 +42,13 @@ impl Player {
             pieces: Mutex::new(pieces.into_iter().collect()),
             started: Mutex::default(),
             stopped: Arc::default(),
+            longest: Arc::default(),
         }
+    }
+
+    /// The longest time that a command was left alone.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        *self.longest.lock().unwrap()
     }
 
     /// The commands that were started.
@@ -70,6 +80,8 @@ impl Runner for Player {
         Ok(Box::new(Piece {
             play: Some(play),
             stopped: Arc::clone(&self.stopped),
+            longest: Arc::clone(&self.longest),
+            looks: 0,
         }))
     }
 }
@@ -78,10 +90,17 @@ struct Piece {
     /// `None` when what happens meanwhile has happened, and the command hangs.
     play: Option<Play>,
     stopped: Arc<Mutex<u32>>,
+    longest: Arc<Mutex<Duration>>,
+    looks: u32,
 }
 
 impl Running for Piece {
-    fn wait(&mut self, _: Duration) -> Result<Option<Exit>, RunError> {
+    fn wait(&mut self, limit: Duration) -> Result<Option<Exit>, RunError> {
+        self.looks += 1;
+        assert!(self.looks < LOOKS, "the command is never stopped");
+        let mut longest = self.longest.lock().unwrap();
+        *longest = limit.max(*longest);
+        drop(longest);
         Ok(match &mut self.play {
             Some(Play::Exit(code) | Play::Does(_, code)) => Some(exit(Some(*code), None)),
             Some(Play::Signal(signal)) => Some(exit(None, Some(*signal))),
