@@ -92,9 +92,15 @@ impl Sandbox {
 
     /// The command with these words; its environment is empty but for what it needs to find a shell.
     pub(super) fn command<S: AsRef<OsStr>>(&self, words: &[S]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = self.program(binary());
+        command.args(words);
         command
-            .args(words)
+    }
+
+    /// Any program in the same place.
+    pub(super) fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(&self.project)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

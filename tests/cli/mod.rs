@@ -10,5 +10,6 @@ mod exit_codes;
 mod harness;
 mod output;
 mod packed;
+mod processes;
 mod shapes;
 mod work;

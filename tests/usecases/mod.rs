@@ -15,6 +15,7 @@ mod looks;
 mod moving;
 mod operations;
 mod persons;
+mod processes;
 mod proofs;
 mod races;
 mod random;
@@ -121,6 +122,16 @@ macro_rules! usecases_suite {
                 a_task_moves_with_its_rollup,
                 an_edit_of_the_budget_keeps_its_rules,
                 an_edit_changes_what_was_asked_for_alone,
+            }
+            processes {
+                the_end_of_a_process_loses_its_claim_at_once,
+                an_id_that_is_used_again_is_another_process,
+                from_another_place_the_lease_alone_decides,
+                a_lease_runs_out_though_the_process_lives,
+                a_gone_process_whose_lease_ran_out_is_lost_once,
+                who_claims_the_next_stays_the_same_process,
+                a_process_that_is_not_there_cannot_claim,
+                a_repeated_claim_is_answered_though_its_process_is_gone,
             }
             proofs {
                 a_failing_result_reopens_a_completed_task,
