@@ -15,7 +15,8 @@ use crate::duration;
 Examples:
   tasq claim                             the first task that is ready
   tasq claim --feature FEAT-1A2B3C4D-P0  the first of a lane
-  tasq claim TASK-0A1B --lease 2h        this one")]
+  tasq claim TASK-0A1B --lease 2h        this one
+  tasq claim --pid $$                    for this shell, and lost when it ends")]
 pub(crate) struct Claim {
     /// This task [default: the first that is ready]
     #[arg(value_name = "TASK", conflicts_with_all = ["epic", "feature"])]
