@@ -3,8 +3,6 @@
 mod care;
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,21 +110,13 @@ pub(crate) fn size_warning(place: &Place, store: &dyn Store) -> Result<Option<St
     }))
 }
 
+/// Whole or not at all, because one that is there is left alone.
 fn write_gitignore(folder: &Path) -> Result<(), Failure> {
     let path = folder.join(".gitignore");
-    let opened = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path);
-    match opened.and_then(|mut file| file.write_all(GITIGNORE.as_bytes())) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(Failure::io(
-            &format!("cannot write {}", path.display()),
-            &error,
-        )),
+    if path.symlink_metadata().is_err() {
+        tasq_files::replace(&path, GITIGNORE.as_bytes())?;
     }
+    Ok(())
 }
 
 /// `TASQ_SYNC=normal` gives up what a power cut may take for speed.
