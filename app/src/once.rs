@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use serde_json::Value;
-use tasq_domain::{Event, MAX_ANSWER_BYTES, OPERATIONS_KEPT, Operation};
+use tasq_domain::{Event, MAX_ANSWER_BYTES, OPERATIONS_KEPT, Operation, OperationId};
 use tasq_formats::digest::sha256_hex;
-use tasq_ports::{EventFilter, Tx};
+use tasq_ports::{EventFilter, StoreError, Tx};
 
 use crate::context::App;
 use crate::error::AppError;
@@ -70,6 +70,38 @@ impl App<'_> {
             }
             Ok(kept)
         })?
+    }
+}
+
+/// How often a step of the loop is tried at the most.
+const TRIES: u32 = 3;
+
+impl App<'_> {
+    /// Carries out a step of the loop under an operation id of its own, and again while the store is busy or cannot tell
+    /// whether it was done: the id makes the repeat safe.
+    pub(crate) fn surely<T>(
+        &self,
+        step: impl Fn(&App<'_>) -> Result<T, AppError>,
+    ) -> Result<T, AppError> {
+        let id = format!("run-{:016x}", self.ids.random());
+        let app = App {
+            store: self.store,
+            ids: self.ids,
+            caller: self.caller.clone(),
+            op: Some(OperationId::new(id).expect("a word and hex digits are an id")),
+            processes: self.processes,
+        };
+        let mut tries = 1;
+        loop {
+            match step(&app) {
+                Err(AppError::Store(
+                    StoreError::Busy { .. } | StoreError::OutcomeUnknown { .. },
+                )) if tries < TRIES => {
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 }
 

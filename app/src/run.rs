@@ -216,7 +216,7 @@ impl App<'_> {
             count: 1,
             pid: options.pid,
         };
-        let mut claims = self.claim(&wanted)?;
+        let mut claims = self.surely(|app| app.claim(&wanted))?;
         Ok(claims.remove(0))
     }
 

@@ -247,7 +247,7 @@ impl App<'_> {
             report: report.clone(),
             next: None,
         };
-        match self.complete(&wanted) {
+        match self.surely(|app| app.complete(&wanted)) {
             Ok(_) => Ok(Finish::Completed),
             Err(AppError::Refused {
                 why: Refusal::NotVerified(open),
@@ -293,22 +293,24 @@ impl App<'_> {
     ) -> Result<Finish, AppError> {
         let message = Reason::lossy(text)
             .unwrap_or_else(|| Reason::new("failed").expect("a word is a reason"));
-        self.fail(&FailTask {
+        let failed = FailTask {
             holder: holder.clone(),
             kind,
             message,
             report,
-        })?;
+        };
+        self.surely(|app| app.fail(&failed))?;
         Ok(Finish::Failed(text.to_owned()))
     }
 
     fn give_back(&self, holder: &HolderRef, report: Report) -> Result<Finish, AppError> {
-        self.release(&ReleaseTask {
+        let released = ReleaseTask {
             holder: holder.clone(),
             not_before: None,
             message: None,
             report,
-        })?;
+        };
+        self.surely(|app| app.release(&released))?;
         Ok(Finish::Released)
     }
 

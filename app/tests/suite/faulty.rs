@@ -47,6 +47,8 @@ pub(crate) struct FaultyStore {
     /// Calls left until the one that fails; 0 means that none does.
     left: AtomicUsize,
     fired: AtomicBool,
+    /// Commits left until the one that is carried out but not acknowledged; 0 means that all are.
+    unanswered: AtomicUsize,
 }
 
 impl FaultyStore {
@@ -56,7 +58,14 @@ impl FaultyStore {
             fault: std::sync::Mutex::new(Fault::Full),
             left: AtomicUsize::new(0),
             fired: AtomicBool::new(false),
+            unanswered: AtomicUsize::new(0),
         }
+    }
+
+    /// Lets the n-th write from now be committed without an acknowledgement.
+    pub(crate) fn lose_answer_of(&self, n: usize) {
+        self.fired.store(false, Ordering::SeqCst);
+        self.unanswered.store(n, Ordering::SeqCst);
     }
 
     /// Lets the n-th call from now fail; a commit counts as one.
@@ -96,7 +105,16 @@ impl Store for FaultyStore {
             let verdict = body(&mut faulty)?;
             self.count()?;
             Ok(verdict)
-        })
+        })?;
+        let left = self.unanswered.load(Ordering::SeqCst);
+        if access == Access::Write && left > 0 {
+            self.unanswered.store(left - 1, Ordering::SeqCst);
+            if left == 1 {
+                self.fired.store(true, Ordering::SeqCst);
+                return Err(Fault::OutcomeUnknown.error());
+            }
+        }
+        Ok(())
     }
 
     fn info(&self) -> StoreInfo {

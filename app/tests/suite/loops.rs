@@ -554,3 +554,40 @@ fn what_makes_no_sense_is_refused_before_anything_is_claimed() {
         RunEnd::AllCompleted
     );
 }
+
+#[test]
+fn a_step_whose_answer_was_lost_is_repeated_and_done_once() {
+    // Claim and complete; claim and fail, twice; claim and give back: each of their writes loses its answer once.
+    let pieces = || {
+        [
+            Play::Exit(0),
+            Play::Exit(1),
+            Play::Exit(75),
+            Play::Exit(0),
+            Play::Exit(0),
+        ]
+    };
+    let mut lost = 0;
+    for n in 1.. {
+        let desk = Desk::with_tasks(&["A", "B", "C"]);
+        desk.store.lose_answer_of(n);
+        let outcome = run(&desk, &Player::new(pieces()), &Wish::default());
+        if !desk.store.fired() {
+            assert!(lost >= 10, "only {lost} writes were tried");
+            return;
+        }
+        lost += 1;
+        let summary = outcome
+            .0
+            .unwrap_or_else(|error| panic!("write {n}: {error}"));
+        assert_eq!(
+            (summary.end, summary.attempts),
+            (RunEnd::AllCompleted, 5),
+            "write {n}"
+        );
+        let contents = desk.contents();
+        assert_eq!(contents.attempts.len(), 5, "write {n}");
+        let used: u32 = contents.tasks.iter().map(|task| task.retries_used).sum();
+        assert_eq!(used, 1, "write {n}");
+    }
+}
