@@ -7,6 +7,8 @@
 mod architecture;
 mod cli;
 mod contract;
+mod crash;
 mod import;
+mod race;
 mod readme;
 mod usecases;
