@@ -5,9 +5,11 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use tasq_files::LockFile;
 use tasq_ports::{Access, Store, StoreError, StoreExt, Verdict};
 
 use super::{Fixture, clock, epic, feature, lines, options, settings, task};
+use crate::connect::lock_path;
 use crate::migrate::make_unversioned;
 use crate::{Migrate, Options, SqliteStore, migrate, migrations_pending};
 
@@ -225,6 +227,41 @@ fn a_plain_client_that_writes_makes_others_busy() {
     assert_eq!(store.read(|tx| tx.epics()).unwrap(), []);
     plain.batch_execute("COMMIT").unwrap();
     let _ = store.write(|tx| tx.insert_epic(&epic("E1"))).unwrap();
+}
+
+#[test]
+fn a_unit_that_writes_keeps_plain_clients_out_from_its_beginning() {
+    let fixture = Fixture::new();
+    let mut plain = fixture.plain();
+    plain.batch_execute("PRAGMA busy_timeout = 0").unwrap();
+    fixture
+        .store
+        .write(|tx| {
+            assert_eq!(tx.epics()?, []);
+            // What was read must still be so when the unit writes.
+            assert!(plain.batch_execute("BEGIN IMMEDIATE").is_err());
+            tx.insert_epic(&epic("E1")).map(drop)
+        })
+        .unwrap();
+    plain.batch_execute("BEGIN IMMEDIATE; COMMIT").unwrap();
+}
+
+#[test]
+fn a_lock_held_by_another_makes_writers_busy_and_readers_not() {
+    let fixture = Fixture::new();
+    let impatient = Options {
+        wait: Duration::ZERO,
+        ..options(&fixture.clock)
+    };
+    let store = SqliteStore::open(&fixture.path, impatient).unwrap();
+    let _guard = LockFile::new(lock_path(&fixture.path))
+        .acquire(Duration::ZERO)
+        .unwrap();
+    let Err(StoreError::Busy { holder, .. }) = store.write(|tx| tx.insert_epic(&epic("E1"))) else {
+        unreachable!("the lock is held")
+    };
+    assert_eq!(holder.unwrap().pid, std::process::id());
+    assert_eq!(store.read(|tx| tx.epics()).unwrap(), []);
 }
 
 #[test]
