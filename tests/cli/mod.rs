@@ -4,6 +4,7 @@
 //! `cargo test --workspace` does.
 
 mod bad_input;
+mod care;
 mod demo;
 mod discovery;
 mod exit_codes;
