@@ -46,6 +46,23 @@ pub(crate) enum Record {
     Operation(Operation, u64),
     /// A task was removed, with its attempts and checkpoints.
     Removed(TaskId),
+    /// What was told of a task's attempts and checkpoints no longer holds; what does comes after it.
+    Settled(TaskId),
+}
+
+/// A task's past, which an edit by someone else changed.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) task: TaskId,
+    /// What it is now.
+    pub(crate) past: Past,
+}
+
+/// What was done for a task.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Past {
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) checkpoints: Vec<Checkpoint>,
 }
 
 /// The groups of a log, and what comes after them.
@@ -66,7 +83,7 @@ struct Group {
     end: usize,
 }
 
-/// The text of a group.
+/// The text of a group: first what an edit by someone else made of the past, then what the unit recorded.
 ///
 /// # Errors
 /// If the data of a record is no JSON.
@@ -75,15 +92,24 @@ pub(crate) fn group(
     store: &StoreId,
     base: &str,
     snapshot: &str,
+    settled: &[Settled],
     records: &[History],
 ) -> Result<String, FieldError> {
-    let head = Object::new()
-        .with("generation", generation)
-        .with("store", store.as_str())
-        .with("lines", records.len())
-        .with("base", base)
-        .with("snapshot", snapshot);
-    let mut text = line(head);
+    let told = |kind: &str, value: Value| {
+        Object::new()
+            .with("generation", generation)
+            .with(kind, value)
+    };
+    let mut lines = Vec::new();
+    for Settled { task, past } in settled {
+        lines.push(told("settled", task.as_str().into()));
+        for attempt in &past.attempts {
+            lines.push(told("attempt", history::attempt(attempt)?.into()));
+        }
+        for checkpoint in &past.checkpoints {
+            lines.push(told("checkpoint", history::checkpoint(checkpoint)?.into()));
+        }
+    }
     for record in records {
         let (kind, value): (&str, Value) = match record {
             History::Event(event) => ("event", history::event(event)?.into()),
@@ -96,15 +122,19 @@ pub(crate) fn group(
             }
             History::Removed(task) => ("removed", task.as_str().into()),
         };
-        let mut object = Object::new()
-            .with("generation", generation)
-            .with(kind, value);
+        let mut object = told(kind, value);
         if let History::Operation { keep, .. } = record {
             object.insert("keep", *keep);
         }
-        text.push_str(&line(object));
+        lines.push(object);
     }
-    Ok(text)
+    let head = Object::new()
+        .with("generation", generation)
+        .with("store", store.as_str())
+        .with("lines", lines.len())
+        .with("base", base)
+        .with("snapshot", snapshot);
+    Ok(std::iter::once(head).chain(lines).map(line).collect())
 }
 
 impl Groups {
@@ -202,7 +232,7 @@ fn shows(tree: &Contents, records: &[Record]) -> bool {
                 .is_some_and(|claim| claim.token == attempt.token);
             task.attempts >= attempt.token.attempt && !(held && attempt.end.is_some())
         }),
-        Record::Checkpoint(_) | Record::Operation(..) => true,
+        Record::Checkpoint(_) | Record::Operation(..) | Record::Settled(_) => true,
         Record::Removed(id) => task(id).is_none(),
     })
 }
@@ -274,6 +304,7 @@ fn record(object: ObjectNode<'_>) -> Option<Record> {
             Some(Record::Operation(operation, keep))
         }
         "removed" => node.parsed(TaskId::new).ok().map(Record::Removed),
+        "settled" => node.parsed(TaskId::new).ok().map(Record::Settled),
         _ => None,
     }
 }
@@ -327,7 +358,7 @@ mod tests {
         let mut ends = Vec::new();
         for (generation, base, snapshot) in [(1, "a", "b"), (2, "b", "c"), (3, "c", "d")] {
             let records = [operation(base), operation(snapshot)];
-            text += &group(generation, &store(), base, snapshot, &records).unwrap();
+            text += &group(generation, &store(), base, snapshot, &[], &records).unwrap();
             ends.push(text.len());
         }
         (text, ends)
@@ -366,7 +397,7 @@ mod tests {
             entity: AnyId::Task(TaskId::new("A").unwrap()),
             data: JsonObject::default(),
         }));
-        text += &group(4, &store(), "d", "e", &[created]).unwrap();
+        text += &group(4, &store(), "d", "e", &[], &[created]).unwrap();
         assert_eq!(
             told(text.as_bytes(), "edited"),
             (6, ends[2], 3, Rest::Uncommitted)

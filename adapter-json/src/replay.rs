@@ -1,12 +1,12 @@
 //! Putting the history of a log to the tree of a snapshot.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use tasq_domain::{
     Attempt, AttemptEnd, Checkpoint, Contents, Operation, OperationId, Outcome, Task, TaskId,
 };
 
-use crate::log::Record;
+use crate::log::{Past, Record, Settled};
 
 /// Adds what the records tell to a tree that has no history.
 pub(crate) fn replay(tree: &mut Contents, records: Vec<Record>) {
@@ -36,7 +36,7 @@ pub(crate) fn replay(tree: &mut Contents, records: Vec<Record>) {
                     oldest.map(|oldest| known.remove(&oldest.id));
                 }
             }
-            Record::Removed(task) => {
+            Record::Removed(task) | Record::Settled(task) => {
                 attempts.retain(|(of, _), _| *of != task);
                 checkpoints.retain(|_, checkpoint| checkpoint.task != task);
             }
@@ -50,27 +50,54 @@ pub(crate) fn replay(tree: &mut Contents, records: Vec<Record>) {
 
 /// Makes a history agree with a tree that someone else changed. The tree is right: what it knows nothing of is left
 /// out, and open are the attempts of its claims and no others.
-pub(crate) fn reconcile(contents: &mut Contents) {
-    let tasks: HashMap<&TaskId, &Task> =
-        contents.tasks.iter().map(|task| (&task.id, task)).collect();
-    let made = |task: &TaskId| tasks.get(task).map_or(0, |task| task.attempts);
-    let checkpoints = std::mem::take(&mut contents.checkpoints);
-    contents.checkpoints = checkpoints
-        .into_iter()
-        .filter(|it| tasks.contains_key(&it.task) && it.attempt <= made(&it.task))
-        .collect();
-    let mut attempts: BTreeMap<TaskId, BTreeMap<u32, Attempt>> = BTreeMap::new();
+///
+/// Returns the tasks whose past is another now, so that the next unit can tell the log.
+pub(crate) fn reconcile(contents: &mut Contents) -> Vec<Settled> {
+    let mut pasts: BTreeMap<TaskId, Past> = BTreeMap::new();
     for attempt in std::mem::take(&mut contents.attempts) {
-        if attempt.token.attempt <= made(&attempt.task) {
-            let of_task = attempts.entry(attempt.task.clone()).or_default();
-            of_task.insert(attempt.token.attempt, attempt);
+        let past = pasts.entry(attempt.task.clone()).or_default();
+        past.attempts.push(attempt);
+    }
+    for checkpoint in std::mem::take(&mut contents.checkpoints) {
+        let past = pasts.entry(checkpoint.task.clone()).or_default();
+        past.checkpoints.push(checkpoint);
+    }
+    let mut settled = Vec::new();
+    for task in &contents.tasks {
+        let was = pasts.remove(&task.id).unwrap_or_default();
+        let now = settle_past(task, was.clone());
+        contents.attempts.extend(now.attempts.iter().cloned());
+        contents.checkpoints.extend(now.checkpoints.iter().cloned());
+        if now != was {
+            let task = task.id.clone();
+            settled.push(Settled { task, past: now });
         }
     }
-    contents.attempts = contents
-        .tasks
-        .iter()
-        .flat_map(|task| settle(task, attempts.remove(&task.id).unwrap_or_default()))
+    contents
+        .checkpoints
+        .sort_by_key(|checkpoint| checkpoint.seq);
+    let gone = pasts.into_keys().map(|task| Settled {
+        task,
+        past: Past::default(),
+    });
+    settled.extend(gone);
+    settled
+}
+
+/// Leaves out what a task knows nothing of, and makes its attempts agree with its claim.
+fn settle_past(task: &Task, mut past: Past) -> Past {
+    past.checkpoints
+        .retain(|checkpoint| checkpoint.attempt <= task.attempts);
+    let attempts = past
+        .attempts
+        .into_iter()
+        .map(|attempt| (attempt.token.attempt, attempt))
+        .filter(|(number, _)| *number <= task.attempts)
         .collect();
+    Past {
+        attempts: settle(task, attempts),
+        checkpoints: past.checkpoints,
+    }
 }
 
 /// Makes the attempts at a task agree with its claim.

@@ -16,7 +16,7 @@ use tasq_formats::snapshot::{self, Extra, Fallback};
 use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
 
 use crate::error::{of_field, of_file, of_snapshot, too_large};
-use crate::log::{self, Groups, Log, Rest};
+use crate::log::{self, Groups, Log, Rest, Settled};
 use crate::replay::{reconcile, replay};
 
 pub use care::{put_in_place, read_contents};
@@ -100,6 +100,8 @@ struct Loaded {
     digest: String,
     state: State,
     extra: Arc<Extra>,
+    /// What an edit by someone else made of the past, which the log does not know yet.
+    settled: Arc<[Settled]>,
     log: LogPlace,
 }
 
@@ -146,7 +148,7 @@ impl JsonStore {
             store.put_aside(&old)?;
         }
         let digest = sha256_hex(text.as_bytes());
-        let group = log::group(1, &settings.store, "", &digest, &[])
+        let group = log::group(1, &settings.store, "", &digest, &[], &[])
             .map_err(|error| of_field(path, &error))?;
         tasq_files::replace(&store.side.log, group.as_bytes()).map_err(of_file)?;
         replacement.commit().map_err(of_file)?;
@@ -235,7 +237,8 @@ impl JsonStore {
         let digest = sha256_hex(text.as_bytes());
         let generation = loaded.log.generation + 1;
         let store = &tree.settings.store;
-        let group = log::group(generation, store, &loaded.digest, &digest, &changes.history)
+        let (settled, history) = (&loaded.settled, &changes.history);
+        let group = log::group(generation, store, &loaded.digest, &digest, settled, history)
             .map_err(|error| of_field(&self.path, &error))?;
         // Whatever can fail for want of space comes before anything counts.
         let replacement = Replacement::prepare(&self.path, text.as_bytes()).map_err(of_file)?;
@@ -259,6 +262,7 @@ impl JsonStore {
                 digest,
                 state,
                 extra: Arc::clone(&loaded.extra),
+                settled: Arc::default(),
                 log,
             });
         }
@@ -402,14 +406,17 @@ impl JsonStore {
             rest,
         } = groups.up_to(&contents, &digest);
         replay(&mut contents, records);
-        if !ours {
-            reconcile(&mut contents);
-        }
+        let settled = if ours {
+            Vec::new()
+        } else {
+            reconcile(&mut contents)
+        };
         Ok(Loaded {
             bytes: bytes.into(),
             digest,
             state: State::from_contents(contents)?,
             extra: Arc::new(read.extra),
+            settled: settled.into(),
             log: LogPlace {
                 file,
                 keep: keep as u64,

@@ -1,7 +1,7 @@
 //! Changes by people and other programs, which know no lock.
 
 use tasq_domain::{EventKind, Outcome, Status};
-use tasq_ports::{StoreError, StoreExt};
+use tasq_ports::{StoreError, StoreExt, Tx};
 
 use super::{Place, bytes, claim, description, event, events, task, task_id};
 
@@ -144,4 +144,36 @@ fn a_restored_older_snapshot_has_its_own_history_and_the_newer_one_is_kept_aside
     assert_eq!(bytes(&place.path().with_extension("log.1.jsonl")), newer);
     let again = place.open().unwrap().read(|tx| tx.contents()).unwrap();
     assert_eq!(again, store.read(|tx| tx.contents()).unwrap());
+}
+
+#[test]
+fn what_an_edit_made_of_the_past_still_holds_after_the_next_unit() {
+    let (place, store) = Place::planted();
+    store.write(claim).unwrap();
+    let claimed = place.text();
+    place.write_text(&claimed.replace(
+        "\"status\": \"in_progress\",\n      \"retry_budget\"",
+        "\"status\": \"completed\",\n      \"retry_budget\"",
+    ));
+    let add = |id: &'static str| {
+        let store = place.open().unwrap();
+        let insert = |tx: &mut dyn Tx| tx.insert_task(&task(id)).map(drop);
+        store.write(insert).unwrap();
+        place.open().unwrap().read(|tx| tx.contents()).unwrap()
+    };
+    let contents = add("LATER");
+    let end = contents.attempts[0].end.as_ref().unwrap();
+    assert_eq!(end.outcome, Outcome::Lost);
+
+    let (from, to) = {
+        let text = place.text();
+        let from = text.find("    \"A\": {").unwrap();
+        (from, from + text[from..].find("    \"LATER\"").unwrap())
+    };
+    let mut text = place.text();
+    text.replace_range(from..to, "");
+    place.write_text(&text);
+    let contents = add("LAST");
+    assert_eq!(contents.attempts, []);
+    assert_eq!(add("A").attempts, []);
 }
