@@ -575,7 +575,6 @@ fn a_step_whose_answer_was_lost_is_repeated_and_done_once() {
             assert!(n > 10, "the loop has no write {n}");
             return;
         }
-        lost += 1;
         let summary = outcome
             .0
             .unwrap_or_else(|error| panic!("write {n}: {error}"));
