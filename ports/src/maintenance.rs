@@ -259,6 +259,28 @@ mod tests {
     }
 
     #[test]
+    fn a_file_system_that_is_not_local_is_told() {
+        let found = Finding::of_file_system("queue.db", Some("nfs"));
+        assert_eq!(found.check, Check::NetworkFs);
+        assert_eq!(found.severity, Severity::Warning);
+        assert!(found.what.contains("nfs") && found.hint.is_some());
+        let unknown = Finding::of_file_system("queue.db", None);
+        assert_eq!(unknown.severity, Severity::Note);
+    }
+
+    #[test]
+    fn a_file_of_this_account_alone_is_as_it_should_be() {
+        let severity = |owner, read, write| {
+            let found = Finding::of_access("queue.db", owner, read, write);
+            found.map(|found| found.severity)
+        };
+        assert_eq!(severity(None, false, false), None);
+        assert_eq!(severity(None, true, false), Some(Severity::Note));
+        assert_eq!(severity(None, true, true), Some(Severity::Warning));
+        assert_eq!(severity(Some(7), false, false), Some(Severity::Warning));
+    }
+
+    #[test]
     fn a_problem_is_the_worst() {
         assert!(Severity::Problem > Severity::Warning);
         assert!(Severity::Warning > Severity::Note);

@@ -47,8 +47,16 @@ impl View for Diagnosis {
     }
 
     fn text(&self, text: &mut Text) {
-        for finding in &self.checkup.findings {
+        let findings = self.checkup.findings.iter();
+        let (well, told): (Vec<_>, Vec<_>) =
+            findings.partition(|finding| finding.severity == Severity::Ok);
+        for finding in told {
             finding_text(text, finding);
+        }
+        if !well.is_empty() {
+            let checks: Vec<&str> = well.iter().map(|finding| finding.check.as_str()).collect();
+            text.paint(Tone::Good, "✓").push(" as it should be: ");
+            text.line(&checks.join(", "));
         }
         for done in &self.done {
             text.push("fixed: ").line(done);
@@ -103,10 +111,6 @@ fn finding_text(text: &mut Text, finding: &Finding) {
     };
     text.paint(tone, mark).push(" ");
     text.paint(Tone::Strong, finding.check.as_str()).push("  ");
-    if finding.severity == Severity::Ok {
-        text.paint(Tone::Faint, &finding.what).end();
-        return;
-    }
     if !finding.place.is_empty() {
         text.push(&finding.place).push(": ");
     }
