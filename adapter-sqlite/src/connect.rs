@@ -28,6 +28,13 @@ statement! {
     SchemaVersion {} -> BigInt = "PRAGMA user_version"
 }
 statement! {
+    /// The newest version that the tables of versions name, for whoever writes to those alone.
+    ToldVersion {} -> BigInt = "SELECT max(
+        coalesce((SELECT max(version) FROM schema_version), 0),
+        coalesce((SELECT max(CAST(version AS INTEGER)) FROM __diesel_schema_migrations), 0)
+    )"
+}
+statement! {
     /// The program that made the file, from its header.
     ApplicationId {} -> BigInt = "PRAGMA application_id"
 }
@@ -139,10 +146,13 @@ pub(crate) fn check_header(place: &Place, conn: &mut SqliteConnection) -> Result
         }));
     }
     let version = schema_version(place, conn)?;
-    if version > KNOWN_VERSION {
+    // A file without a version has no such tables yet. Damage in them is for whoever reads on to meet: one that checks
+    // the file wants to open it.
+    let newest = version.max(ToldVersion::new().get_result(conn).unwrap_or(version));
+    if newest > KNOWN_VERSION {
         return Err(StoreError::TooNew {
             place: place.name(),
-            found: version.to_string(),
+            found: newest.to_string(),
             known: KNOWN_VERSION.to_string(),
         });
     }

@@ -123,6 +123,8 @@ impl Place {
             || says("database disk image is malformed")
             || says("malformed database schema")
             || says("unsupported file format")
+            || says("no such table")
+            || says("no such column")
         {
             self.damaged(message)
         } else if says("database or disk is full") {

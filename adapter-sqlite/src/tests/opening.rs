@@ -124,6 +124,21 @@ fn a_newer_schema_is_refused_at_open_and_at_the_next_unit() {
 }
 
 #[test]
+fn a_newer_version_in_either_table_of_versions_is_refused() {
+    for insert in [
+        "INSERT INTO schema_version (version, description) VALUES (7, 'later')",
+        "INSERT INTO __diesel_schema_migrations (version) VALUES ('0007')",
+    ] {
+        let fixture = Fixture::new();
+        fixture.plain().batch_execute(insert).unwrap();
+        let StoreError::TooNew { found, .. } = refusal(&fixture.path) else {
+            panic!("{insert}")
+        };
+        assert_eq!(found, "7", "{insert}");
+    }
+}
+
+#[test]
 fn an_older_schema_waits_for_migrate_where_that_is_wanted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("queue.db");
