@@ -9,6 +9,8 @@ mod cli;
 mod contract;
 mod crash;
 mod import;
+mod linear;
+mod mutants;
 mod race;
 mod readme;
 mod usecases;

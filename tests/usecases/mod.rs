@@ -6,7 +6,7 @@
 //! same random requests on the reference store and on the other, and compares them after each step.
 
 mod claims;
-mod desk;
+pub(crate) mod desk;
 mod endings;
 mod graph;
 mod history;
