@@ -38,7 +38,10 @@ pub(crate) fn create(place: &Place, settings: &Settings) -> Result<(), StoreErro
         }
     }
     built?;
-    sync_parent(&place.path).map_err(file)
+    // It is there now, and whether it lasts nobody knows.
+    sync_parent(&place.path).map_err(|error| StoreError::OutcomeUnknown {
+        what: error.to_string(),
+    })
 }
 
 pub(crate) fn check_free(place: &Place) -> Result<(), StoreError> {

@@ -72,14 +72,17 @@ impl SqliteStore {
     /// Makes a store at `path`, whose folder must be there, and opens it. The file is for its owner alone (0600).
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if anything is there. After a crash there is either no store or a whole one.
+    /// [`StoreError::Exists`] if anything is there; [`StoreError::OutcomeUnknown`] if it was made, but may not last or
+    /// cannot be opened. After a crash there is either no store or a whole one.
     pub fn create(path: &Path, settings: &Settings, options: Options) -> Result<Self, StoreError> {
         let place = Place {
             path: absolute(path)?,
             wait: options.wait,
         };
         create(&place, settings)?;
-        Self::open(path, options)
+        Self::open(path, options).map_err(|error| StoreError::OutcomeUnknown {
+            what: format!("{} was made, but {error}", place.name()),
+        })
     }
 
     /// Opens the store at `path`. Never makes one.
