@@ -66,6 +66,8 @@ pub(crate) fn carry_out(cli: Cli, out: &mut Option<Session>) -> Result<u8, Failu
         Command::Doctor(args) => care::doctor(session, args),
         Command::Backup(args) => care::backup(session, args),
         Command::Restore(args) => care::restore(session, args),
+        Command::Selftest(args) => crate::selftest::selftest(session, args),
+        Command::SelftestWorker(args) => crate::selftest::work(session, args),
         Command::Demo(args) => crate::demo::demo(session, args),
         Command::Version => version(session),
     }

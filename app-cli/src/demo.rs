@@ -19,13 +19,14 @@ use tasq_domain::backoff::Backoff;
 use tasq_domain::life::LEASE_UNDER_RUN_SECS;
 use tasq_domain::{Actor, Proof, StatusCounts, Worker};
 use tasq_formats::json::{Object, Value, to_text};
-use tasq_ports::{Ids as _, Store};
+use tasq_ports::Store;
 
 use crate::args::moving::Demo;
 use crate::discover::{FOLDER, Place, SQLITE_FILE};
 use crate::failure::Failure;
 use crate::output::{Text, Tone, View};
 use crate::runner::{Interrupt, SystemRunner};
+use crate::scratch::Scratch;
 use crate::session::{IDS, Session};
 use crate::stores;
 use crate::view::{RunLine, counts_in_words, millis, worker_input};
@@ -41,7 +42,8 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) fn demo(session: &mut Session, args: Demo) -> Result<u8, Failure> {
     let interrupt =
         Interrupt::listen().map_err(|error| Failure::io("cannot listen to signals", &error))?;
-    let folder = Folder::make(args.keep)?;
+    let mut folder = Scratch::make(&std::env::temp_dir(), "tasq-demo")?;
+    folder.keep = args.keep;
     let store = make_store(session, &folder.path)?;
     let app = App::new(store.as_ref(), &IDS, person());
     plan::fill(&app)?;
@@ -171,29 +173,6 @@ fn proven(tree: &Tree) -> u64 {
     let tasks = features.flat_map(|feature| &feature.tasks);
     let proven = tasks.filter(|(task, _)| task.record.task.proof == Some(Proof::Tests));
     u64::try_from(proven.count()).unwrap_or(u64::MAX)
-}
-
-/// The folder of the demo, which goes with it unless it is kept.
-struct Folder {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl Folder {
-    fn make(keep: bool) -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("tasq-demo-{:016x}", IDS.random()));
-        tasq_files::create_private_dir(&path)?;
-        Ok(Self { path, keep })
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if !self.keep {
-            // What cannot be removed is only a temporary folder.
-            let _ = fs::remove_dir_all(&self.path);
-        }
-    }
 }
 
 /// How it went.

@@ -17,6 +17,8 @@ mod input;
 mod output;
 mod processes;
 mod runner;
+mod scratch;
+mod selftest;
 mod session;
 mod stores;
 mod view;

@@ -178,6 +178,11 @@ pub(crate) enum Command {
     Backup(care::Backup),
     /// Make a store from a backup
     Restore(care::Restore),
+    /// Try on this disk whether stores keep their promises while workers are killed
+    Selftest(care::Selftest),
+    /// A worker of the selftest
+    #[command(hide = true)]
+    SelftestWorker(care::SelftestWorker),
     /// See it work on a small project in a temporary folder
     Demo(moving::Demo),
     /// Say which version this is
