@@ -6,9 +6,9 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use tasq_app::{AppError, Code};
+use tasq_app::{AppError, Code, EditMetadata};
 use tasq_domain::{JsonObject, MAX_DESCRIPTION_BYTES, MAX_JSON_BYTES};
-use tasq_formats::json::{Document, Object, Value, to_text};
+use tasq_formats::json::{Document, to_text};
 
 use crate::failure::Failure;
 
@@ -109,24 +109,10 @@ pub(crate) fn object(argument: String, what: &str) -> Result<JsonObject, Failure
     Ok(JsonObject::new(to_text(document.value())).map_err(AppError::from)?)
 }
 
-/// Metadata with the given pairs set; an empty value takes its key away.
-pub(crate) fn metadata(
-    before: &JsonObject,
-    pairs: Vec<(String, String)>,
-) -> Result<JsonObject, Failure> {
-    let document = Document::parse(before.as_str().as_bytes())
-        .map_err(|error| AppError::json("metadata", &error))?;
-    let mut object = document
-        .value()
-        .as_object()
-        .cloned()
-        .unwrap_or_else(Object::new);
-    for (key, value) in pairs {
-        if value.is_empty() {
-            object.remove(&key);
-        } else {
-            object.insert(key, value);
-        }
-    }
-    Ok(JsonObject::new(to_text(&Value::Object(object))).map_err(AppError::from)?)
+/// The pairs of `--meta`; an empty value takes its key away.
+pub(crate) fn edit_metadata(pairs: Vec<(String, String)>) -> EditMetadata {
+    let set = pairs
+        .into_iter()
+        .map(|(key, value)| (key, Some(value).filter(|value| !value.is_empty())));
+    EditMetadata { set: set.collect() }
 }

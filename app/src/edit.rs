@@ -3,13 +3,14 @@
 use serde_json::json;
 use tasq_domain::ready::Scope;
 use tasq_domain::{
-    AnyId, CommandLine, Description, Epic, EpicId, EventKind, Feature, FeatureId, JsonObject, Name,
-    Priority, Reason, RetryBudget, Status, Task, TaskId, TestCase, TestId, TestOwner, life,
+    AnyId, CommandLine, Description, Epic, EpicId, EventKind, Feature, FeatureId, Name, Priority,
+    Reason, RetryBudget, Status, Task, TaskId, TestCase, TestId, TestOwner, life,
 };
 
 use crate::context::App;
 use crate::error::AppError;
 use crate::find;
+use crate::metadata::EditMetadata;
 use crate::unit::Unit;
 use crate::view::{EpicView, FeatureView, TaskView};
 
@@ -22,8 +23,8 @@ pub struct EditEpic {
     pub description: Option<Option<Description>>,
     /// Its status; only of an epic without features.
     pub status: Option<Status>,
-    /// Its metadata, replaced as a whole.
-    pub metadata: Option<JsonObject>,
+    /// Its metadata, key by key.
+    pub metadata: EditMetadata,
 }
 
 /// What to change of a feature; `None` leaves it.
@@ -39,8 +40,8 @@ pub struct EditFeature {
     pub priority: Option<Priority>,
     /// Its status; only of a feature without tasks.
     pub status: Option<Status>,
-    /// Its metadata, replaced as a whole.
-    pub metadata: Option<JsonObject>,
+    /// Its metadata, key by key.
+    pub metadata: EditMetadata,
 }
 
 /// What to change of a task; `None` leaves it. Its status goes through `complete`, `block` and `reopen`.
@@ -52,8 +53,8 @@ pub struct EditTask {
     pub priority: Option<Option<Priority>>,
     /// How many failures it may have.
     pub retry_budget: Option<RetryBudget>,
-    /// Its metadata, replaced as a whole.
-    pub metadata: Option<JsonObject>,
+    /// Its metadata, key by key.
+    pub metadata: EditMetadata,
 }
 
 /// What to change of a test case; `None` leaves it.
@@ -65,8 +66,8 @@ pub struct EditTest {
     pub command: Option<Option<CommandLine>>,
     /// Whether a manual check gates.
     pub required: Option<bool>,
-    /// Its metadata, replaced as a whole.
-    pub metadata: Option<JsonObject>,
+    /// Its metadata, key by key.
+    pub metadata: EditMetadata,
 }
 
 impl App<'_> {
@@ -90,7 +91,7 @@ impl App<'_> {
                 name: name.unwrap_or(before.name),
                 description: description.unwrap_or(before.description),
                 own_status: status.unwrap_or(before.own_status),
-                metadata: metadata.unwrap_or(before.metadata),
+                metadata: metadata.apply(&before.metadata)?,
                 updated_at: unit.now().not_before(before.updated_at),
                 ..before
             };
@@ -140,7 +141,7 @@ impl App<'_> {
                 description: description.unwrap_or(before.description),
                 priority: priority.unwrap_or(before.priority),
                 own_status: status.unwrap_or(before.own_status),
-                metadata: metadata.unwrap_or(before.metadata),
+                metadata: metadata.apply(&before.metadata)?,
                 updated_at: unit.now().not_before(before.updated_at),
                 ..before
             };
@@ -193,7 +194,7 @@ impl App<'_> {
             let after = Task {
                 description: description.unwrap_or(budgeted.description),
                 own_priority: priority.unwrap_or(budgeted.own_priority),
-                metadata: metadata.unwrap_or(budgeted.metadata),
+                metadata: metadata.apply(&budgeted.metadata)?,
                 updated_at: now.not_before(before.updated_at),
                 ..budgeted
             };
@@ -274,7 +275,7 @@ impl App<'_> {
                 description: description.unwrap_or(base.description),
                 command,
                 required: required.unwrap_or(base.required),
-                metadata: metadata.unwrap_or(base.metadata),
+                metadata: metadata.apply(&base.metadata)?,
                 updated_at: now.not_before(base.updated_at),
                 ..base
             };

@@ -164,6 +164,16 @@ finders! {
     test: Test => TestId;
 }
 
+/// An item of one kind.
+pub(crate) fn of(tx: &mut dyn Tx, kind: EntityKind, text: &str) -> Result<AnyId, AppError> {
+    Ok(match kind {
+        EntityKind::Epic => epic(tx, text)?.into(),
+        EntityKind::Feature => feature(tx, text)?.into(),
+        EntityKind::Task => task(tx, text)?.into(),
+        EntityKind::Test => test(tx, text)?.into(),
+    })
+}
+
 /// An item of any kind.
 pub(crate) fn any(tx: &mut dyn Tx, text: &str) -> Result<AnyId, AppError> {
     if let Some((kind, id)) = text

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tasq_domain::ready::Scope;
-use tasq_domain::{AnyId, EventKind, Status, TaskId, TestOwner, Timestamp};
+use tasq_domain::{AnyId, EntityKind, EventKind, Status, TaskId, TestOwner, Timestamp};
 use tasq_ports::{Removed, Tx};
 
 use crate::context::App;
 use crate::error::AppError;
+use crate::find;
 use crate::once::{Answer, number};
 use crate::unit::Unit;
 
@@ -20,34 +21,53 @@ impl App<'_> {
     /// outside waits for one below; [`AppError::Denied`] to a worker for its own test cases.
     pub fn remove(&self, id: &AnyId, force: bool) -> Result<Removed, AppError> {
         self.may_force(force)?;
-        self.once("remove", &(id, force), |unit| {
-            let (waiting, changed_at) = self.may_remove(unit, id, force)?;
-            let removed = match id {
-                AnyId::Epic(id) => unit.tx.remove_epic(id)?,
-                AnyId::Feature(id) => unit.tx.remove_feature(id)?,
-                AnyId::Task(id) => unit.tx.remove_task(id)?,
-                AnyId::Test(id) => unit.tx.remove_test(id)?,
-            };
-            unit.unwatch(id);
-            let Removed {
-                epics,
-                features,
-                tasks,
-                tests,
-            } = removed;
-            let data =
-                json!({ "epics": epics, "features": features, "tasks": tasks, "tests": tests });
-            let at = unit.now().not_before(changed_at);
-            unit.event_at(EventKind::Removed, id.clone(), at, &data)?;
-            for (waiter, on) in waiting {
-                unit.event(
-                    EventKind::DependencyRemoved,
-                    &waiter,
-                    &json!({ "on": on.as_str() }),
-                )?;
-            }
-            Ok(removed)
+        self.once("remove", &(id, force), |unit| self.removal(unit, id, force))
+    }
+
+    /// Removes the item of a kind that `text` names. A repeat under the same operation id finds it no more, and gives
+    /// the first answer all the same.
+    ///
+    /// # Errors
+    /// As [`App::remove`]; [`AppError::Ambiguous`].
+    pub fn remove_named(
+        &self,
+        kind: EntityKind,
+        text: &str,
+        force: bool,
+    ) -> Result<Removed, AppError> {
+        self.may_force(force)?;
+        self.once("remove", &(kind, text, force), |unit| {
+            let id = find::of(unit.tx, kind, text)?;
+            self.removal(unit, &id, force)
         })
+    }
+
+    fn removal(&self, unit: &mut Unit<'_>, id: &AnyId, force: bool) -> Result<Removed, AppError> {
+        let (waiting, changed_at) = self.may_remove(unit, id, force)?;
+        let removed = match id {
+            AnyId::Epic(id) => unit.tx.remove_epic(id)?,
+            AnyId::Feature(id) => unit.tx.remove_feature(id)?,
+            AnyId::Task(id) => unit.tx.remove_task(id)?,
+            AnyId::Test(id) => unit.tx.remove_test(id)?,
+        };
+        unit.unwatch(id);
+        let Removed {
+            epics,
+            features,
+            tasks,
+            tests,
+        } = removed;
+        let data = json!({ "epics": epics, "features": features, "tasks": tasks, "tests": tests });
+        let at = unit.now().not_before(changed_at);
+        unit.event_at(EventKind::Removed, id.clone(), at, &data)?;
+        for (waiter, on) in waiting {
+            unit.event(
+                EventKind::DependencyRemoved,
+                &waiter,
+                &json!({ "on": on.as_str() }),
+            )?;
+        }
+        Ok(removed)
     }
 
     /// Checks a removal and returns which tasks outside wait for which below, and when the item was last changed.

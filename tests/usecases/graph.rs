@@ -1,7 +1,7 @@
 //! Dependencies, removals, moves and edits.
 
-use tasq_app::{AddTask, AppError, Code, EditTask, ScopeRef};
-use tasq_domain::{Description, JsonObject, Priority, RetryBudget, Status, TaskId};
+use tasq_app::{AddTask, AppError, Code, EditMetadata, EditTask, ScopeRef};
+use tasq_domain::{Description, Priority, RetryBudget, Status, TaskId};
 
 use super::desk::{
     Desk, any_epic, any_feature, any_task, budgeted, code, name_of, named, of_task, task_id,
@@ -201,13 +201,15 @@ pub(crate) fn an_edit_changes_what_was_asked_for_alone(desk: &Desk) {
     let edit = EditTask {
         description: Some(Description::new("new\nwords").unwrap()),
         priority: Some(Some(Priority::new(7).unwrap())),
-        metadata: Some(JsonObject::new(r#"{"b":1.0,"a":[]}"#).unwrap()),
+        metadata: EditMetadata {
+            set: vec![("k".into(), Some("v".into()))],
+        },
         retry_budget: None,
     };
     let after = desk.ada().edit_task(&task_id("A"), &edit, false).unwrap();
     let after = after.record.task;
     assert_eq!(after.description.as_str(), "new\nwords");
-    assert_eq!(after.metadata.as_str(), r#"{"b":1.0,"a":[]}"#);
+    assert_eq!(after.metadata.as_str(), r#"{"k":"v"}"#);
     assert_eq!(
         (after.seq, &after.id, after.created_at),
         (before.seq, &before.id, before.created_at)

@@ -8,7 +8,7 @@ use tasq_app::{
     ScopeRef, WhichTask,
 };
 use tasq_domain::life::FailureKind;
-use tasq_domain::{MAX_ANSWER_BYTES, OperationId, Token};
+use tasq_domain::{EntityKind, MAX_ANSWER_BYTES, OperationId, Token};
 
 use super::desk::{
     Desk, any_feature, any_task, claims, code, completing, failing, holder, id_of, named, new_epic,
@@ -81,6 +81,7 @@ pub(crate) fn every_request_is_carried_out_once(desk: &Desk) {
     twice.check(|app| app.reopen(&task_id("A"), false));
     holders_requests(&twice);
     twice.check(|app| app.remove(&any_task("D"), false));
+    twice.check(|app| app.remove_named(EntityKind::Task, "c", false));
     twice.check(|app| app.reap());
 }
 

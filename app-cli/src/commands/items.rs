@@ -2,17 +2,17 @@
 
 use tasq_app::{
     AddEpic, AddFeature, AddTask, AddTest, AppError, EditEpic, EditFeature, EditTask, EditTest,
-    Item, NewQueue, OwnerRef,
+    NewQueue, OwnerRef,
 };
 use tasq_domain::backoff::Backoff;
-use tasq_domain::{AnyId, CommandLine, Description, EntityKind, JsonObject, Reason};
+use tasq_domain::{CommandLine, Description, EntityKind, JsonObject, Reason};
 
 use super::{lines, views};
 use crate::args::items::{self as args, EpicCommand, FeatureCommand, TaskCommand, TestCommand};
 use crate::discover::{self, Place, SQLITE_FILE};
 use crate::failure::Failure;
 use crate::input;
-use crate::session::{IDS, Queue, Session};
+use crate::session::{IDS, Session};
 use crate::stores;
 use crate::view::{Deleted, Made, Several};
 
@@ -110,7 +110,7 @@ fn add_epic(session: &mut Session, args: args::AddEpic) -> Result<u8, Failure> {
         id: args.id,
         name: args.name,
         description: args.description.map(description).transpose()?,
-        metadata: input::metadata(&JsonObject::default(), args.meta)?,
+        metadata: input::edit_metadata(args.meta).apply(&JsonObject::default())?,
     };
     let queue = session.open()?;
     let view = queue.change(args.change).add_epic(&new)?;
@@ -125,7 +125,7 @@ fn add_feature(session: &mut Session, args: args::AddFeature) -> Result<u8, Fail
         name: args.name,
         description: args.description.map(description).transpose()?,
         priority: args.priority,
-        metadata: input::metadata(&JsonObject::default(), args.meta)?,
+        metadata: input::edit_metadata(args.meta).apply(&JsonObject::default())?,
     };
     let queue = session.open()?;
     let view = queue.change(args.change).add_feature(&new)?;
@@ -157,7 +157,7 @@ pub(super) fn add_task(session: &mut Session, args: args::AddTask) -> Result<u8,
             .map(|text| short_test(text))
             .collect::<Result<_, _>>()?,
         retry_budget: args.retry_budget,
-        metadata: input::metadata(&JsonObject::default(), args.meta)?,
+        metadata: input::edit_metadata(args.meta).apply(&JsonObject::default())?,
     };
     let queue = session.open()?;
     let view = queue.change(args.change).add_task(&new)?;
@@ -176,7 +176,7 @@ fn add_test(session: &mut Session, args: args::AddTest) -> Result<u8, Failure> {
         description: description(args.text)?,
         command: args.command,
         required: args.required,
-        metadata: input::metadata(&JsonObject::default(), args.meta)?,
+        metadata: input::edit_metadata(args.meta).apply(&JsonObject::default())?,
     };
     let queue = session.open()?;
     let test = queue.change(args.change).add_test(&owner, &new)?;
@@ -223,7 +223,7 @@ fn edit_epic(session: &mut Session, args: args::EditEpic) -> Result<u8, Failure>
         name: args.name,
         description: args.description.map(about).transpose()?,
         status: args.status,
-        metadata: edited(&queue, &AnyId::from(&id), args.meta)?,
+        metadata: input::edit_metadata(args.meta),
     };
     let view = queue.change(args.change).edit_epic(&id, &edit)?;
     session.out.answer(&view)?;
@@ -243,7 +243,7 @@ fn edit_feature(session: &mut Session, args: args::EditFeature) -> Result<u8, Fa
         },
         priority: args.priority,
         status: args.status,
-        metadata: edited(&queue, &AnyId::from(&id), args.meta)?,
+        metadata: input::edit_metadata(args.meta),
     };
     let view = queue.change(args.change).edit_feature(&id, &edit)?;
     session.out.answer(&view)?;
@@ -261,7 +261,7 @@ fn edit_task(session: &mut Session, args: args::EditTask) -> Result<u8, Failure>
             args.priority.map(Some)
         },
         retry_budget: args.retry_budget,
-        metadata: edited(&queue, &AnyId::from(&id), args.meta)?,
+        metadata: input::edit_metadata(args.meta),
     };
     let reason = args
         .reason
@@ -300,7 +300,7 @@ fn edit_test(session: &mut Session, args: args::EditTest) -> Result<u8, Failure>
             args.command.map(Some)
         },
         required: args.required,
-        metadata: edited(&queue, &AnyId::from(&id), args.meta)?,
+        metadata: input::edit_metadata(args.meta),
     };
     let test = queue.change(args.change).edit_test(&id, &edit)?;
     session.out.answer(&test)?;
@@ -319,34 +319,11 @@ pub(super) fn move_task(session: &mut Session, args: args::Move) -> Result<u8, F
 
 fn remove(session: &mut Session, kind: EntityKind, args: args::Remove) -> Result<u8, Failure> {
     let queue = session.open()?;
-    let app = queue.app();
-    let id = match kind {
-        EntityKind::Epic => app.find_epic(&args.id)?.into(),
-        EntityKind::Feature => app.find_feature(&args.id)?.into(),
-        EntityKind::Task => app.find_task(&args.id)?.into(),
-        EntityKind::Test => AnyId::from(app.find_test(&args.id)?),
-    };
-    let removed = queue.change(args.change).remove(&id, args.force)?;
+    let removed = queue
+        .change(args.change)
+        .remove_named(kind, &args.id, args.force)?;
     session.out.answer(&Deleted(removed))?;
     Ok(0)
-}
-
-/// Metadata with pairs set, if there are any.
-fn edited(
-    queue: &Queue,
-    id: &AnyId,
-    pairs: Vec<(String, String)>,
-) -> Result<Option<JsonObject>, Failure> {
-    if pairs.is_empty() {
-        return Ok(None);
-    }
-    let before = match queue.app().item(id)? {
-        Item::Epic(view) => view.epic.metadata,
-        Item::Feature(view) => view.feature.metadata,
-        Item::Task(view) => view.record.task.metadata,
-        Item::Test(test) => test.metadata,
-    };
-    input::metadata(&before, pairs).map(Some)
 }
 
 fn description(argument: String) -> Result<Description, Failure> {
