@@ -205,6 +205,9 @@ pub enum AppError {
     Run(#[from] RunError),
 }
 
+/// How many tasks of a path a message names.
+const MAX_NAMED_OF_PATH: usize = 20;
+
 fn names(ids: &[AnyId]) -> String {
     ids.iter()
         .map(ToString::to_string)
@@ -212,11 +215,21 @@ fn names(ids: &[AnyId]) -> String {
         .join(", ")
 }
 
+/// A path in a line that can be read: of a long one its two ends. The details have all of it.
 fn arrows(path: &[TaskId]) -> String {
-    path.iter()
-        .map(TaskId::as_str)
-        .collect::<Vec<_>>()
-        .join(" → ")
+    let names: Vec<&str> = path.iter().map(TaskId::as_str).collect();
+    if names.len() <= MAX_NAMED_OF_PATH {
+        return names.join(" → ");
+    }
+    let end = MAX_NAMED_OF_PATH / 2;
+    let (first, rest) = names.split_at(end);
+    let (left_out, last) = rest.split_at(rest.len() - end);
+    format!(
+        "{} → … {} more … → {}",
+        first.join(" → "),
+        left_out.len(),
+        last.join(" → ")
+    )
 }
 
 impl FromStore for AppError {
@@ -504,4 +517,22 @@ fn store_hint(error: &StoreError) -> Option<String> {
         | StoreError::Backend { .. } => return None,
     };
     Some(hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_cycle_names_its_two_ends() {
+        let path = |length: usize| {
+            let ids = (0..length).map(|n| TaskId::new(format!("T{n}")).unwrap());
+            AppError::Cycle(ids.collect()).to_string()
+        };
+        assert!(path(3).ends_with(": T0 → T1 → T2"));
+        assert!(path(20).contains("T9 → T10"));
+        let long = path(5_000);
+        assert!(long.contains("T9 → … 4980 more … → T4990"), "{long}");
+        assert!(long.ends_with("T4999"), "{long}");
+    }
 }
