@@ -131,7 +131,7 @@ const SQLITE: [Damage; 13] = [
         sql(sandbox, "DROP TRIGGER tasks_moved")
     }),
     ("versions", "problem", false, |sandbox| {
-        sql(sandbox, "UPDATE schema_version SET version = version + 100");
+        sql(sandbox, "DELETE FROM schema_version");
     }),
     ("cycles", "problem", false, |sandbox| {
         sql(
