@@ -73,6 +73,13 @@ pub(crate) fn create(
         }
         write_gitignore(folder)?;
     }
+    // The first thing to be made is a lock, and nobody has to know of that one.
+    let parent = place.path().parent();
+    if let Some(parent) = parent.filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir())
+    {
+        let message = format!("there is no folder {}", parent.display());
+        return Err(Failure::new(Code::NotFound, message).with_hint("make that folder first"));
+    }
     let store: Box<dyn Store> = match place {
         Place::Sqlite(path) => {
             Box::new(SqliteStore::create(path, settings, sqlite_options(wait)?)?)

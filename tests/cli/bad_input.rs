@@ -429,6 +429,18 @@ fn a_json_store_broken_by_hand_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_store_is_made_only_in_a_folder_that_is_there() {
+    let sandbox = Sandbox::bare();
+    for store in ["sqlite:gone/queue.db", "json:gone/queue.json"] {
+        let error = sandbox.error(3, &["--store", store, "init"]);
+        let message = text(&error["message"]);
+        assert!(message.starts_with("there is no folder "), "{message}");
+        assert!(message.ends_with("gone"), "{message}");
+        assert_eq!(error["hint"], "make that folder first");
+    }
+}
+
+#[test]
 fn a_store_is_never_made_over_another() {
     for kind in Kind::ALL {
         let sandbox = Sandbox::with(kind);
