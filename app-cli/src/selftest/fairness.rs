@@ -11,8 +11,9 @@ use crate::failure::Failure;
 
 /// How many write at once.
 pub(super) const WRITERS: usize = 32;
-/// However slow the disk is, so many writes are made for each writer before somebody without one counts as left out.
-const WRITES_EACH: usize = 4;
+/// They go on until each of them has written; after so many writes for each, one without any counts as left out. It is no
+/// time, because a busy machine may not even have let it begin.
+const WRITES_EACH: usize = 200;
 /// How often the writers are looked after.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -81,7 +82,8 @@ pub(super) fn measure(test: &Test<'_>, kind: Kind, folder: &Path) -> Result<Meas
             None => {}
             Some(began) => {
                 let writes: Vec<usize> = logs.iter().map(|log| waits(log).count()).collect();
-                let enough = writes.iter().sum::<usize>() >= WRITERS * WRITES_EACH;
+                let enough = writes.iter().all(|&writes| writes > 0)
+                    || writes.iter().sum::<usize>() >= WRITERS * WRITES_EACH;
                 let took = began.elapsed();
                 if took >= test.amount.fairness && enough {
                     break (took, writes);
