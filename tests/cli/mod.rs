@@ -12,5 +12,6 @@ mod harness;
 mod output;
 mod packed;
 mod processes;
+mod selftest;
 mod shapes;
 mod work;
