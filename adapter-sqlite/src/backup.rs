@@ -112,7 +112,7 @@ pub fn read_contents(path: &Path, wait: Duration) -> Result<Contents, StoreError
     whole::contents(&mut conn).map_err(|fault| place.fault(fault))
 }
 
-/// Puts a database that is closed and complete at a place. One that is there is kept under the name `aside`, with its
+/// Puts a database that nobody has open at a place. One that is there is kept under the name `aside`, with its
 /// log; without that name the place must be free.
 ///
 /// # Errors
@@ -128,6 +128,10 @@ pub fn put_in_place(
         path: absolute(path)?,
         wait,
     };
+    make_whole(&Place {
+        path: absolute(built)?,
+        wait,
+    })?;
     let lock = LockFile::new(lock_path(&place.path));
     let _guard = lock.acquire(wait).map_err(file)?;
     match (place.path.symlink_metadata().is_ok(), aside) {
@@ -139,6 +143,21 @@ pub fn put_in_place(
         Ok(())
     } else {
         Err(exists(&place.path))
+    }
+}
+
+/// Brings everything into the file itself, because its log does not go with it. Closing a database does that too, but
+/// does not tell when it could not.
+fn make_whole(built: &Place) -> Result<(), StoreError> {
+    empty_log(built)?;
+    let log = log_path(&built.path);
+    if log.metadata().is_ok_and(|log| log.len() > 0) {
+        return Err(built.damaged("its log could not be written into it".to_owned()));
+    }
+    let mut check = establish(built, "mode=ro&immutable=1")?;
+    match integrity_lines(built, &mut check)?.into_iter().next() {
+        None => Ok(()),
+        Some(line) => Err(built.damaged(format!("it was not built as a whole: {line}"))),
     }
 }
 

@@ -11,6 +11,7 @@
 //! `TASQ_TEST_SEED` repeats a run, `TASQ_TEST_FULL=1` is the long one.
 
 pub(crate) mod audit;
+mod care;
 mod kills;
 pub(crate) mod place;
 mod points;

@@ -12,7 +12,7 @@ use super::{amount, audit, on_both_stores, report, seed};
 use crate::contract::random::numbers::Numbers;
 
 /// The calls that fail in the second test.
-const FAILING: [&str; 18] = [
+pub(super) const FAILING: [&str; 18] = [
     "open",
     "openat",
     "write",
@@ -259,7 +259,7 @@ fn busy_place(kind: Kind) -> (String, Place) {
 }
 
 /// Some of the calls, the rare ones first: what happens once matters most.
-fn choose<'a>(calls: &'a [Call], most: u32, numbers: &mut Numbers) -> Vec<&'a Call> {
+pub(super) fn choose<'a>(calls: &'a [Call], most: u32, numbers: &mut Numbers) -> Vec<&'a Call> {
     let rare = |call: &&Call| {
         let alike = calls.iter().filter(|other| other.name == call.name);
         alike.count() <= 4 && !matches!(call.name.as_str(), "close" | "fcntl")

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tasq_adapter_json::JsonStore;
+use tasq_adapter_json::{JsonStore, SideFiles};
 use tasq_adapter_sqlite::SqliteStore;
 use tasq_app::{App, Caller, Code, CopyReport};
 use tasq_domain::Contents;
@@ -169,7 +169,7 @@ impl Drop for Building {
     }
 }
 
-/// A name beside a store for another state of it: `queue.WHAT-20261122T120000Z.db`.
+/// A free name beside a store for another state of it: `queue.WHAT-20261122T120000Z.db`.
 pub(crate) fn dated(path: &Path, what: &str) -> PathBuf {
     let now = to_rfc3339_clamped(SystemClock.now().micros());
     let stamp: String = now
@@ -177,11 +177,24 @@ pub(crate) fn dated(path: &Path, what: &str) -> PathBuf {
         .take("2026-11-22T12:00:00".len())
         .filter(|char| char.is_ascii_alphanumeric())
         .collect();
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
-    name.push(format!(".{what}-{stamp}Z"));
-    if let Some(ending) = path.extension() {
-        name.push(".");
-        name.push(ending);
+    let named = |more: &str| {
+        let mut name = path.file_stem().unwrap_or_default().to_owned();
+        name.push(format!(".{what}-{stamp}Z{more}"));
+        if let Some(ending) = path.extension() {
+            name.push(".");
+            name.push(ending);
+        }
+        path.with_file_name(name)
+    };
+    let mut name = named("");
+    // Twice in a second.
+    for number in 2..100 {
+        // A log alone is what a restore left that was stopped half way.
+        let log = SideFiles::of(&name).log;
+        if name.symlink_metadata().is_err() && log.symlink_metadata().is_err() {
+            break;
+        }
+        name = named(&format!("-{number}"));
     }
-    path.with_file_name(name)
+    name
 }

@@ -1,0 +1,131 @@
+//! A backup and a restore, killed or refused at their n-th system call.
+
+use std::fs;
+
+use super::place::{Kind, Place, Ran};
+use super::points::{FAILING, choose};
+use super::strace::{Call, calls, inject};
+use super::{amount, on_both_stores, report, seed};
+use crate::contract::random::numbers::Numbers;
+
+const BACKUP: [&str; 2] = ["backup", "copy"];
+const RESTORE: [&str; 3] = ["restore", "copy", "--force"];
+
+/// A store with tasks, and how its export reads. Nothing is claimed, so that it reads the same at any time.
+fn stocked(kind: Kind, tasks: std::ops::Range<u32>) -> (Place, String) {
+    let place = Place::with_store(kind);
+    place.add_tasks(tasks.map(|number| format!("T-{number}")));
+    let export = place.works(&["export"]).stdout;
+    (place, export)
+}
+
+fn export_of(place: &Place, store: &str) -> Ran {
+    place.tasq(&["--store", store, "export"])
+}
+
+/// Whatever becomes of it, the store is well, there is a whole backup or none, and the next one works.
+fn check_backup(place: &Place, export: &str, ran: &Ran, point: &str) {
+    if place.project.join("copy").exists() {
+        assert_eq!(export_of(place, "copy").stdout, export, "{point}");
+        place.works(&["--store", "copy", "doctor"]);
+    } else {
+        assert_ne!(ran.code, Some(0), "{point}");
+    }
+    assert_eq!(place.works(&["export"]).stdout, export, "{point}");
+    place.works(&["doctor"]);
+    place.works(&["backup", "another"]);
+    assert_eq!(export_of(place, "another").stdout, export, "{point}");
+}
+
+/// Whatever becomes of it, what was there is there or beside it, and the next one works.
+fn check_restore(place: &Place, old: &str, new: &str, ran: &Ran, point: &str) {
+    if place.store().exists() {
+        let export = place.works(&["export"]).stdout;
+        assert!(
+            export == new || export == old && ran.code != Some(0),
+            "{point}"
+        );
+    } else {
+        assert_ne!(ran.code, Some(0), "{point}");
+        let kept = kept(place).unwrap_or_else(|| panic!("{point}: it is gone"));
+        assert_eq!(export_of(place, &kept).stdout, old, "{point}");
+    }
+    place.works(&RESTORE);
+    assert_eq!(place.works(&["export"]).stdout, new, "{point}");
+    place.works(&["doctor"]);
+}
+
+/// The store that was put aside.
+fn kept(place: &Place) -> Option<String> {
+    let folder = place.store().parent()?.to_owned();
+    let ending = format!(".{}", place.store().extension()?.to_str()?);
+    let mut names = fs::read_dir(&folder)
+        .ok()?
+        .map(|entry| entry.unwrap().path().display().to_string());
+    names.find(|name| name.contains(".before-") && name.ends_with(&ending))
+}
+
+fn each_point(
+    kind: Kind,
+    words: &[&str],
+    template: &Place,
+    name: &str,
+    check: impl Fn(&Place, &Ran, &str),
+) {
+    let seed = seed();
+    let mut numbers = Numbers::new(seed);
+    let calls = calls(&template.copy(), words);
+    let (mut kills, mut codes) = (0, std::collections::BTreeMap::new());
+    for call in choose(&calls, amount(12, u32::MAX), &mut numbers) {
+        let place = template.copy();
+        let ran = inject(&place, call, "signal=KILL", words);
+        let point = format!("seed {seed}: killed at {call:?}: {ran:?}");
+        assert!(ran.code.is_none_or(|code| code == 0), "{point}");
+        kills += u32::from(ran.signal == Some(9));
+        check(&place, &ran, &point);
+    }
+    let may_fail: Vec<Call> = calls
+        .into_iter()
+        .filter(|call| FAILING.contains(&call.name.as_str()))
+        .collect();
+    for call in choose(&may_fail, amount(12, u32::MAX), &mut numbers) {
+        let place = template.copy();
+        let error = numbers.one(&["error=EIO", "error=ENOSPC"]);
+        let ran = inject(&place, call, error, words);
+        let point = format!("seed {seed}: {error} at {call:?}: {ran:?}");
+        let about_a_lock = matches!(call.name.as_str(), "fcntl" | "flock");
+        let told = matches!(ran.code, Some(0 | 7 | 10)) || ran.code == Some(6) && about_a_lock;
+        assert!(told, "{point}");
+        *codes.entry(ran.code).or_insert(0) += 1;
+        check(&place, &ran, &point);
+    }
+    assert!(kills > 0, "nothing was killed");
+    let counts = format!("{kills} kills, exit statuses of failing calls: {codes:?}, 0 halves");
+    report(name, kind, seed, &counts);
+}
+
+/// A backup that is killed at any system call, or meets an error there, leaves a whole file or none under its name.
+fn a_backup_is_whole_or_not_there(kind: Kind) {
+    let (template, export) = stocked(kind, 0..9);
+    let name = "a_backup_is_whole_or_not_there";
+    each_point(kind, &BACKUP, &template, name, |place, ran, point| {
+        check_backup(place, &export, ran, point);
+    });
+}
+
+/// A restore over a store that is not empty loses nothing of it at any system call.
+fn a_restore_loses_nothing_of_what_was_there(kind: Kind) {
+    let (template, new) = stocked(kind, 0..3);
+    template.works(&BACKUP);
+    template.works(&["task", "add", "later", "--feature", "F", "--id", "T-LATER"]);
+    let old = template.works(&["export"]).stdout;
+    let name = "a_restore_loses_nothing_of_what_was_there";
+    each_point(kind, &RESTORE, &template, name, |place, ran, point| {
+        check_restore(place, &old, &new, ran, point);
+    });
+}
+
+on_both_stores!(
+    a_backup_is_whole_or_not_there,
+    a_restore_loses_nothing_of_what_was_there,
+);
