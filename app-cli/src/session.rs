@@ -92,9 +92,7 @@ impl Session {
         let Some(token) = variable("TASQ_TOKEN") else {
             return Ok(Caller::Person { actor });
         };
-        let token: Token = token
-            .parse()
-            .map_err(|error| Failure::usage(format!("TASQ_TOKEN: {error}")))?;
+        let token = Token::shown(&token);
         let task = variable("TASQ_TASK")
             .ok_or_else(|| Failure::usage("TASQ_TOKEN is set, but TASQ_TASK is not"))?;
         let task =

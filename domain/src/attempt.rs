@@ -26,6 +26,25 @@ pub struct Token {
     pub nonce: u64,
 }
 
+impl Token {
+    /// What a holder shows, whatever it is: a text that is no token counts as one that was never issued (attempts are
+    /// numbered from 1), so it is refused as stale. To everybody but the store a token is opaque.
+    ///
+    /// ```
+    /// use tasq_domain::Token;
+    /// assert_eq!(Token::shown("1-00000000000000ab"), Token { attempt: 1, nonce: 0xAB });
+    /// assert_eq!(Token::shown("guess").attempt, 0);
+    /// ```
+    #[must_use]
+    pub fn shown(text: &str) -> Self {
+        let never_issued = Self {
+            attempt: 0,
+            nonce: 0,
+        };
+        text.parse().unwrap_or(never_issued)
+    }
+}
+
 /// A text is not a token.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{found:?} is not a token: use the one that the claim printed")]

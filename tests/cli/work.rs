@@ -65,6 +65,10 @@ fn a_holder_without_its_token_is_told_so() {
         assert!(text(&sandbox.error(2, &["heartbeat", &id])["hint"]).contains("--token"));
         assert_eq!(sandbox.error(4, &["complete", &id])["code"], "conflict");
         assert_eq!(sandbox.error(2, &["heartbeat"])["code"], "usage");
+        for guess in ["guess", "", "1-0000000000000000", "0-0000000000000000"] {
+            let error = sandbox.error(4, &["heartbeat", &id, "--token", guess]);
+            assert!(text(&error["message"]).contains("stale"), "{error}");
+        }
     });
 }
 

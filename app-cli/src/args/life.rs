@@ -3,7 +3,7 @@
 use clap::Args;
 use tasq_domain::Reason;
 
-use super::shared::Change;
+use super::shared::{Change, token};
 
 /// `unblock`, `cancel`.
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(crate) struct Block {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Reason,
     /// The token of the claim, for its holder [env: TASQ_TOKEN]
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", value_parser = token)]
     pub(crate) token: Option<tasq_domain::Token>,
     /// Block it although somebody holds it
     #[arg(long)]

@@ -40,8 +40,13 @@ pub(crate) struct Held {
     #[arg(value_name = "TASK")]
     pub(crate) task: Option<String>,
     /// The token that the claim printed [env: TASQ_TOKEN]
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", value_parser = token)]
     pub(crate) token: Option<tasq_domain::Token>,
+}
+
+/// Reads what a holder shows as its token.
+pub(crate) fn token(text: &str) -> Result<tasq_domain::Token, std::convert::Infallible> {
+    Ok(tasq_domain::Token::shown(text))
 }
 
 /// Reads a `KEY=VALUE` pair.
