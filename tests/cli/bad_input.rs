@@ -303,7 +303,6 @@ fn a_value_out_of_range_is_a_usage_error() {
         &["task", "edit", "TASK-0000AAAA", "-d", ""],
         &["block", "TASK-0000AAAA", "--reason", ""],
         &["add", "work", "--id", "a b"],
-        &["release", "TASK-0000AAAA", "--token", "nonsense"],
         &[
             "release",
             "TASK-0000AAAA",
