@@ -60,6 +60,8 @@ impl Runner for SystemRunner {
             stdin,
             folder,
             log,
+            label: _,
+            limits: _,
         } = command;
         let program = argv.first().cloned().unwrap_or_default();
         let failed = |source| RunError::Start {
@@ -203,6 +205,7 @@ fn exit(status: ExitStatus, duration: Duration, output_tail: String) -> Exit {
         signal: status.signal(),
         duration,
         output_tail,
+        ..Exit::default()
     }
 }
 

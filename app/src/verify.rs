@@ -215,9 +215,8 @@ fn run_one(
     let mut running = runner.start(&CommandSpec {
         argv: vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()],
         env: options.env.clone(),
-        stdin: Vec::new(),
         folder: options.folder.clone(),
-        log: None,
+        ..CommandSpec::default()
     })?;
     let began = Instant::now();
     loop {

@@ -18,7 +18,7 @@ pub use error::{Holder, StoreError};
 pub use list::{Cursor, EventFilter, Page, Sort, TaskFilter, TaskPage};
 pub use maintenance::{BackupReport, Check, FileReport, Finding, Maintenance, Overwrite, Severity};
 pub use outside::{Clock, Ids, Processes};
-pub use runner::{CommandSpec, Exit, RunError, Runner, Running};
+pub use runner::{CommandSpec, End, Exit, Limits, RunError, Runner, Running, Written};
 pub use store::{Access, FromStore, Inserted, Removed, Store, StoreExt, StoreInfo, Tx, Verdict};
 
 #[cfg(feature = "mock")]

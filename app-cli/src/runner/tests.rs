@@ -8,7 +8,7 @@ fn shell(line: &str) -> CommandSpec {
         env: vec![("TASQ_TEST_WORD".to_owned(), "a word".to_owned())],
         stdin: b"from outside".to_vec(),
         folder: PathBuf::from("/"),
-        log: None,
+        ..CommandSpec::default()
     }
 }
 

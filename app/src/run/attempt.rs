@@ -371,6 +371,8 @@ fn command(
         stdin: (options.stdin)(claim),
         folder: options.verify.folder.clone(),
         log,
+        label: holder.task.as_str().to_owned(),
+        ..CommandSpec::default()
     }
 }
 

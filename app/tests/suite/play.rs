@@ -127,6 +127,7 @@ fn exit(code: Option<i32>, signal: Option<i32>) -> Exit {
         signal,
         duration: Duration::from_millis(7),
         output_tail: "the last words\n".to_owned(),
+        ..Exit::default()
     }
 }
 
