@@ -88,6 +88,7 @@ macro_rules! usecases_suite {
                 a_worker_may_not_force,
                 completing_twice_is_a_conflict,
                 completing_and_claiming_the_next_is_one_step,
+                many_are_completed_in_one_step_or_none,
                 a_failure_waits_for_its_backoff,
                 a_spent_budget_blocks,
                 a_budget_of_nothing_allows_one_try,

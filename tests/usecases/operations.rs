@@ -108,6 +108,9 @@ fn holders_requests(twice: &Twice<'_>) {
     let held = done.next.unwrap();
     let blocked = reason("no key");
     twice.check(|app| app.block(id_of(&held), Some(held.token), &blocked, false));
+    let held = twice.check(|app| app.claim(&claims(WhichTask::This("D".to_owned()), 1)));
+    let all = [completing(id_of(&held[0]), Some(held[0].token))];
+    assert_eq!(twice.check(|app| app.complete_all(&all)).len(), 1);
 }
 
 pub(crate) fn another_request_under_the_same_id_is_a_conflict(desk: &Desk) {

@@ -112,6 +112,10 @@ fn what_holders_do_is_whole_or_not_at_all() {
         };
         ok(app.checkpoint(&holder(claim), &new))
     });
+    check("complete_all", &|app, claim| {
+        let all = [completing("A", Some(claim.token)), completing("B", None)];
+        ok(app.complete_all(&all))
+    });
     check("complete", &|app, claim| {
         let wanted = CompleteTask {
             next: Some(ScopeRef::Queue),
