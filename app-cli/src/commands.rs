@@ -7,6 +7,7 @@ mod life;
 mod lines;
 mod moving;
 mod run;
+mod trust;
 mod views;
 mod work;
 
@@ -48,6 +49,7 @@ pub(crate) fn carry_out(cli: Cli, out: &mut Option<Session>) -> Result<u8, Failu
         Command::Fail(args) => work::fail(session, args),
         Command::Release(args) => work::release(session, args),
         Command::Verify(args) => run::verify(session, args),
+        Command::Trust(args) => trust::trust(session, args),
         Command::Run(args) => run::run(session, args),
         Command::Block(args) => life::block(session, args),
         Command::Unblock(args) => life::unblock(session, args),

@@ -2,7 +2,7 @@
 //!
 //! `args` is the command line as typed, `commands` turns it into use cases of `tasq-app`, `view` into what is shown,
 //! and `output` writes it. `discover` and `stores` find and open the store: no other crate names the adapters. `clock`,
-//! `ids`, `processes` and `runner` are the ports that need the operating system.
+//! `ids`, `processes`, `runner` and `trust` are the ports that need the operating system.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
 
 mod args;
@@ -21,6 +21,7 @@ mod scratch;
 mod selftest;
 mod session;
 mod stores;
+mod trust;
 mod view;
 
 use std::ffi::OsString;

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 
 use tasq_app::{App, Caller, HolderRef, NewQueue};
-use tasq_domain::{Actor, TaskId, Token, Worker};
+use tasq_domain::{Actor, CommandLine, TaskId, Token, Worker};
 use tasq_ports::Store;
 
 use crate::args::Global;
@@ -15,6 +15,7 @@ use crate::ids::SystemIds;
 use crate::output::Output;
 use crate::processes::SystemProcesses;
 use crate::stores;
+use crate::trust::StateTrust;
 
 /// The source of ids for every use case.
 pub(crate) static IDS: SystemIds = SystemIds;
@@ -34,6 +35,8 @@ pub(crate) struct Queue {
     pub(crate) store: &'static dyn Store,
     pub(crate) located: Located,
     pub(crate) caller: Caller,
+    /// Which commands may run.
+    trust: StateTrust,
 }
 
 impl Session {
@@ -67,6 +70,7 @@ impl Session {
         };
         Ok(Queue {
             store: Box::leak(store),
+            trust: StateTrust::of(located.place.path()),
             located,
             caller,
         })
@@ -81,6 +85,7 @@ impl Session {
         }
         Ok(Queue {
             store,
+            trust: StateTrust::of(located.place.path()),
             located,
             caller,
         })
@@ -127,10 +132,22 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Lets commands run that were typed just now. What was asked for is done, so that this fails is only told.
+    pub(crate) fn trust_typed(&mut self, queue: &Queue, commands: Vec<CommandLine>) {
+        if let Err(error) = queue.app().trust_typed(&commands) {
+            self.out
+                .warn(format!("{error}; let it run with `tasq trust`"));
+        }
+    }
+}
+
 impl Queue {
     /// Its use cases.
     pub(crate) fn app(&self) -> App<'_> {
-        App::new(self.store, &IDS, self.caller.clone()).with_processes(&PROCESSES)
+        App::new(self.store, &IDS, self.caller.clone())
+            .with_processes(&PROCESSES)
+            .with_trust(&self.trust)
     }
 
     /// Its use cases, under the operation id of a request.

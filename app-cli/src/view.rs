@@ -9,6 +9,7 @@ mod items;
 mod parts;
 mod queue;
 mod tree;
+mod trust;
 mod work;
 
 pub(crate) use care::{BackedUp, Diagnosis, Restored};
@@ -17,6 +18,7 @@ pub(crate) use items::Several;
 pub(crate) use parts::{counts_in_words, mark, millis, tone};
 pub(crate) use queue::{Copied, Deleted, Found, Made, Migrated, TaskPage, Tasks};
 pub(crate) use tree::{Branch, ProgressView, TreeView, bar};
+pub(crate) use trust::{TrustChange, TrustView, Waiting};
 pub(crate) use work::{
     Beat, Claims, Completion, Detail, Log, Reasons, RunLine, Summary, Tests, worker_input,
 };

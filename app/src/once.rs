@@ -90,6 +90,7 @@ impl App<'_> {
             caller: self.caller.clone(),
             op: Some(OperationId::new(id).expect("a word and hex digits are an id")),
             processes: self.processes,
+            trust: self.trust,
         };
         let mut tries = 1;
         loop {

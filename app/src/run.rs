@@ -155,7 +155,8 @@ impl App<'_> {
     /// any other, or a signal → fail.
     ///
     /// # Errors
-    /// What the store or the operating system fails with. The claim that was held then is lost when its lease
+    /// [`AppError::Untrusted`] before an attempt whose test cases may not run. What the store or the operating system
+    /// fails with: the claim that was held then is lost when its lease
     /// ends, or once the process is gone.
     pub fn run(
         &self,
@@ -180,6 +181,7 @@ impl App<'_> {
                 "put it after `--`, as in `tasq run -- ./worker`",
             ));
         }
+        self.must_be_trusted_ahead(&options.scope)?;
         let end = loop {
             if let Some(signal) = (options.stopped)() {
                 break RunEnd::Interrupted(signal);
@@ -216,8 +218,11 @@ impl App<'_> {
             count: 1,
             pid: options.pid,
         };
+        self.must_be_trusted_next(&wanted)?;
         let mut claims = self.surely(|app| app.claim(&wanted))?;
-        Ok(claims.remove(0))
+        let claim = claims.remove(0);
+        self.trusted_or_back(&claim)?;
+        Ok(claim)
     }
 
     /// Whether to wait, and for what, when nothing is ready.

@@ -64,8 +64,8 @@ impl App<'_> {
     /// With an operation id that was carried out, nothing runs again; `passed` is what it was then.
     ///
     /// # Errors
-    /// [`AppError::Usage`] for an epic or a test case, [`AppError::Run`] if a shell cannot be started,
-    /// [`AppError::Refused`] if the task was claimed, or the claim ended, meanwhile.
+    /// [`AppError::Usage`] for an epic or a test case, [`AppError::Untrusted`] before anything runs if one of the commands
+    /// is not trusted, [`AppError::Run`] if a shell cannot be started, [`AppError::Refused`] if the task was claimed, or the claim ended, meanwhile.
     pub fn verify(
         &self,
         id: &AnyId,
@@ -101,6 +101,7 @@ impl App<'_> {
             let attempt = judge_test::open_attempt(tx, &owner)?;
             Ok::<_, AppError>((tx.tests_of(&owner)?, attempt))
         })?;
+        self.must_be_trusted(&tests)?;
         for test in tests {
             let Some(command) = &test.command else {
                 continue;

@@ -13,6 +13,7 @@ mod maintenance;
 mod outside;
 mod runner;
 mod store;
+mod trust;
 
 pub use error::{Holder, StoreError};
 pub use list::{Cursor, EventFilter, Page, Sort, TaskFilter, TaskPage};
@@ -20,10 +21,12 @@ pub use maintenance::{BackupReport, Check, FileReport, Finding, Maintenance, Ove
 pub use outside::{Clock, Ids, Processes};
 pub use runner::{CommandSpec, End, Exit, Limits, RunError, Runner, Running, Written};
 pub use store::{Access, FromStore, Inserted, Removed, Store, StoreExt, StoreInfo, Tx, Verdict};
+pub use trust::{Trust, TrustError};
 
 #[cfg(feature = "mock")]
 pub use {
     outside::{MockClock, MockIds, MockProcesses},
     runner::{MockRunner, MockRunning},
     store::MockTx,
+    trust::MockTrust,
 };

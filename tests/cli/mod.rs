@@ -14,4 +14,5 @@ mod packed;
 mod processes;
 mod selftest;
 mod shapes;
+mod trust;
 mod work;

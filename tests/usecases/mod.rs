@@ -20,6 +20,7 @@ mod proofs;
 mod races;
 mod random;
 mod tree;
+mod trust;
 
 use self::desk::Desk;
 use crate::contract::harness::Harness;
@@ -143,6 +144,11 @@ macro_rules! usecases_suite {
                 a_new_command_has_to_pass_anew,
                 a_command_passed_by_word_is_an_override,
                 a_worker_may_not_touch_its_own_proof,
+            }
+            trust {
+                a_command_runs_once_it_is_trusted,
+                every_command_is_listed_once_with_its_tests,
+                a_worker_does_not_decide_what_is_trusted,
             }
             history {
                 each_change_has_one_event_and_each_rolled_up_parent_its_own,

@@ -7,6 +7,7 @@ pub(crate) mod items;
 pub(crate) mod life;
 pub(crate) mod moving;
 pub(crate) mod shared;
+pub(crate) mod trust;
 pub(crate) mod views;
 pub(crate) mod work;
 
@@ -142,6 +143,8 @@ pub(crate) enum Command {
     Release(work::Release),
     /// Run test cases
     Verify(work::Verify),
+    /// Let the commands of test cases run that came from elsewhere
+    Trust(trust::Trust),
     /// Hand out tasks to a command, one after another, until all is done
     Run(work::Run),
     /// Block a task, with a reason

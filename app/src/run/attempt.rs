@@ -236,8 +236,15 @@ impl App<'_> {
             .map_err(|why| AppError::refused(&holder.task, why))?;
         tell(&RunEvent::Verifying(holder.task.clone()));
         let id = AnyId::Task(holder.task.clone());
-        if !self.run_tests(&id, runner, verify, pulse)? {
-            return self.give_back(holder, report);
+        match self.run_tests(&id, runner, verify, pulse) {
+            Ok(true) => (),
+            Ok(false) => return self.give_back(holder, report),
+            // A command that came while the worker worked is no fault of its own.
+            Err(untrusted @ AppError::Untrusted(_)) => {
+                self.give_back(holder, report)?;
+                return Err(untrusted);
+            }
+            Err(error) => return Err(error),
         }
         let wanted = CompleteTask {
             task: holder.task.clone(),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tasq_adapter_memory::MemoryTrust;
 use tasq_app::{
-    AddTask, AppError, Code, FailTask, Finish, OwnerRef, Report, RunEnd, RunEvent, RunOptions,
+    AddTask, App, AppError, Code, FailTask, Finish, OwnerRef, Report, RunEnd, RunEvent, RunOptions,
     RunSummary, ScopeRef,
 };
 use tasq_domain::life::FailureKind;
@@ -21,7 +22,7 @@ use crate::faulty::Fault;
 use crate::play::{Play, Player, options};
 
 /// What a test asks of the loop.
-struct Wish {
+pub(crate) struct Wish {
     scope: ScopeRef,
     lease: Duration,
     max: Option<u32>,
@@ -44,6 +45,25 @@ impl Default for Wish {
 
 /// Runs the loop; pauses move the clock. Also returns what came of each attempt.
 fn run(desk: &Desk, player: &Player, wish: &Wish) -> (Result<RunSummary, AppError>, Vec<Finish>) {
+    run_as(desk, &desk.ada(), player, wish)
+}
+
+/// As [`run`], where only trusted commands run.
+pub(crate) fn run_trusting(
+    desk: &Desk,
+    player: &Player,
+    wish: &Wish,
+    trust: &MemoryTrust,
+) -> (Result<RunSummary, AppError>, Vec<Finish>) {
+    run_as(desk, &desk.ada().with_trust(trust), player, wish)
+}
+
+fn run_as(
+    desk: &Desk,
+    app: &App<'_>,
+    player: &Player,
+    wish: &Wish,
+) -> (Result<RunSummary, AppError>, Vec<Finish>) {
     let paused = Cell::new(0_u32);
     let options = RunOptions {
         scope: wish.scope.clone(),
@@ -68,7 +88,7 @@ fn run(desk: &Desk, player: &Player, wish: &Wish) -> (Result<RunSummary, AppErro
         },
     };
     let mut ends = Vec::new();
-    let summary = desk.ada().run(player, &options, &mut |event| {
+    let summary = app.run(player, &options, &mut |event| {
         if let RunEvent::Finished { how, .. } = event {
             ends.push(how.clone());
         }

@@ -7,4 +7,5 @@ mod faults;
 mod faulty;
 mod loops;
 mod play;
+mod trusting;
 mod verifying;
