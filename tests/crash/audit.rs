@@ -39,8 +39,8 @@ pub(crate) fn contents(kind: Kind, path: &Path) -> Result<Contents, StoreError> 
     open(kind, path)?.read(|tx| tx.contents())
 }
 
-/// Everything in a store that is there and sound: what it derives follows from what it holds (I10, I11, I15), and every
-/// task has a life that can have been (I2, I3, I6, I7, I8).
+/// Everything in a store that is there and sound: what it derives follows from what it holds, there is no cycle, event
+/// numbers rise, and every task has a life that can have been.
 #[track_caller]
 pub(crate) fn sound(kind: Kind, path: &Path) -> Contents {
     let store = match open(kind, path) {

@@ -4,8 +4,8 @@ use std::fs;
 
 use super::place::{Place, Ran, binary};
 
-/// The calls that change files, or stand around a change. A name that a machine does not have is passed over (`?`).
-pub(super) const CALLS: &str = "?open,openat,?creat,write,pwrite64,?writev,?pwritev,fsync,fdatasync,ftruncate,fallocate,\
+/// The calls that read and change files, or stand around a change. A name that a machine does not have is passed over (`?`).
+pub(super) const CALLS: &str = "?open,openat,?creat,read,pread64,write,pwrite64,?writev,?pwritev,fsync,fdatasync,ftruncate,fallocate,\
      ?rename,?renameat,renameat2,?link,linkat,?unlink,unlinkat,?mkdir,mkdirat,?chmod,fchmod,fchmodat,fchown,fcntl,flock,close";
 
 /// A call that a command makes on something in the project.

@@ -54,7 +54,7 @@ fn a_queue_file_is_imported_whole_or_not_at_all() {
     });
 }
 
-/// I18 for whatever is read: what is written is read as the same, and written the same again.
+/// What is written is read as the same, and written the same again.
 #[test]
 fn a_snapshot_that_is_taken_is_written_the_same_again() {
     fuzz("snapshots", &corpus::snapshots(), 3_000, |bytes, _| {
