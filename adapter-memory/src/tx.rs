@@ -282,6 +282,10 @@ impl Tx for MemoryTx<'_> {
         Ok(seq)
     }
 
+    fn newest_event(&mut self) -> Result<i64, StoreError> {
+        Ok(self.state.newest_event())
+    }
+
     fn events(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
         Ok(self.state.events(filter))
     }

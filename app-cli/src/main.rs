@@ -10,7 +10,6 @@ mod clock;
 mod commands;
 mod demo;
 mod discover;
-mod duration;
 mod failure;
 mod ids;
 mod input;
@@ -34,6 +33,7 @@ use std::{env, panic, process};
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use tasq_app::Code;
+use tasq_formats::duration;
 
 use crate::args::Cli;
 use crate::failure::Failure;

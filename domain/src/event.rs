@@ -88,6 +88,24 @@ kinds! {
     LateMessage = "late_message",
 }
 
+impl EventKind {
+    /// Whether it may have ended an attempt; it did if it names one.
+    #[must_use]
+    pub const fn ends_an_attempt(self) -> bool {
+        matches!(
+            self,
+            Self::Completed
+                | Self::Failed
+                | Self::TimedOut
+                | Self::Lost
+                | Self::Released
+                | Self::Cancelled
+                | Self::Blocked
+                | Self::Reopened
+        )
+    }
+}
+
 /// One entry of the append-only log, written in the same transaction as the change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

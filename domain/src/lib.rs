@@ -16,6 +16,7 @@
 
 mod attempt;
 pub mod backoff;
+pub mod brakes;
 mod contents;
 mod counts;
 mod event;
@@ -35,6 +36,7 @@ mod task;
 mod test_case;
 mod text;
 mod time;
+pub mod worker;
 
 pub use attempt::{Attempt, AttemptEnd, Checkpoint, Outcome, Token, TokenError};
 pub use contents::Contents;

@@ -14,6 +14,7 @@ mod outside;
 mod runner;
 mod store;
 mod trust;
+mod workplace;
 
 pub use error::{Holder, StoreError};
 pub use list::{Cursor, EventFilter, Page, Sort, TaskFilter, TaskPage};
@@ -22,6 +23,7 @@ pub use outside::{Clock, Ids, Processes};
 pub use runner::{CommandSpec, End, Exit, Limits, RunError, Runner, Running, Written};
 pub use store::{Access, FromStore, Inserted, Removed, Store, StoreExt, StoreInfo, Tx, Verdict};
 pub use trust::{Trust, TrustError};
+pub use workplace::{Bench, Job, Kept, Leaving, Workplace, WorkplaceError};
 
 #[cfg(feature = "mock")]
 pub use {

@@ -261,6 +261,8 @@ pub trait Tx {
 
     /// Appends an event and returns its number; `seq` 0 means the next.
     fn append_event(&mut self, event: &Event) -> Result<i64, StoreError>;
+    /// The number of the newest event; 0 if there is none.
+    fn newest_event(&mut self) -> Result<i64, StoreError>;
     /// Some events, oldest first.
     fn events(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError>;
 

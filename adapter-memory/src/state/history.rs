@@ -105,6 +105,10 @@ impl State {
         Ok(event)
     }
 
+    pub(crate) fn newest_event(&self) -> i64 {
+        self.events.last().map_or(0, |event| event.seq)
+    }
+
     pub(crate) fn events(&self, filter: &EventFilter) -> Vec<Event> {
         let EventFilter {
             entity,

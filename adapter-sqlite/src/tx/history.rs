@@ -178,6 +178,13 @@ pub(crate) fn append_event(conn: &mut SqliteConnection, event: &Event) -> Result
     Ok(seq)
 }
 
+pub(crate) fn newest_event(conn: &mut SqliteConnection) -> Result<i64, Fault> {
+    let newest: Option<i64> = events::table
+        .select(diesel::dsl::max(events::seq))
+        .get_result(conn)?;
+    Ok(newest.unwrap_or(0))
+}
+
 pub(crate) fn events(
     conn: &mut SqliteConnection,
     filter: &EventFilter,

@@ -234,6 +234,10 @@ impl Tx for SqliteTx<'_> {
         self.write(|conn| history::append_event(conn, event))
     }
 
+    fn newest_event(&mut self) -> Result<i64, StoreError> {
+        self.read(history::newest_event)
+    }
+
     fn events(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
         self.read(|conn| history::events(conn, filter))
     }

@@ -186,6 +186,7 @@ impl Tx for FaultyTx<'_> {
         fn checkpoints_of(task: &TaskId) -> Vec<Checkpoint>;
         fn insert_checkpoint(checkpoint: &Checkpoint) -> i64;
         fn append_event(event: &Event) -> i64;
+        fn newest_event() -> i64;
         fn events(filter: &EventFilter) -> Vec<Event>;
         fn operation(id: &OperationId) -> Option<Operation>;
         fn insert_operation(operation: &Operation, keep: u64) -> ();
