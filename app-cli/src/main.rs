@@ -11,6 +11,7 @@ mod commands;
 mod demo;
 mod discover;
 mod failure;
+mod host;
 mod ids;
 mod input;
 mod output;
@@ -22,6 +23,7 @@ mod session;
 mod stores;
 mod trust;
 mod view;
+mod workplace;
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -101,6 +101,7 @@ impl Runner for SystemRunner {
             ended,
             interrupt,
             give_up,
+            asked: 0,
             done: false,
         }))
     }
@@ -118,6 +119,8 @@ struct Supervised {
     ended: Receiver<io::Result<()>>,
     interrupt: Interrupt,
     give_up: bool,
+    /// How often the program was asked to stop, as far as this was told.
+    asked: usize,
     done: bool,
 }
 
@@ -131,11 +134,12 @@ impl Running for Supervised {
             if self.has_ended(left.min(LOOK))? {
                 return self.reap().map(Some);
             }
-            let interrupted = self.interrupt.signal().is_some();
-            if interrupted && self.give_up {
+            let asked = self.interrupt.times();
+            if asked > 0 && self.give_up {
                 return Err(self.failed(io::ErrorKind::Interrupted.into()));
             }
-            if interrupted || left <= LOOK {
+            let again = std::mem::replace(&mut self.asked, asked) < asked;
+            if again || left <= LOOK {
                 return Ok(None);
             }
         }

@@ -8,7 +8,7 @@ use tasq_domain::{
     TextError, Timestamp, TokenError, UnknownStatus,
 };
 use tasq_formats::json::JsonError;
-use tasq_ports::{FromStore, RunError, StoreError, TrustError};
+use tasq_ports::{FromStore, RunError, StoreError, TrustError, WorkplaceError};
 use thiserror::Error;
 
 /// The stable name of a kind of error. Its word and its exit status are fixed, because other programs depend on them.
@@ -206,6 +206,9 @@ pub enum AppError {
     /// A command could not be run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A place to work could not be made or left.
+    #[error(transparent)]
+    Workplace(#[from] WorkplaceError),
     /// What is trusted could not be read or kept.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -361,7 +364,7 @@ impl AppError {
             Self::Cycle(_) | Self::InvalidData { .. } => Code::InvalidData,
             Self::Denied { .. } | Self::Untrusted(_) => Code::Denied,
             Self::Limit { .. } => Code::Limit,
-            Self::Run(_) | Self::Trust(_) => Code::Storage,
+            Self::Run(_) | Self::Workplace(_) | Self::Trust(_) => Code::Storage,
             Self::Store(error) => store_code(error),
         }
     }
@@ -392,6 +395,7 @@ impl AppError {
             | Self::InvalidData { .. }
             | Self::Limit { .. }
             | Self::Run(_)
+            | Self::Workplace(_)
             | Self::Trust(TrustError::Io { .. }) => None,
         }
     }

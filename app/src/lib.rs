@@ -67,7 +67,10 @@ pub use new_queue::NewQueue;
 pub use progress::{EpicProgress, FeatureProgress, Progress};
 pub use reap::Reaped;
 pub use release::ReleaseTask;
-pub use run::{Finish, RunEnd, RunEvent, RunOptions, RunSummary, Unfinished};
+pub use run::{
+    Assignment, DependencyResult, Finish, Host, Limit, RunEnd, RunEvent, RunOptions, RunSummary,
+    Stop, Tally, Unfinished,
+};
 pub use show::{Item, TaskDetail, Tree, TreeEpic, TreeFeature};
 pub use trust::TestCommand;
 pub use unit::Report;

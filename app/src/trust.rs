@@ -11,7 +11,7 @@ use crate::find::{self, ScopeRef};
 use crate::release::ReleaseTask;
 use crate::unit::Report;
 use crate::view::ClaimView;
-use crate::{ClaimTasks, HolderRef};
+use crate::{HolderRef, WhichTask};
 
 /// How many unfinished tasks are looked at before the loop begins. What lies behind them is met before its own attempt.
 const LOOK_AHEAD: u32 = 1_000;
@@ -142,8 +142,8 @@ impl App<'_> {
     ///
     /// # Errors
     /// [`AppError::Untrusted`] with the test cases.
-    pub(crate) fn must_be_trusted_next(&self, wanted: &ClaimTasks) -> Result<(), AppError> {
-        let (Some(_), crate::WhichTask::Next(scope)) = (self.trust, &wanted.which) else {
+    pub(crate) fn must_be_trusted_next(&self, which: &WhichTask) -> Result<(), AppError> {
+        let (Some(_), WhichTask::Next(scope)) = (self.trust, which) else {
             return Ok(());
         };
         let tests = self.store.read(|tx| {

@@ -6,6 +6,7 @@ pub(crate) mod care;
 pub(crate) mod items;
 pub(crate) mod life;
 pub(crate) mod moving;
+pub(crate) mod run;
 pub(crate) mod shared;
 pub(crate) mod trust;
 pub(crate) mod views;
@@ -146,7 +147,7 @@ pub(crate) enum Command {
     /// Let the commands of test cases run that came from elsewhere
     Trust(trust::Trust),
     /// Hand out tasks to a command, one after another, until all is done
-    Run(work::Run),
+    Run(run::Run),
     /// Block a task, with a reason
     Block(life::Block),
     /// Make a blocked task pending

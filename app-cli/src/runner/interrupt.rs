@@ -1,4 +1,5 @@
-//! Being asked to stop: SIGINT and SIGTERM become a flag that loops look at.
+//! Being asked to stop: SIGINT and SIGTERM become a flag that loops look at, and are counted: the first is a request, the
+//! second an order.
 
 use std::io;
 use std::sync::Arc;
@@ -11,9 +12,18 @@ use signal_hook::consts::{SIGINT, SIGPIPE, SIGTERM};
 /// How long a sleeper may take to notice.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Whether, and by which signal, this process was asked to stop. Clones are the same flag.
+/// Whether, how often and by which signal this process was asked to stop. Clones are the same flag.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Interrupt(Arc<AtomicUsize>);
+pub(crate) struct Interrupt(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    /// The signal that arrived since the last look; signals in between are one.
+    raised: Arc<AtomicUsize>,
+    /// The first signal.
+    first: AtomicUsize,
+    times: AtomicUsize,
+}
 
 impl Interrupt {
     /// A flag that SIGINT and SIGTERM raise, instead of ending the process.
@@ -21,14 +31,30 @@ impl Interrupt {
         let flag = Self::default();
         for signal in [SIGINT, SIGTERM] {
             let number = usize::try_from(signal).unwrap_or_default();
-            signal_hook::flag::register_usize(signal, Arc::clone(&flag.0), number)?;
+            signal_hook::flag::register_usize(signal, Arc::clone(&flag.0.raised), number)?;
         }
         Ok(flag)
     }
 
-    /// The signal that arrived.
+    /// How often a signal arrived, as far as looks were between.
+    pub(crate) fn times(&self) -> usize {
+        let Flags {
+            raised,
+            first,
+            times,
+        } = &*self.0;
+        let signal = raised.swap(0, Ordering::SeqCst);
+        if signal == 0 {
+            return times.load(Ordering::SeqCst);
+        }
+        let _ = first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
+        times.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// The first signal that arrived.
     pub(crate) fn signal(&self) -> Option<u8> {
-        match self.0.load(Ordering::SeqCst) {
+        self.times();
+        match self.0.first.load(Ordering::SeqCst) {
             0 => None,
             signal => u8::try_from(signal).ok(),
         }
@@ -39,10 +65,12 @@ impl Interrupt {
         self.signal().map(|signal| 128 + signal)
     }
 
-    /// Raises the flag from within, as if whoever reads our output had sent SIGPIPE by leaving.
+    /// Orders an end from within, as if whoever reads our output had sent SIGPIPE by leaving.
     pub(crate) fn ask_to_stop(&self) {
         let number = usize::try_from(SIGPIPE).unwrap_or_default();
-        self.0.store(number, Ordering::SeqCst);
+        self.0.raised.store(number, Ordering::SeqCst);
+        self.times();
+        self.0.times.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Sleeps, or wakes early when asked to stop.
@@ -59,7 +87,7 @@ impl Interrupt {
 
     #[cfg(test)]
     pub(super) fn raise(&self) {
-        self.0
-            .store(usize::try_from(SIGINT).unwrap(), Ordering::SeqCst);
+        let number = usize::try_from(SIGINT).unwrap();
+        self.0.raised.store(number, Ordering::SeqCst);
     }
 }

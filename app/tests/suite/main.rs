@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod crews;
 mod desk;
 mod faults;
 mod faulty;
+mod house;
 mod loops;
 mod play;
 mod trusting;

@@ -7,7 +7,7 @@ use tasq_app::{AppError, Code, OwnerRef};
 use tasq_domain::{CommandLine, Outcome, Status};
 
 use crate::desk::{Desk, new_test};
-use crate::loops::{Wish, run_trusting};
+use crate::house::{Wish, run_trusting};
 use crate::play::{Play, Player};
 
 fn line(text: &str) -> CommandLine {
