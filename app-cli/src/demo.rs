@@ -158,7 +158,7 @@ fn make_store(session: &Session, folder: &Path) -> Result<Box<dyn Store>, Failur
         require_tests: true,
         backoff,
     };
-    stores::create(&place(folder), &new.settings(&IDS)?, session.global.wait)
+    stores::create(&place(folder), &new.settings(&IDS)?, session.terms())
 }
 
 fn place(folder: &Path) -> Place {

@@ -63,7 +63,7 @@ impl Session {
         dry_run: bool,
     ) -> Result<Queue, Failure> {
         let caller = self.caller()?;
-        let store = stores::open_or_create(&place, new, self.global.wait, dry_run)?;
+        let store = stores::open_or_create(&place, new, self.terms(), dry_run)?;
         let located = Located {
             place,
             found_by: discover::FoundBy::Flag,
@@ -76,9 +76,17 @@ impl Session {
         })
     }
 
+    /// On which terms stores are opened and made.
+    pub(crate) const fn terms(&self) -> stores::Terms {
+        stores::Terms {
+            wait: self.global.wait,
+            unsafe_network_fs: self.global.unsafe_network_fs,
+        }
+    }
+
     fn open_at(&mut self, located: Located) -> Result<Queue, Failure> {
         let caller = self.caller()?;
-        let store = stores::open(&located.place, self.global.wait)?;
+        let store = stores::open(&located.place, self.terms())?;
         let store: &'static dyn Store = Box::leak(store);
         if let Some(warning) = stores::size_warning(&located.place, store)? {
             self.out.warn(warning);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tasq_adapter_json::JsonStore;
-use tasq_adapter_sqlite::{Migrate, Options, SqliteStore};
+use tasq_adapter_sqlite::{Migrate, NetworkFs, Options, SqliteStore};
 use tasq_app::{
     AddTask, App, Caller, ClaimTasks, ClaimView, CompleteTask, FailTask, HolderRef, NewQueue,
     Report, ScopeRef, WhichTask,
@@ -223,6 +223,7 @@ fn sqlite(sync: Sync) -> Options {
         },
         wait: Duration::from_secs(30),
         migrate: Migrate::Auto,
+        network_fs: NetworkFs::Refuse,
     }
 }
 

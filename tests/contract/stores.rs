@@ -98,6 +98,7 @@ impl Sqlite {
             wait: WAIT,
             sync: tasq_adapter_sqlite::Sync::Full,
             migrate: tasq_adapter_sqlite::Migrate::Never,
+            network_fs: tasq_adapter_sqlite::NetworkFs::Refuse,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tasq_adapter_json::JsonStore;
-use tasq_adapter_sqlite::{Migrate, SqliteStore, Sync};
+use tasq_adapter_sqlite::{Migrate, NetworkFs, SqliteStore, Sync};
 use tasq_domain::life::broken_invariant;
 use tasq_domain::{Contents, EventKind, Outcome, Proof, Status, Timestamp};
 use tasq_ports::{Store, StoreError, StoreExt as _};
@@ -24,6 +24,7 @@ pub(crate) fn open(kind: Kind, path: &Path) -> Result<Box<dyn Store>, StoreError
                 wait: Duration::from_mins(1),
                 sync: Sync::Full,
                 migrate: Migrate::Never,
+                network_fs: NetworkFs::Refuse,
             };
             Box::new(SqliteStore::open(path, options)?)
         }

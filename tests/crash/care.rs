@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::place::{Kind, Place, Ran};
-use super::points::{FAILING, choose, faults, said, told_truly};
+use super::points::{FAILING, HARMLESS, choose, faults, said, told_truly};
 use super::strace::{Call, calls, inject};
 use super::{amount, on_both_stores, seed};
 use crate::contract::random::numbers::Numbers;
@@ -78,7 +78,11 @@ fn each_point(
     let mut numbers = Numbers::new(seed);
     let calls = calls(&template.copy(), words);
     let (mut kills, mut tried, mut codes) = (0, 0, BTreeMap::new());
-    for call in choose(&calls, amount(12, u32::MAX), &mut numbers) {
+    let deadly = calls
+        .iter()
+        .filter(|call| !HARMLESS.contains(&call.name.as_str()));
+    let deadly: Vec<Call> = deadly.cloned().collect();
+    for call in choose(&deadly, amount(12, u32::MAX), &mut numbers) {
         let place = template.copy();
         let ran = inject(&place, call, "signal=KILL", words);
         let point = format!("seed {seed}: killed at {call:?}: {ran:?}");
@@ -116,6 +120,44 @@ fn a_backup_is_whole_or_not_there(kind: Kind) {
     });
 }
 
+/// A backup that replaces another, killed at any system call, leaves one of the two as a whole, with the history that
+/// belongs to it, or none under that name and both in a folder beside it, which doctor tells of.
+fn a_backup_over_another_is_one_of_the_two(kind: Kind) {
+    let (template, old) = stocked(kind, 0..3);
+    template.works(&BACKUP);
+    template.works(&["task", "add", "later", "--feature", "F", "--id", "T-LATER"]);
+    let new = template.works(&["export"]).stdout;
+    let promise = "a backup that replaces another is whole, or the other one is";
+    let name = "a_backup_over_another_is_one_of_the_two";
+    let figures = Figures::of(name, kind.name(), promise);
+    let again = ["backup", "copy", "--force"];
+    each_point(&again, &template, figures, |disturbed, ran, point| {
+        // Looking at a database makes a log beside it.
+        let place = disturbed.copy();
+        if place.project.join("copy").exists() {
+            let found = export_of(&place, "copy").stdout;
+            let acknowledged = ran.code == Some(0);
+            let whole = found == new || found == old && !acknowledged;
+            assert!(whole, "{point}");
+            let told = place.data(&["--store", "copy", "doctor"]);
+            let findings = told["findings"].as_array().unwrap();
+            let mut told = findings.iter().filter(|it| it["severity"] != "ok");
+            let other = told.find(|it| it["check"] != "orphan_files");
+            assert_eq!(other, None, "{point}");
+        } else {
+            assert_ne!(ran.code, Some(0), "{point}");
+            let names = fs::read_dir(&place.project).unwrap();
+            let mut names = names.map(|entry| entry.unwrap().path());
+            let left = names.find(|name| name.extension().is_some_and(|it| it == "tmp"));
+            let left = left.unwrap_or_else(|| panic!("{point}: both are gone"));
+            let replaced = left.join("replaced/copy").display().to_string();
+            assert_eq!(export_of(&place, &replaced).stdout, old, "{point}");
+        }
+        disturbed.works(&again);
+        assert_eq!(export_of(disturbed, "copy").stdout, new, "{point}");
+    });
+}
+
 /// A restore over a store that is not empty loses nothing of it at any system call.
 fn a_restore_loses_nothing_of_what_was_there(kind: Kind) {
     let (template, new) = stocked(kind, 0..3);
@@ -132,5 +174,6 @@ fn a_restore_loses_nothing_of_what_was_there(kind: Kind) {
 
 on_both_stores!(
     a_backup_is_whole_or_not_there,
+    a_backup_over_another_is_one_of_the_two,
     a_restore_loses_nothing_of_what_was_there,
 );

@@ -5,10 +5,12 @@
 //! command would have made; repeated under its operation id, it makes just that.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use tasq_ports::StoreError;
 
-use super::place::{Kind, Place, Ran, text};
+use super::place::{Kind, Place, Ran, binary, text};
 use super::strace::{Call, calls, inject};
 use super::{amount, audit, on_both_stores, seed};
 use crate::contract::random::numbers::Numbers;
@@ -40,7 +42,7 @@ pub(super) const FAILING: [&str; 20] = [
     "flock",
 ];
 /// What only reads, or lets go: being killed there is like being killed at the call after it.
-const HARMLESS: [&str; 3] = ["read", "pread64", "close"];
+pub(super) const HARMLESS: [&str; 3] = ["read", "pread64", "close"];
 const FAULTS: [&str; 3] = ["error=EIO", "error=ENOSPC", "error=EINTR"];
 /// A write that takes nothing of what it is given, the shortest there is. Those that are cut in the middle have a test of
 /// their own.
@@ -109,6 +111,51 @@ fn an_error_at_any_call_is_told_truly(kind: Kind) {
     figures.count("exit statuses", said(&codes)).tell();
 }
 
+/// The same for a write that is cut in the middle, because the file may grow no further (`ulimit -f`). Here nothing is in
+/// doubt: what was cut does not count.
+fn a_write_that_is_cut_short_is_told_truly(kind: Kind) {
+    let seed = seed();
+    let name = "a_write_that_is_cut_short_is_told_truly";
+    let mut figures = Figures::of(name, kind.name(), TOLD_TRULY).seeded(seed);
+    let mut numbers = Numbers::new(seed);
+    let (mut tried, mut codes) = (0, BTreeMap::new());
+    for subject in Subject::all(kind) {
+        let done = subject.template.copy();
+        done.works(&subject.words);
+        let largest = largest_file(&done.project);
+        for _ in 0..amount(6, 200) {
+            let limit = numbers.below(largest + 4096);
+            let place = subject.template.copy();
+            let ran = Ran::of(
+                place
+                    .program("prlimit")
+                    .arg(format!("--fsize={limit}"))
+                    .arg(binary())
+                    .args(&subject.words),
+            );
+            let point = format!("seed {seed}: {}, {limit} bytes: {ran:?}", subject.name);
+            assert!(matches!(ran.code, Some(0 | 7)), "{point}");
+            tried += 1;
+            *codes.entry(format!("{:?}", ran.code)).or_insert(0) += 1;
+            subject.check(&place, &ran, &point);
+        }
+    }
+    figures.count("points", tried).count("halves", 0);
+    figures.count("exit statuses", said(&codes)).tell();
+}
+
+/// The size of the largest file below a folder.
+fn largest_file(folder: &Path) -> u32 {
+    let sizes = fs::read_dir(folder).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        match entry.metadata().unwrap() {
+            facts if facts.is_dir() => largest_file(&entry.path()),
+            facts => u32::try_from(facts.len()).unwrap(),
+        }
+    });
+    sizes.max().unwrap_or(0)
+}
+
 /// What may befall a call.
 pub(super) fn faults(call: &Call) -> Vec<&'static str> {
     let mut faults = FAULTS.to_vec();
@@ -140,6 +187,7 @@ pub(super) fn said(codes: &BTreeMap<String, u32>) -> String {
 on_both_stores!(
     a_kill_at_any_call_leaves_all_or_nothing,
     an_error_at_any_call_is_told_truly,
+    a_write_that_is_cut_short_is_told_truly,
 );
 
 /// A command, and a place in which it can run.

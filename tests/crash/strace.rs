@@ -85,5 +85,7 @@ pub(super) fn inject(place: &Place, call: &Call, what: &str, words: &[&str]) -> 
     let Call { name, nth, .. } = call;
     let trace = format!("trace={name}");
     let inject = format!("inject={name}:{what}:when={nth}");
-    strace(place, &["-e", &trace, "-e", &inject], words, "/dev/null")
+    // A lock that is refused without a reason is asked for again as long as this.
+    let words = [&["--wait", "1s"], words].concat();
+    strace(place, &["-e", &trace, "-e", &inject], &words, "/dev/null")
 }

@@ -15,6 +15,7 @@ pub(crate) mod work;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use tasq_domain::Actor;
 
@@ -86,6 +87,15 @@ pub(crate) struct Global {
     /// How long to wait for a lock, such as 90s or 2h30m
     #[arg(long, global = true, value_name = "DURATION", default_value = DEFAULT_WAIT, value_parser = duration::parse)]
     pub(crate) wait: Duration,
+    /// Use an SQLite store on a network file system, without its log; sound only if locks hold there
+    #[arg(
+        long,
+        global = true,
+        env = "TASQ_UNSAFE_NETWORK_FS",
+        hide_env_values = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub(crate) unsafe_network_fs: bool,
     /// On whose behalf; user@host unless it is said here or by TASQ_ACTOR
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) actor: Option<Actor>,

@@ -44,7 +44,7 @@ pub(super) fn init(session: &mut Session, args: args::Init) -> Result<u8, Failur
     };
     let settings = new.settings(&IDS)?;
     let name = settings.name.clone();
-    stores::create(&place, &settings, session.global.wait)?;
+    stores::create(&place, &settings, session.terms())?;
     session.out.answer(&Made { place, name })?;
     Ok(0)
 }

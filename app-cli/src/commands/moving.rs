@@ -64,7 +64,7 @@ pub(super) fn copy(session: &mut Session, args: Copy) -> Result<u8, Failure> {
         require_tests: settings.require_tests,
         backoff: settings.backoff,
     };
-    let target = stores::open_or_create(&to, new, session.global.wait, false)?;
+    let target = stores::open_or_create(&to, new, session.terms(), false)?;
     let report = from.app().copy_to(target.as_ref())?;
     trust::carry_over(session, &from, target.as_ref(), &to)?;
     session.out.answer(&Copied {
