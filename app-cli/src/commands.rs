@@ -6,6 +6,7 @@ mod items;
 mod life;
 mod lines;
 mod moving;
+mod people;
 mod run;
 mod trust;
 mod views;
@@ -48,6 +49,9 @@ pub(crate) fn carry_out(cli: Cli, out: &mut Option<Session>) -> Result<u8, Failu
         Command::Complete(args) => work::complete(session, args),
         Command::Fail(args) => work::fail(session, args),
         Command::Release(args) => work::release(session, args),
+        Command::Ask(args) => people::ask(session, args),
+        Command::Inbox => people::inbox(session),
+        Command::Answer(args) => people::answer(session, args),
         Command::Verify(args) => run::verify(session, args),
         Command::Trust(args) => trust::trust(session, args),
         Command::Run(args) => run::run(session, args),

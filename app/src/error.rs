@@ -444,7 +444,9 @@ fn refusal_code(why: &Refusal) -> Code {
         Refusal::StaleClaim
         | Refusal::Claimed { .. }
         | Refusal::WrongStatus { .. }
+        | Refusal::NoQuestion
         | Refusal::NoRetryLeft => Code::Conflict,
+        Refusal::TooManyChoices { .. } => Code::Limit,
     }
 }
 
@@ -464,6 +466,10 @@ fn refusal_hint(why: &Refusal, item: &AnyId) -> Option<String> {
             format!("run them with `tasq verify {id}`; a person may insist with --force --reason")
         }
         Refusal::NoTests => format!("add one with `tasq test add TEXT --task {id} --command CMD`"),
+        Refusal::NoQuestion => format!(
+            "`tasq inbox` lists what waits for an answer; `tasq show {id}` tells how this task stands"
+        ),
+        Refusal::TooManyChoices { .. } => "ask with fewer choices, or with none".to_owned(),
         Refusal::NoRetryLeft => "leave --keep-retries away to give it a fresh budget".to_owned(),
         Refusal::NotForWorkers { .. } => "a person has to do it, outside the worker".to_owned(),
         Refusal::WrongStatus { .. } => {

@@ -66,6 +66,10 @@ kinds! {
     CancelRequested = "cancel_requested",
     /// It was blocked.
     Blocked = "blocked",
+    /// Its holder asked a person, and it is blocked until there is an answer.
+    Asked = "asked",
+    /// A person answered.
+    Answered = "answered",
     /// It was unblocked.
     Unblocked = "unblocked",
     /// It was reopened.

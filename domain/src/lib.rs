@@ -28,6 +28,7 @@ mod node;
 mod operation;
 mod priority;
 mod process;
+mod question;
 pub mod ready;
 pub mod rollup;
 mod settings;
@@ -50,6 +51,7 @@ pub use node::{Epic, Feature, Hold, Source};
 pub use operation::{MAX_ANSWER_BYTES, OPERATIONS_KEPT, Operation};
 pub use priority::{Lane, Priority, PriorityError};
 pub use process::{BootId, Place, PlaceError, Process};
+pub use question::{Answer, MAX_CHOICES, Question};
 pub use settings::Settings;
 pub use status::{Status, TestStatus, UnknownStatus};
 pub use task::{

@@ -12,6 +12,7 @@ mod harness;
 mod output;
 mod packed;
 mod processes;
+mod questions;
 mod selftest;
 mod shapes;
 mod trust;

@@ -17,6 +17,7 @@ mod operations;
 mod persons;
 mod processes;
 mod proofs;
+mod questions;
 mod races;
 mod random;
 mod tree;
@@ -144,6 +145,15 @@ macro_rules! usecases_suite {
                 a_new_command_has_to_pass_anew,
                 a_command_passed_by_word_is_an_override,
                 a_worker_may_not_touch_its_own_proof,
+            }
+            questions {
+                a_question_blocks_its_task_and_ends_the_attempt,
+                an_answer_goes_to_the_next_attempt,
+                a_choice_is_named_by_text_or_number,
+                a_stale_holder_asks_nothing,
+                who_goes_on_without_the_answer_closes_the_question,
+                an_answer_needs_a_question_and_a_person,
+                questions_move_with_the_queue,
             }
             trust {
                 a_command_runs_once_it_is_trusted,

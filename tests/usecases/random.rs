@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tasq_app::{
     AddCheckpoint, AddTask, App, AppError, CompleteTask, EditFeature, EditTask, HolderRef,
-    ReleaseTask, Report, ScopeRef, WhichTask,
+    ReleaseTask, Reply, Report, ScopeRef, WhichTask,
 };
-use tasq_domain::life::FailureKind;
+use tasq_domain::life::{Ask, FailureKind};
 use tasq_domain::{
-    AnyId, Attempt, Contents, FeatureId, OperationId, Priority, RetryBudget, Status, TaskId, TestId,
+    AnyId, Attempt, Contents, FeatureId, Name, OperationId, Priority, RetryBudget, Status, TaskId,
+    TestId,
 };
 
 use super::desk::{
@@ -257,6 +258,7 @@ impl Request {
                     report: Report::default(),
                 }))
             }
+            17 if self.number == 0 => say(app.ask(&holder, &asking())),
             17 => say(app.release(&ReleaseTask {
                 holder,
                 not_before: self.yes.then(|| at(1_000)),
@@ -275,6 +277,7 @@ impl Request {
         match self.what {
             19 => say(app.reap()),
             20 => say(app.block(task, None, &reason("no"), force)),
+            21 if *yes => say(app.answer(task, &Reply::Choice((self.number + 1).to_string()))),
             21 => say(app.unblock(task)),
             22 => say(app.reopen(task, force)),
             23 => say(app.retry(task, *yes)),
@@ -316,6 +319,13 @@ impl Request {
                 say(app.set_task_status(task, Status::Completed, Some(&why), *yes))
             }
         }
+    }
+}
+
+fn asking() -> Ask {
+    Ask {
+        text: reason("which?"),
+        choices: vec![Name::new("this").unwrap(), Name::new("that").unwrap()],
     }
 }
 

@@ -7,14 +7,16 @@ use diesel::sql_types::Text;
 use tasq_domain::{Contents, Settings};
 use tasq_ports::Inserted;
 
-use super::{history, tests, tree};
+use super::{history, questions, tests, tree};
 use crate::derive::{DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
 use crate::rows::history::{AttemptRow, CheckpointRow, DependencyRow, EventRow, OperationRow};
+use crate::rows::question::QuestionRow;
 use crate::rows::settings::SettingsRow;
 use crate::rows::task::StoredTask;
 use crate::schema::{
-    attempts, checkpoints, dependencies, epics, events, features, operations, settings, tasks,
+    attempts, checkpoints, dependencies, epics, events, features, operations,
+    questions as question_rows, settings, tasks,
 };
 
 pub(crate) fn settings(conn: &mut SqliteConnection) -> Result<Settings, Fault> {
@@ -59,6 +61,11 @@ pub(crate) fn contents(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
             DependencyRow,
             (dependencies::task_id, dependencies::depends_on)
         ),
+        questions: all!(
+            question_rows,
+            QuestionRow,
+            (question_rows::task_id, question_rows::number)
+        ),
         attempts: all!(attempts, AttemptRow, (attempts::task_id, attempts::number)),
         checkpoints: all!(checkpoints, CheckpointRow, checkpoints::seq),
         events: all!(events, EventRow, events::seq),
@@ -77,6 +84,7 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
         tasks,
         tests,
         dependencies,
+        questions: asked,
         attempts,
         checkpoints,
         events,
@@ -104,6 +112,9 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     }
     for dependency in dependencies {
         history::insert_dependency(conn, dependency)?;
+    }
+    for question in asked {
+        questions::insert_question(conn, question)?;
     }
     for attempt in attempts {
         history::insert_attempt(conn, attempt)?;

@@ -6,6 +6,7 @@ pub(crate) mod care;
 pub(crate) mod items;
 pub(crate) mod life;
 pub(crate) mod moving;
+pub(crate) mod people;
 pub(crate) mod run;
 pub(crate) mod shared;
 pub(crate) mod trust;
@@ -152,6 +153,12 @@ pub(crate) enum Command {
     Fail(work::Fail),
     /// Give a task back
     Release(work::Release),
+    /// Ask a person, and let the task wait for the answer
+    Ask(people::Ask),
+    /// List the questions that wait for an answer
+    Inbox,
+    /// Answer a question, and hand its task out again
+    Answer(people::Answer),
     /// Run test cases
     Verify(work::Verify),
     /// Let the commands of test cases run that came from elsewhere

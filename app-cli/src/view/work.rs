@@ -16,6 +16,7 @@ use super::parts::{
     attempt, checkpoint, counts, counts_in_words, event, millis, short_time, time, verbatim,
     word_given,
 };
+use super::question::{newest_answer, question_json, question_lines};
 use crate::duration;
 use crate::output::{Text, Tone, View};
 
@@ -64,6 +65,9 @@ impl View for ClaimView {
         if let Some(checkpoint) = &self.checkpoint {
             checkpoint.text(text);
         }
+        for question in &self.questions {
+            question_lines(text, question);
+        }
     }
 }
 
@@ -74,6 +78,7 @@ fn claim_json(view: &ClaimView) -> Object {
         lease_expires_at,
         last_failure,
         checkpoint: note,
+        questions,
     } = view;
     Object::new()
         .with("task", task_json(task))
@@ -82,6 +87,11 @@ fn claim_json(view: &ClaimView) -> Object {
         .with("lease_expires_at", time(*lease_expires_at))
         .with("last_failure", last_failure.as_ref().map(failure_json))
         .with("checkpoint", note.as_ref().map(checkpoint))
+        .with(
+            "questions",
+            questions.iter().map(question_json).collect::<Value>(),
+        )
+        .with("answer", newest_answer(questions))
 }
 
 fn failure_json(failure: &LastFailure) -> Value {
@@ -116,6 +126,7 @@ pub(crate) fn worker_input(assignment: &Assignment) -> Value {
         lease_expires_at,
         last_failure,
         checkpoint: note,
+        questions,
     } = claim;
     task_json(task)
         .with("attempt", token.attempt)
@@ -123,6 +134,11 @@ pub(crate) fn worker_input(assignment: &Assignment) -> Value {
         .with("tests", tests.iter().map(test_json).collect::<Value>())
         .with("last_failure", last_failure.as_ref().map(failure_json))
         .with("checkpoint", note.as_ref().map(checkpoint))
+        .with(
+            "questions",
+            questions.iter().map(question_json).collect::<Value>(),
+        )
+        .with("answer", newest_answer(questions))
         .with(
             "dependencies",
             dependencies.iter().map(result_json).collect::<Value>(),
@@ -233,6 +249,7 @@ impl View for Detail {
             tests,
             attempts,
             checkpoints,
+            questions,
         } = &self.0;
         task_json(task)
             .with(
@@ -249,6 +266,10 @@ impl View for Detail {
                 "checkpoints",
                 checkpoints.iter().map(checkpoint).collect::<Value>(),
             )
+            .with(
+                "questions",
+                questions.iter().map(question_json).collect::<Value>(),
+            )
             .into()
     }
 
@@ -258,6 +279,7 @@ impl View for Detail {
             tests,
             attempts,
             checkpoints,
+            questions,
         } = &self.0;
         facts(text, view);
         for test in tests {
@@ -279,6 +301,9 @@ impl View for Detail {
         }
         for checkpoint in checkpoints {
             checkpoint.text(text);
+        }
+        for question in questions {
+            question_lines(text, question);
         }
     }
 }

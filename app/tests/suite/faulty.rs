@@ -6,8 +6,8 @@ use tasq_adapter_memory::MemoryStore;
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Place, Process, Settings, StatusCounts, Task, TaskId,
-    TaskRecord, TestCase, TestId, TestOwner, Timestamp,
+    FeatureId, Operation, OperationId, Place, Process, Question, Settings, StatusCounts, Task,
+    TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
     Access, EventFilter, Inserted, Page, Removed, Store, StoreError, StoreInfo, TaskFilter,
@@ -185,6 +185,10 @@ impl Tx for FaultyTx<'_> {
         fn update_attempt(attempt: &Attempt) -> ();
         fn checkpoints_of(task: &TaskId) -> Vec<Checkpoint>;
         fn insert_checkpoint(checkpoint: &Checkpoint) -> i64;
+        fn questions_of(task: &TaskId) -> Vec<Question>;
+        fn unanswered() -> Vec<Question>;
+        fn insert_question(question: &Question) -> ();
+        fn update_question(question: &Question) -> ();
         fn append_event(event: &Event) -> i64;
         fn newest_event() -> i64;
         fn events(filter: &EventFilter) -> Vec<Event>;

@@ -67,12 +67,14 @@ mod finish;
 mod invariant;
 mod person;
 mod proof;
+mod question;
 
 pub use claim::{Grant, Loss, Renewed, abandon, claim, expire, heartbeat, holder, late};
 pub use finish::{Completion, Failure, FailureKind, complete, fail, release};
 pub use invariant::{Broken, broken_invariant};
 pub use person::{block, cancel, edit_budget, import_budget, reopen, retry, unblock};
 pub use proof::{Gate, judge, proof_of, reset_test};
+pub use question::{Ask, answer, ask, waits_for_answer};
 
 use thiserror::Error;
 
@@ -142,6 +144,18 @@ pub enum Refusal {
     NotForWorkers {
         /// What.
         what: &'static str,
+    },
+    /// It does not wait for an answer.
+    #[error("it does not wait for an answer")]
+    NoQuestion,
+    /// A question offers more answers than anybody would read.
+    #[error(
+        "{found} choices are too many: a question has at most {}",
+        crate::question::MAX_CHOICES
+    )]
+    TooManyChoices {
+        /// How many it offers.
+        found: usize,
     },
     /// The budget is spent, and it was asked to keep the count.
     #[error("it has no retry left")]

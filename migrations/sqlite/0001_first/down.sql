@@ -3,6 +3,7 @@
 DROP VIEW clock;
 DROP TABLE operations;
 DROP TABLE events;
+DROP TABLE questions;
 DROP TABLE checkpoints;
 DROP TABLE attempts;
 DROP TABLE dependencies;

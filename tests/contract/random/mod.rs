@@ -159,6 +159,7 @@ pub(crate) fn assert_same_contents(expected: &Contents, found: &Contents, place:
         list("tasks", &expected.tasks, &found.tasks),
         list("tests", &expected.tests, &found.tests),
         list("dependencies", &expected.dependencies, &found.dependencies),
+        list("questions", &expected.questions, &found.questions),
         list("attempts", &expected.attempts, &found.attempts),
         list("checkpoints", &expected.checkpoints, &found.checkpoints),
         list("events", &expected.events, &found.events),
