@@ -1,5 +1,8 @@
 //! Where attempts work on this machine: the project's own folder, or a git worktree for each task.
 
+mod git;
+mod worktree;
+
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,6 +14,7 @@ use tasq_ports::{Bench, Job, Kept, Leaving, Workplace, WorkplaceError};
 
 use crate::failure::Failure;
 use crate::scratch::Scratch;
+pub(crate) use worktree::{KeepWorktree, Merge, WorktreeOptions, Worktrees};
 
 /// The variable that names the file with the task.
 const TASK_FILE: &str = "TASQ_TASK_FILE";

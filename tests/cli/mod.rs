@@ -17,3 +17,4 @@ mod selftest;
 mod shapes;
 mod trust;
 mod work;
+mod worktrees;

@@ -9,6 +9,7 @@ use tasq_domain::brakes::Cost;
 
 use super::shared::Within;
 use crate::duration;
+use crate::workplace::{KeepWorktree, Merge};
 
 /// `run`.
 #[derive(Debug, Args)]
@@ -35,6 +36,8 @@ pub(crate) struct Run {
     pub(crate) task: Option<String>,
     #[command(flatten)]
     pub(crate) limits: RunLimits,
+    #[command(flatten)]
+    pub(crate) place: RunPlace,
     /// A text that the output must contain (in its last 64 KiB), or the attempt has failed
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) promise: Option<String>,
@@ -86,6 +89,30 @@ pub(crate) struct RunLimits {
     #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = duration::parse)]
     pub(crate) within: Duration,
 }
+
+/// Where attempts work.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunPlace {
+    /// Give each task a git worktree and a branch of its own, and commit what proven work changed there
+    #[arg(long)]
+    pub(crate) worktree: bool,
+    /// How finished work is brought onto the branch for it
+    #[arg(long, value_enum, default_value_t, requires = "worktree")]
+    pub(crate) merge: Merge,
+    /// The branch for finished work, which must not be checked out [default: tasq/merged/ and the current branch]
+    #[arg(long, value_name = "BRANCH", requires = "worktree")]
+    pub(crate) into: Option<String>,
+    /// Which worktrees stay when their attempt has ended
+    #[arg(long, value_enum, default_value_t, requires = "worktree")]
+    pub(crate) keep_worktree: KeepWorktree,
+    /// The message of commits; {title}, {id} and {attempt} are filled in
+    #[arg(long, value_name = "TEXT", default_value = COMMIT_MESSAGE, hide_default_value = true, requires = "worktree",
+        value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) commit_message: String,
+}
+
+/// What a commit says unless told otherwise.
+const COMMIT_MESSAGE: &str = "{title}\n\nTask: {id}\nAttempt: {attempt}";
 
 fn cost(text: &str) -> Result<Cost, String> {
     let dollars = text.parse().ok().and_then(Cost::from_dollars);

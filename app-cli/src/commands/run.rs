@@ -8,7 +8,7 @@ use tasq_domain::brakes::Brakes;
 use tasq_domain::life::LEASE_UNDER_RUN_SECS;
 use tasq_ports::Workplace;
 
-use crate::args::run::Run;
+use crate::args::run::{Run, RunPlace};
 use crate::args::work::Verify;
 use crate::failure::Failure;
 use crate::host::LoopHost;
@@ -16,7 +16,7 @@ use crate::output::{Output, Text, View as _};
 use crate::runner::{Interrupt, SystemRunner};
 use crate::session::{Queue, Session};
 use crate::view::{RunLine, Summary, Tests};
-use crate::workplace::{ProjectFolder, TaskFiles};
+use crate::workplace::{ProjectFolder, TaskFiles, WorktreeOptions, Worktrees};
 
 /// How long a test case may take under `run`.
 const TEST_TIMEOUT: Duration = Duration::from_secs(600);
@@ -49,7 +49,7 @@ pub(super) fn run(session: &mut Session, args: Run) -> Result<u8, Failure> {
     let interrupt = listen()?;
     let runner = SystemRunner::new(interrupt.clone());
     let host = LoopHost::new(queue.place(), interrupt.clone());
-    let workplace = workplace(&queue)?;
+    let workplace = workplace(&queue, args.place.clone())?;
     let options = options(session, &queue, args, workplace.as_ref(), &host)?;
     let mut told = Ok(());
     let summary = queue.app().run(&runner, &options, &mut |event| {
@@ -79,6 +79,7 @@ fn options<'o>(
         within,
         task,
         limits,
+        place: _,
         promise,
         worker,
         command,
@@ -124,11 +125,26 @@ fn options<'o>(
 }
 
 /// Where attempts work.
-fn workplace(queue: &Queue) -> Result<Box<dyn Workplace>, Failure> {
-    Ok(Box::new(ProjectFolder {
-        folder: queue.place().project()?,
-        files: TaskFiles::in_folder(queue.place().folder())?,
-    }))
+fn workplace(queue: &Queue, place: RunPlace) -> Result<Box<dyn Workplace>, Failure> {
+    let (folder, own) = (queue.place().project()?, queue.place().folder());
+    let RunPlace {
+        worktree,
+        merge,
+        into,
+        keep_worktree,
+        commit_message,
+    } = place;
+    if !worktree {
+        let files = TaskFiles::in_folder(own)?;
+        return Ok(Box::new(ProjectFolder { folder, files }));
+    }
+    let options = WorktreeOptions {
+        merge,
+        into,
+        keep: keep_worktree,
+        message: commit_message,
+    };
+    Ok(Box::new(Worktrees::of(&folder, own, options)?))
 }
 
 /// 0 when all is completed, 1 when some remain, 12 at a limit, and as a shell counts signals.

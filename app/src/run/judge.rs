@@ -22,7 +22,7 @@ use crate::unit::Report;
 /// How much of the output's end goes into a failure message, in characters.
 const MESSAGE_TAIL_CHARS: usize = 2_000;
 /// How often proven work is brought onto what others did meanwhile before it is given back.
-const MOVES: u32 = 5;
+const MOVES: u32 = 20;
 
 impl Crew<'_> {
     /// What a command's end means.

@@ -423,7 +423,7 @@ fn work_that_cannot_be_kept_is_not_completed() {
     assert_eq!(left, [Leaving::Undone]);
     let (how, ..) = attempt(vec![Err("no space")]);
     assert!(matches!(how, Finish::Failed(why) if why.contains("no space")));
-    let (how, ..) = attempt((0..10).map(|_| Ok(Kept::Moved)).collect());
+    let (how, ..) = attempt((0..50).map(|_| Ok(Kept::Moved)).collect());
     assert_eq!(how, Finish::Released);
 }
 
