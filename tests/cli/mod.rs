@@ -7,6 +7,7 @@ mod bad_input;
 mod care;
 mod demo;
 mod discovery;
+mod examples;
 mod exit_codes;
 mod harness;
 mod output;

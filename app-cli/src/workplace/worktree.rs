@@ -355,7 +355,10 @@ impl Worktrees {
             Merge::Ff | Merge::None => commit.to_owned(),
         };
         // Only if nobody moved it since we looked.
-        match self.home.ask(&["update-ref", &self.common_ref(), &new, &old]) {
+        match self
+            .home
+            .ask(&["update-ref", &self.common_ref(), &new, &old])
+        {
             Ok(_) => Ok(Kept::Commit(new)),
             Err(error) if self.tip()?.unwrap_or_default() == tip => Err(error),
             Err(_) => Ok(Kept::Moved),
