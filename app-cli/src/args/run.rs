@@ -7,7 +7,7 @@ use clap::Args;
 use tasq_domain::Worker;
 use tasq_domain::brakes::Cost;
 
-use super::shared::Within;
+use super::shared::{Passed, Within};
 use crate::duration;
 use crate::workplace::{KeepWorktree, Merge};
 
@@ -44,6 +44,8 @@ pub(crate) struct Run {
     /// The name under which tasks are claimed [default: the actor]
     #[arg(long, value_name = "NAME")]
     pub(crate) worker: Option<Worker>,
+    #[command(flatten)]
+    pub(crate) passed: Passed,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use tasq_domain::{Reason, Worker};
 
-use super::shared::{Change, Held, Within};
+use super::shared::{Change, Held, Passed, Within};
 use crate::duration;
 
 /// `claim`.
@@ -130,6 +130,8 @@ pub(crate) struct Verify {
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) change: Change,
+    #[command(flatten)]
+    pub(crate) passed: Passed,
 }
 
 fn lease(text: &str) -> Result<Duration, String> {

@@ -28,7 +28,9 @@ pub(super) fn verify(session: &mut Session, args: Verify) -> Result<u8, Failure>
         None => queue.task_or_own(None)?.into(),
     };
     let interrupt = listen()?;
-    let runner = SystemRunner::new(interrupt.clone()).giving_up_when_interrupted();
+    let runner = SystemRunner::new(interrupt.clone())
+        .granting(&args.passed)
+        .giving_up_when_interrupted();
     let options = VerifyOptions {
         folder: queue.place().project()?,
         timeout: args.timeout,
@@ -47,7 +49,7 @@ pub(super) fn verify(session: &mut Session, args: Verify) -> Result<u8, Failure>
 pub(super) fn run(session: &mut Session, args: Run) -> Result<u8, Failure> {
     let queue = session.open()?;
     let interrupt = listen()?;
-    let runner = SystemRunner::new(interrupt.clone());
+    let runner = SystemRunner::new(interrupt.clone()).granting(&args.passed);
     let host = LoopHost::new(queue.place(), interrupt.clone());
     let workplace = workplace(&queue, args.place.clone())?;
     let options = options(session, &queue, args, workplace.as_ref(), &host)?;
@@ -82,6 +84,7 @@ fn options<'o>(
         place: _,
         promise,
         worker,
+        passed: _,
         command,
     } = args;
     let brakes = Brakes {
