@@ -182,7 +182,6 @@ impl SystemRunner {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .envs(command.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&command.folder)
-            .process_group(0)
             .stdin(OwnedFd::from(theirs))
             .stdout(writer.try_clone()?)
             .stderr(writer);

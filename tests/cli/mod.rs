@@ -16,6 +16,7 @@ mod processes;
 mod questions;
 mod selftest;
 mod shapes;
+mod supervision;
 mod trust;
 mod work;
 mod worktrees;

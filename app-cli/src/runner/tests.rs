@@ -100,6 +100,16 @@ fn a_signal_that_ends_a_command_is_told() {
 }
 
 #[test]
+fn a_command_has_a_session_without_a_terminal() {
+    let us = Stat::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+    let exit = run(&shell("cat /proc/$$/stat; : < /dev/tty"));
+    let stat = Stat::read(exit.output_tail.lines().next().unwrap().as_bytes()).unwrap();
+    assert_ne!(stat.session, us.session);
+    assert_eq!(stat.group, stat.pid, "it leads a group of its own");
+    assert_ne!(exit.code, Some(0), "there is no terminal to be opened");
+}
+
+#[test]
 fn an_input_of_any_size_arrives_and_need_not_be_read() {
     let mut command = shell("wc -c");
     command.stdin = vec![b'x'; 3_000_000];

@@ -59,9 +59,9 @@ pub(super) fn keep(bounds: Bounds, command: &[OsString]) -> u8 {
 }
 
 fn try_to_keep(bounds: Bounds, command: &[OsString]) -> io::Result<()> {
-    // Who leads a group already has one of its own, and so does the supervisor's terminal not reach it.
-    let _ = setsid();
     outlive_requests()?;
+    // Neither the terminal nor what is sent to the supervisor's group reaches the command.
+    setsid()?;
     set_child_subreaper(Some(getpid()))?;
     let mut supervisor = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let input = receive_input(&mut supervisor)?;
