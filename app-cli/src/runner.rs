@@ -110,7 +110,10 @@ impl SystemRunner {
     }
 
     /// What the commands under way write, by their labels.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a view of the loop will look at it"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a view of the loop will look at it")
+    )]
     pub(crate) fn outputs(&self) -> Outputs {
         self.outputs.clone()
     }

@@ -14,6 +14,7 @@ mod output;
 mod packed;
 mod processes;
 mod questions;
+mod regress;
 mod selftest;
 mod shapes;
 mod supervision;

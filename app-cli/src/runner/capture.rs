@@ -113,7 +113,10 @@ pub(crate) struct Outputs(Arc<Mutex<BTreeMap<String, Arc<Capture>>>>);
 
 impl Outputs {
     /// The last line that a command with this label has written.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a view of the loop will look at it"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a view of the loop will look at it")
+    )]
     pub(crate) fn last_line(&self, label: &str) -> Option<String> {
         let capture = self.all().get(label).cloned()?;
         Some(capture.last_line()).filter(|line| !line.is_empty())
