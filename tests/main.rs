@@ -7,6 +7,7 @@
 mod architecture;
 mod cli;
 mod contract;
+mod cost;
 mod crash;
 mod figures;
 mod fuzz;

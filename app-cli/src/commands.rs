@@ -54,7 +54,7 @@ pub(crate) fn carry_out(cli: Cli, out: &mut Option<Session>) -> Result<u8, Failu
         Command::Answer(args) => people::answer(session, args),
         Command::Verify(args) => run::verify(session, args),
         Command::Trust(args) => trust::trust(session, args),
-        Command::Run(args) => run::run(session, args),
+        Command::Run(args) => run::run(session, *args),
         Command::Block(args) => life::block(session, args),
         Command::Unblock(args) => life::unblock(session, args),
         Command::Reopen(args) => life::reopen(session, args),

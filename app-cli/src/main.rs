@@ -40,10 +40,14 @@ use tasq_formats::duration;
 use crate::args::Cli;
 use crate::failure::Failure;
 use crate::output::{ColorChoice, Output, escaped};
+use crate::runner::child;
 use crate::session::Session;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == child::WORD) {
+        return ExitCode::from(child::be(&words[2..]));
+    }
     let json = asks_for_json(&words);
     tell_panics_in_a_line(json);
     survive_the_file_size_limit();

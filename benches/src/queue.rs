@@ -24,6 +24,7 @@ pub(crate) fn plain(tasks: u64, features: u64) -> anyhow::Result<Contents> {
         tasks: Vec::with_capacity(usize::try_from(tasks)?),
         tests: Vec::new(),
         dependencies: Vec::new(),
+        questions: Vec::new(),
         attempts: Vec::new(),
         checkpoints: Vec::new(),
         events: Vec::with_capacity(usize::try_from(tasks)?),

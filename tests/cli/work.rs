@@ -228,8 +228,8 @@ fn a_command_that_cannot_start_charges_nothing() {
 fn an_interrupted_run_gives_its_task_back() {
     on_each(|sandbox| {
         let id = sandbox.id(&["add", "work"]);
-        // The worker asks its parent to stop until it does: the first signal lets end what runs, the second stops it.
-        let insists = "trap '' TERM; while kill -TERM $PPID; do sleep 0.1; done";
+        // The worker asks the loop to stop until it does: the first signal lets end what runs, the second stops it.
+        let insists = "trap '' TERM; while kill -TERM $(echo $TASQ_SUPERVISOR | cut -d/ -f4); do sleep 0.1; done";
         let ran = sandbox.tasq(&["--json", "run", "--", "sh", "-c", insists]);
         assert_eq!(ran.code, Some(143), "{ran:?}");
         let task = sandbox.data(&["show", &id]);
@@ -246,7 +246,7 @@ fn the_first_signal_lets_end_what_runs_and_begins_nothing_more() {
     on_each(|sandbox| {
         let first = sandbox.id(&["add", "first"]);
         let second = sandbox.id(&["add", "second"]);
-        let asks = "kill -INT $PPID; exit 0";
+        let asks = "kill -INT $(echo $TASQ_SUPERVISOR | cut -d/ -f4); exit 0";
         let ran = sandbox.tasq(&["--json", "run", "--", "sh", "-c", asks]);
         assert_eq!(ran.code, Some(130), "{ran:?}");
         assert_eq!(sandbox.data(&["show", &first])["status"], "completed");
@@ -275,7 +275,7 @@ fn an_interrupted_verification_records_nothing() {
             "add",
             "work",
             "--test",
-            "slow :: kill -INT $PPID; exec sleep 1000",
+            "slow :: kill -INT $(echo $TASQ_SUPERVISOR | cut -d/ -f4); exec sleep 1000",
         ]);
         let ran = sandbox.tasq(&["verify", &id]);
         assert_eq!(ran.code, Some(130), "{ran:?}");

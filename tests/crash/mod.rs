@@ -18,7 +18,7 @@ mod points;
 mod power;
 mod space;
 mod stopped;
-mod strace;
+pub(crate) mod strace;
 
 /// Makes a test of each case for each kind of store.
 macro_rules! on_both_stores {

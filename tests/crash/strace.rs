@@ -19,7 +19,7 @@ pub(super) struct Call {
 }
 
 /// Runs the command with these words and these options of strace, which writes to the file named last.
-pub(super) fn strace(place: &Place, options: &[&str], words: &[&str], output: &str) -> Ran {
+pub(crate) fn strace(place: &Place, options: &[&str], words: &[&str], output: &str) -> Ran {
     let mut command = place.program("strace");
     command
         .args(["-f", "-qq", "-o", output])

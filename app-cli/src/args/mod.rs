@@ -164,7 +164,7 @@ pub(crate) enum Command {
     /// Let the commands of test cases run that came from elsewhere
     Trust(trust::Trust),
     /// Hand out tasks to a command, one after another, until all is done
-    Run(run::Run),
+    Run(Box<run::Run>),
     /// Block a task, with a reason
     Block(life::Block),
     /// Make a blocked task pending

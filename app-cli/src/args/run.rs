@@ -7,7 +7,7 @@ use clap::Args;
 use tasq_domain::Worker;
 use tasq_domain::brakes::Cost;
 
-use super::shared::Within;
+use super::shared::{Passed, Within};
 use crate::duration;
 use crate::workplace::{KeepWorktree, Merge};
 
@@ -41,9 +41,15 @@ pub(crate) struct Run {
     /// A text that the output must contain (in its last 64 KiB), or the attempt has failed
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) promise: Option<String>,
+    /// After each completion, run again what passed and may have been touched (what depends on it, and its feature), and
+    /// reopen what broke
+    #[arg(long)]
+    pub(crate) regress: bool,
     /// The name under which tasks are claimed [default: the actor]
     #[arg(long, value_name = "NAME")]
     pub(crate) worker: Option<Worker>,
+    #[command(flatten)]
+    pub(crate) passed: Passed,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,

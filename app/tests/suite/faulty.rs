@@ -81,6 +81,14 @@ impl FaultyStore {
         self.fired.swap(false, Ordering::SeqCst)
     }
 
+    /// How many calls a body makes; a commit counts as one.
+    pub(crate) fn calls(&self, body: impl FnOnce()) -> usize {
+        self.fail_at(usize::MAX, Fault::Full);
+        body();
+        let left = self.left.swap(0, Ordering::SeqCst);
+        usize::MAX - left
+    }
+
     fn count(&self) -> Result<(), StoreError> {
         let left = self.left.load(Ordering::SeqCst);
         if left > 0 {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod calls;
 mod crews;
 mod desk;
 mod faults;
@@ -9,5 +10,6 @@ mod faulty;
 mod house;
 mod loops;
 mod play;
+mod regressing;
 mod trusting;
 mod verifying;

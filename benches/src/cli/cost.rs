@@ -14,6 +14,8 @@ use crate::scale::tasks;
 
 /// The hidden word by which this program starts another and tells what it took of memory.
 pub(crate) const PEAK: &str = "peak";
+/// The name of the section that stripping removes.
+const SYMBOLS: &[u8] = b".symtab\0";
 const WAITS: &str = "trace=fsync,fdatasync,?sync_file_range,?syncfs,?sync";
 
 /// A single-task command, and whether it changes the queue.
@@ -25,6 +27,7 @@ struct Single {
 
 pub(super) fn run(bench: &mut Bench, commands: &Commands, folder: &Path) -> anyhow::Result<()> {
     let size = tasks(bench.plan.size);
+    file_size(bench, commands)?;
     waits(bench, commands, folder)?;
     for single in singles(commands)? {
         let mebibytes = peak(&mut commands.with(&single.words))?;
@@ -49,6 +52,21 @@ pub(super) fn run(bench: &mut Bench, commands: &Commands, folder: &Path) -> anyh
             .tell(Row::count(GROUP, name, millions, "M", Must::Free))?;
     }
     Ok(())
+}
+
+/// What is handed out is stripped (`cargo build --profile dist`); another build has no bound.
+fn file_size(bench: &mut Bench, commands: &Commands) -> anyhow::Result<()> {
+    let bytes = fs::read(&commands.tasq)?;
+    let stripped = !bytes.windows(SYMBOLS.len()).any(|window| window == SYMBOLS);
+    let megabytes = f64::from(u32::try_from(bytes.len())?) / 1e6;
+    let (name, must) = if stripped {
+        ("size of tasq, stripped", Must::AtMost(8.0))
+    } else {
+        ("size of tasq, with symbols", Must::Free)
+    };
+    bench
+        .report
+        .tell(Row::count(GROUP, name, megabytes, "MB", must))
 }
 
 /// A set of commands that can be run once each.
