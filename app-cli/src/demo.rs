@@ -100,6 +100,7 @@ fn work(
         max_wait: Duration::ZERO,
         watch: false,
         promise: None,
+        regress: false,
         verify: VerifyOptions {
             folder: folder.to_path_buf(),
             timeout: TEST_TIMEOUT,

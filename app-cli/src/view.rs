@@ -10,6 +10,7 @@ mod items;
 mod parts;
 mod question;
 mod queue;
+mod regress;
 mod tree;
 mod trust;
 mod work;
@@ -21,6 +22,7 @@ pub(crate) use items::Several;
 pub(crate) use parts::{counts_in_words, mark, millis, short_time, tone};
 pub(crate) use question::{AskedView, Inbox};
 pub(crate) use queue::{Copied, Deleted, Found, Made, Migrated, TaskPage, Tasks};
+pub(crate) use regress::Regressions;
 pub(crate) use tree::{Branch, ProgressView, TreeView, bar};
 pub(crate) use trust::{TrustChange, TrustView, Waiting};
 pub(crate) use work::{

@@ -34,6 +34,7 @@ mod new_queue;
 mod once;
 mod progress;
 mod reap;
+mod regress;
 mod release;
 mod remove;
 mod reopen;
@@ -68,6 +69,7 @@ pub use metadata::EditMetadata;
 pub use new_queue::NewQueue;
 pub use progress::{EpicProgress, FeatureProgress, Progress};
 pub use reap::Reaped;
+pub use regress::Regressed;
 pub use release::ReleaseTask;
 pub use run::{
     Assignment, DependencyResult, Finish, Host, Limit, RunEnd, RunEvent, RunOptions, RunSummary,

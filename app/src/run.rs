@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tasq_domain::brakes::{Brakes, Tripped};
 use tasq_domain::ready::NotReady;
-use tasq_domain::{Status, StatusCounts, TaskId, Timestamp, Token, Worker};
+use tasq_domain::{Status, StatusCounts, TaskId, TestId, Timestamp, Token, Worker};
 use tasq_ports::{Runner, StoreExt, Workplace};
 
 pub use assignment::{Assignment, DependencyResult};
@@ -60,6 +60,8 @@ pub struct RunOptions<'a> {
     pub watch: bool,
     /// A text without which a worker's output is no success.
     pub promise: Option<String>,
+    /// Whether each completion runs again what passed before and may have been touched.
+    pub regress: bool,
     /// Where test cases run, unless the workplace says otherwise, and how long one may take.
     pub verify: VerifyOptions,
     /// Where attempts work.
@@ -116,6 +118,15 @@ pub enum RunEvent {
         how: Finish,
         /// How long it took.
         took: Duration,
+    },
+    /// A completion broke what had passed before.
+    Regressed {
+        /// The task that was completed.
+        by: TaskId,
+        /// The tasks that are no longer completed.
+        reopened: Vec<TaskId>,
+        /// The test cases that no longer pass.
+        broken: Vec<TestId>,
     },
     /// Nothing is ready, but something will be, or there may be.
     Waiting {

@@ -49,6 +49,10 @@ impl App<'_> {
 }
 
 impl Unit<'_> {
+    pub(crate) const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.tx.now()
     }

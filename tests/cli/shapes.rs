@@ -67,6 +67,7 @@ const TEST: [&str; 11] = [
     "metadata",
 ];
 const COUNTS: [&str; 5] = ["pending", "in_progress", "completed", "blocked", "total"];
+const DETAIL: [&str; 4] = ["override", "tests", "checkpoints", "questions"];
 const CLAIM: [&str; 8] = [
     "task",
     "token",
@@ -267,14 +268,7 @@ fn a_task_s_life_has_its_keys() {
             (&"none".into(), &Value::Null)
         );
         let shown = sandbox.data(&["show", &id]);
-        assert_eq!(
-            keys(&shown),
-            [
-                &TASK[..],
-                &["override", "tests", "checkpoints", "questions"]
-            ]
-            .concat()
-        );
+        assert_eq!(keys(&shown), [&TASK[..], &DETAIL].concat());
         assert_eq!(shown["attempts"].as_array().unwrap().len(), 2);
         assert_eq!(shown["attempts"][0]["outcome"], "failed");
     });

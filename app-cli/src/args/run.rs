@@ -41,6 +41,10 @@ pub(crate) struct Run {
     /// A text that the output must contain (in its last 64 KiB), or the attempt has failed
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) promise: Option<String>,
+    /// After each completion, run again what passed and may have been touched (what depends on it, and its feature), and
+    /// reopen what broke
+    #[arg(long)]
+    pub(crate) regress: bool,
     /// The name under which tasks are claimed [default: the actor]
     #[arg(long, value_name = "NAME")]
     pub(crate) worker: Option<Worker>,

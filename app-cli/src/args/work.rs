@@ -125,6 +125,10 @@ pub(crate) struct Verify {
     /// A task or a feature [env: TASQ_TASK]
     #[arg(value_name = "TASK|FEATURE")]
     pub(crate) id: Option<String>,
+    /// Also run again what passed and may have been touched since (what depends on the task, and its feature), and reopen
+    /// what broke
+    #[arg(long, conflicts_with = "op")]
+    pub(crate) regress: bool,
     /// How long one test case may take
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
     pub(crate) timeout: Duration,

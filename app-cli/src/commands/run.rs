@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use tasq_app::{RunEnd, RunEvent, RunOptions, ScopeRef, VerifyOptions};
+use tasq_domain::AnyId;
 use tasq_domain::brakes::Brakes;
 use tasq_domain::life::LEASE_UNDER_RUN_SECS;
 use tasq_ports::Workplace;
@@ -16,7 +17,7 @@ use crate::live::Live;
 use crate::output::{Output, Text, View as _};
 use crate::runner::{Interrupt, SystemRunner};
 use crate::session::{Queue, Session};
-use crate::view::{RunLine, Summary, Tests};
+use crate::view::{Regressions, RunLine, Summary, Tests};
 use crate::workplace::{ProjectFolder, TaskFiles, WorktreeOptions, Worktrees};
 
 /// How long a test case may take under `run`.
@@ -37,13 +38,33 @@ pub(super) fn verify(session: &mut Session, args: Verify) -> Result<u8, Failure>
         timeout: args.timeout,
         env: Vec::new(),
     };
+    let task = match (&id, args.regress) {
+        (_, false) => None,
+        (AnyId::Task(task), true) => Some(task),
+        (_, true) => {
+            return Err(Failure::usage(format!(
+                "{id} is no task, and only the change for a task is looked for"
+            ))
+            .with_hint("name the task with --regress"));
+        }
+    };
     let verified = queue.change(args.change).verify(&id, &runner, &options);
     if let Some(status) = interrupt.exit_status() {
         return Ok(status);
     }
     let verified = verified?;
-    let passed = verified.passed;
-    session.out.answer(&Tests(verified))?;
+    let Some(task) = task else {
+        let passed = verified.passed;
+        session.out.answer(&Tests(verified))?;
+        return Ok(u8::from(!passed));
+    };
+    let regressed = queue.app().regress(task, &runner, &options);
+    if let Some(status) = interrupt.exit_status() {
+        return Ok(status);
+    }
+    let regressed = regressed?;
+    let passed = verified.passed && regressed.passed();
+    session.out.answer(&Regressions(verified, regressed))?;
     Ok(u8::from(!passed))
 }
 
@@ -92,6 +113,7 @@ fn options<'o>(
         limits,
         place: _,
         promise,
+        regress,
         worker,
         passed: _,
         command,
@@ -125,6 +147,7 @@ fn options<'o>(
         max_wait: limits.max_wait,
         watch: limits.watch,
         promise,
+        regress,
         verify: VerifyOptions {
             folder: queue.place().project()?,
             timeout: TEST_TIMEOUT,

@@ -507,6 +507,21 @@ impl View for RunLine<'_> {
                     .with("message", message)
                     .with("duration_ms", millis(*took))
             }
+            RunEvent::Regressed {
+                by,
+                reopened,
+                broken,
+            } => object
+                .with("event", "regressed")
+                .with("task_id", by.as_str())
+                .with(
+                    "reopened",
+                    reopened.iter().map(|id| id.as_str()).collect::<Value>(),
+                )
+                .with(
+                    "broken",
+                    broken.iter().map(|id| id.as_str()).collect::<Value>(),
+                ),
             RunEvent::Waiting { until } => object
                 .with("event", "waiting")
                 .with("until", until.map(time)),
@@ -568,6 +583,20 @@ impl View for RunLine<'_> {
                     text.push(": ").push(message);
                 }
                 text.end();
+            }
+            RunEvent::Regressed {
+                by,
+                reopened,
+                broken: _,
+            } => {
+                let names: Vec<&str> = reopened.iter().map(|id| id.as_str()).collect();
+                let what = if names.is_empty() {
+                    "test cases of its feature".to_owned()
+                } else {
+                    names.join(", ")
+                };
+                text.paint(Tone::Bad, "↺ ").paint(Tone::Strong, by.as_str());
+                text.push("  broke ").line(&what);
             }
             RunEvent::Waiting { until } => {
                 let until =

@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use tasq_domain::life::Refusal;
-use tasq_domain::{AnyId, FeatureId, Reason, Status, TestStatus};
+use tasq_domain::{AnyId, FeatureId, Reason, Status, TaskId, TestStatus};
 use tasq_ports::{
     Bench, CommandSpec, Exit, Job, Leaving, Limits, Running, StoreError, StoreExt, WorkplaceError,
 };
@@ -172,6 +172,9 @@ impl Crew<'_> {
         }
         if status == Status::Completed {
             self.verify_feature(&task.record.task.feature)?;
+            if self.options.regress {
+                self.look_for_regressions(&id, notes)?;
+            }
         }
         let finished = RunEvent::Finished {
             task: Box::new(task),
@@ -265,6 +268,23 @@ impl Crew<'_> {
             Ok(_) | Err(AppError::Refused { .. } | AppError::NotFound { .. }) => Ok(error),
             Err(unwritten) => Err(unwritten),
         }
+    }
+
+    /// Runs again what passed before a task was completed and may have been touched.
+    fn look_for_regressions(&self, id: &TaskId, notes: &Sender<Note>) -> Result<(), AppError> {
+        let (verify, mut until) = (&self.options.verify, UntilStopped(self));
+        let looked = self
+            .app
+            .regress_while(id, self.runner, verify, &mut until)?;
+        if !looked.passed() {
+            let event = RunEvent::Regressed {
+                by: id.clone(),
+                reopened: looked.reopened,
+                broken: looked.broken,
+            };
+            say(notes, event);
+        }
+        Ok(())
     }
 
     /// Runs a feature's own test cases when the last of its tasks has been completed.

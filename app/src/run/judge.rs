@@ -148,10 +148,12 @@ impl Crew<'_> {
         let as_usual = claim
             .as_ref()
             .is_some_and(|claim| claim.lease == self.options.lease);
-        // The brakes look before each claim, and a feature's own test cases run under no claim.
+        // The brakes look before each claim, and a feature's own test cases run under no claim, as what looks for
+        // regressions does.
         let goes_on = as_usual
             && !self.braking.any()
             && !work.assignment.feature_tests
+            && !self.options.regress
             && self.trusts_next()
             && self.reserve().is_ok();
         let wanted = CompleteTask {

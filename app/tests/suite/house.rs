@@ -26,6 +26,7 @@ pub(crate) struct Wish {
     pub(crate) brakes: Brakes,
     pub(crate) forgiving: bool,
     pub(crate) promise: Option<&'static str>,
+    pub(crate) regress: bool,
     pub(crate) watch: bool,
     /// Asks the loop to stop now.
     pub(crate) signal: Arc<AtomicU32>,
@@ -47,6 +48,7 @@ impl Default for Wish {
             brakes: Brakes::default(),
             forgiving: false,
             promise: None,
+            regress: false,
             watch: false,
             signal: Arc::default(),
             drain: Arc::default(),
@@ -92,6 +94,7 @@ impl<'h> House<'h> {
             max_wait: wish.max_wait,
             watch: wish.watch,
             promise: wish.promise.map(str::to_owned),
+            regress: wish.regress,
             verify: options(),
             workplace: self,
             store: "sqlite:queue.db".to_owned(),

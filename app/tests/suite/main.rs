@@ -10,5 +10,6 @@ mod faulty;
 mod house;
 mod loops;
 mod play;
+mod regressing;
 mod trusting;
 mod verifying;

@@ -89,6 +89,8 @@ use crate::time::Timestamp;
 
 /// How many attempts lost in a row block a task, because it seems to kill its workers.
 pub const POISON_AFTER: u32 = 3;
+/// How often a regression reopens a task before it is blocked instead, because something breaks it again and again.
+pub const REGRESSIONS_ALLOWED: u32 = 3;
 /// The lease of a claim made by hand, in seconds, unless another is asked for.
 pub const LEASE_BY_HAND_SECS: u64 = 30 * 60;
 /// The lease of a claim under the loop, in seconds; it heartbeats at a third of it.

@@ -304,6 +304,23 @@ fn a_status_changed_by_hand_takes_along_what_belongs_to_it() {
     );
     let spent = task("blocked", r#""retry_budget": 2, "retries_used": 9"#);
     assert_eq!(spent.retries_used, 2);
+    let again = task(
+        "pending",
+        r#""retry_budget": 2, "retries_used": 2, "lost_in_a_row": 3"#,
+    );
+    assert_eq!((again.retries_used, again.lost_in_a_row), (0, 0));
+    let waiting = task("blocked", r#""not_before": "2026-01-01""#);
+    assert_eq!(waiting.not_before, None);
+    let old = claim.replace("\"claim\"", "\"attempts\": 4, \"claim\"");
+    let old = task("in_progress", &old);
+    assert_eq!(
+        (old.attempts, old.claim),
+        (4, None),
+        "nobody holds an older attempt"
+    );
+    let dates = r#""created_at": "2026-01-02", "updated_at": "2026-01-01""#;
+    let dated = task("pending", dates);
+    assert_eq!(dated.updated_at, dated.created_at);
 }
 
 #[test]
@@ -429,13 +446,16 @@ prop_compose! {
     }
 }
 
+/// How many attempts there were at each task.
+const ATTEMPTS: u32 = 9;
+
 prop_compose! {
-    fn claim()(worker in text(), attempt in 1..9_u32, nonce: u64, started_at in time(), micros in 0..u64::from(u32::MAX),
+    fn claim()(worker in text(), nonce: u64, started_at in time(), micros in 0..u64::from(u32::MAX),
         lease_expires_at in time(), cancel in prop::option::of((text(), time())),
         process in prop::option::of(process())) -> Claim {
         Claim {
-            worker: Worker::new(worker).unwrap(), token: Token { attempt, nonce }, started_at,
-            lease: Duration::from_micros(micros), lease_expires_at,
+            worker: Worker::new(worker).unwrap(), token: Token { attempt: ATTEMPTS, nonce }, started_at,
+            lease: Duration::from_micros(micros), lease_expires_at: lease_expires_at.max(started_at),
             cancel: cancel.map(|(by, at)| CancelRequest { by: Actor::new(by).unwrap(), at }), process,
         }
     }
@@ -464,9 +484,11 @@ prop_compose! {
             description: Description::new(description).unwrap(),
             own_priority: own_priority.map(|n| Priority::new(n).unwrap()),
             retry_budget: RetryBudget::new(budget.into()).unwrap(), hold: base.hold, source: base.source,
-            metadata: base.metadata, created_at: base.created_at, updated_at: base.updated_at, status,
+            metadata: base.metadata, created_at: base.created_at,
+            updated_at: base.updated_at.max(base.created_at), status,
             blocked_reason: (status == Status::Blocked).then(|| Reason::new(blocked_reason).unwrap()),
-            retries_used: budget / 2, not_before, attempts: 9, lost_in_a_row,
+            retries_used: budget / 2, not_before: not_before.filter(|_| status == Status::Pending),
+            attempts: ATTEMPTS, lost_in_a_row,
             claim: claim.filter(|_| status == Status::InProgress),
             completed_at: (status == Status::Completed).then_some(completed_at),
             proof: proof.filter(|_| status == Status::Completed),
