@@ -15,7 +15,8 @@ const ASKS: &str = "printf '%s' \"$(cat)\" > input-$TASQ_ATTEMPT.json
 if [ $TASQ_ATTEMPT = 1 ]; then \"$TASQ\" ask 'which port?' --choice 80 --choice 8080; fi";
 
 fn run(sandbox: &Sandbox, words: &[&str]) -> Ran {
-    let mut command = sandbox.command(&[&["run"], words, &["--", "sh", "-c", ASKS]].concat());
+    let mut command =
+        sandbox.command(&[&["run", "--env", "TASQ"], words, &["--", "sh", "-c", ASKS]].concat());
     command.env("TASQ", super::harness::binary());
     Ran::of(&mut command)
 }
