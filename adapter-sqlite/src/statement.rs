@@ -28,7 +28,11 @@ macro_rules! statement {
             /// The text, as SQLite gets it.
             pub(crate) const TEXT: &'static str = $text;
 
-            #[allow(clippy::new_without_default, reason = "some statements bind nothing")]
+            #[allow(
+                clippy::new_without_default,
+                clippy::too_many_arguments,
+                reason = "some statements bind nothing, some many values"
+            )]
             pub(crate) const fn new($($bind: $rust),*) -> Self {
                 Self { $($bind,)* lives: std::marker::PhantomData }
             }

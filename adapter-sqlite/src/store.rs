@@ -14,7 +14,7 @@ use crate::connect::{self, Opened, absolute, lock_path, log_path, schema_version
 use crate::create::create;
 use crate::error::{Place, file};
 use crate::migrate::{KNOWN_VERSION, migrate_unasked, too_old};
-use crate::tx::SqliteTx;
+use crate::tx::{InHand, SqliteTx};
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -209,10 +209,12 @@ impl Store for SqliteStore {
             now: self.clock.now(),
             access,
             place: &self.place,
+            hand: InHand::default(),
         };
         if body(&mut tx)? == Verdict::Rollback {
             return Ok(());
         }
+        tx.finish()?;
         let committed = unit.commit();
         if let Err(StoreError::OutcomeUnknown { what }) = &committed {
             let broken = OpenFile::Broken(what.clone());

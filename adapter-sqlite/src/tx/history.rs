@@ -161,20 +161,33 @@ pub(crate) fn insert_checkpoint(
 }
 
 pub(crate) fn append_event(conn: &mut SqliteConnection, event: &Event) -> Result<i64, Fault> {
-    let next: i64 = NextEvent::new().get_result(conn)?;
+    append(conn, &mut None, event)
+}
+
+/// Appends an event; `next` is the next event's number, once it is known.
+pub(crate) fn append(
+    conn: &mut SqliteConnection,
+    next: &mut Option<i64>,
+    event: &Event,
+) -> Result<i64, Fault> {
+    let free: i64 = match *next {
+        Some(free) => free,
+        None => NextEvent::new().get_result(conn)?,
+    };
     let seq = match event.seq {
-        0 => next,
-        seq if seq >= next => seq,
+        0 => free,
+        seq if seq >= free => seq,
         seq => {
             return Err(Fault::misuse(format!(
                 "event {seq} cannot be appended after event {}",
-                next - 1
+                free - 1
             )));
         }
     };
     diesel::insert_into(events::table)
         .values(&EventRow::of(event, seq))
         .execute(conn)?;
+    *next = seq.checked_add(1);
     Ok(seq)
 }
 

@@ -3,10 +3,13 @@
 use diesel::SqliteConnection;
 use diesel::prelude::*;
 use tasq_domain::rollup::roll_up;
-use tasq_domain::{Epic, EpicId, Feature, FeatureId, Hold, Present, Status, Task, TaskId};
+use tasq_domain::{
+    Epic, EpicId, Feature, FeatureId, Hold, Present, Status, Task, TaskId, TaskRecord,
+};
 use tasq_ports::{Inserted, Removed};
 
-use super::{inserted, one, unsigned};
+use super::hand::{InHand, Inherited};
+use super::{inserted, one, ready, unsigned};
 use crate::error::Fault;
 use crate::rows::epic::{EpicRow, StoredEpic};
 use crate::rows::feature::{FeatureRow, StoredFeature};
@@ -25,6 +28,18 @@ statement! {
 statement! {
     /// The next task's `seq`.
     NextTask {} -> diesel::sql_types::BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM tasks"
+}
+
+statement! {
+    /// Whether a task waits for another.
+    SomeoneWaits { id: &'a str => diesel::sql_types::Text } -> diesel::sql_types::BigInt =
+        "SELECT 1 FROM dependencies WHERE depends_on = ? LIMIT 1"
+}
+statement! {
+    /// Counts a prerequisite that was completed (-1) or is no longer (1).
+    OpenWhatWaits { by: i64 => diesel::sql_types::BigInt, id: &'a str => diesel::sql_types::Text } -> () =
+        "UPDATE tasks SET open_deps = open_deps + ? \
+         WHERE id IN (SELECT dependencies.task_id FROM dependencies WHERE dependencies.depends_on = ?)"
 }
 
 pub(crate) fn epic(conn: &mut SqliteConnection, id: &EpicId) -> Result<Option<Epic>, Fault> {
@@ -172,6 +187,61 @@ pub(crate) fn remove_feature(
     })
 }
 
+/// Adds a task below its feature and counts it.
+pub(crate) fn add_task(
+    conn: &mut SqliteConnection,
+    hand: &mut InHand,
+    task: &Task,
+) -> Result<Inserted, Fault> {
+    let Some(inherited) = hand.inherited(conn, &task.feature)? else {
+        return Err(Fault::misuse(format!("there is no feature {}", task.feature)));
+    };
+    let seq = match (task.seq, hand.next_task) {
+        (0, Some(next)) => next,
+        (0, None) => NextTask::new().get_result(conn)?,
+        (seq, _) => seq,
+    };
+    let outcome = insert_task_at(conn, task, seq, &inherited)?;
+    if let Inserted::At(_) = outcome {
+        hand.next_task = if task.seq == 0 { seq.checked_add(1) } else { None };
+        hand.count(conn, &task.feature, None, task.status, task.updated_at)?;
+        hand.take_up(&TaskRecord {
+            task: Task {
+                seq,
+                ..task.clone()
+            },
+            epic: inherited.epic,
+            priority: match task.own_priority {
+                Some(own) => own,
+                None => inherited.priority,
+            },
+            open_dependencies: 0,
+            held_above: inherited.held_above,
+        });
+    }
+    Ok(outcome)
+}
+
+fn insert_task_at(
+    conn: &mut SqliteConnection,
+    task: &Task,
+    seq: i64,
+    inherited: &Inherited,
+) -> Result<Inserted, Fault> {
+    let row = TaskRow::of(task, seq);
+    let life = LifeRow::of(task);
+    let derived = (
+        tasks::feature_priority.eq(i64::from(inherited.priority.number())),
+        tasks::epic_id.eq(inherited.epic.as_ref().map(EpicId::as_str)),
+        tasks::held_above.eq(i64::from(inherited.held_above)),
+    );
+    let outcome = diesel::insert_into(tasks::table)
+        .values((&row, &life, derived, tasks::rev.eq(1)))
+        .execute(conn);
+    inserted(outcome, seq)
+}
+
+/// Inserts a task whose derived columns, and parents, somebody else sees to.
 pub(crate) fn insert_task(conn: &mut SqliteConnection, task: &Task) -> Result<Inserted, Fault> {
     let seq = match task.seq {
         0 => NextTask::new().get_result(conn)?,
@@ -185,21 +255,83 @@ pub(crate) fn insert_task(conn: &mut SqliteConnection, task: &Task) -> Result<In
     inserted(outcome, seq)
 }
 
-pub(crate) fn update_task(conn: &mut SqliteConnection, task: &Task) -> Result<(), Fault> {
+pub(crate) fn update_task(
+    conn: &mut SqliteConnection,
+    hand: &mut InHand,
+    task: &Task,
+) -> Result<(), Fault> {
+    let (feature, status) = place_of(conn, hand, &task.id)?;
+    let moves = feature != task.feature;
+    if moves {
+        // Triggers see to both features.
+        hand.put_down(conn)?;
+    }
     let row = TaskRow::of(task, 0);
     let life = LifeRow::of(task);
     let set = (&row, &life, tasks::rev.eq(tasks::rev + 1)).as_changeset();
     let key = Key::Id(task.id.as_str());
     let rows = Update::<(TaskRow, LifeRow), _>::new("tasks", set, key).execute(conn)?;
-    one(rows, "task", &task.id)
+    one(rows, "task", &task.id)?;
+    if !moves {
+        hand.count(conn, &feature, Some(status), task.status, task.updated_at)?;
+    }
+    // Its priority may be another now.
+    hand.forget_task(&task.id);
+    open_what_waits(conn, hand, &task.id, status, task.status)
 }
 
-pub(crate) fn update_task_life(conn: &mut SqliteConnection, task: &Task) -> Result<(), Fault> {
+pub(crate) fn update_task_life(
+    conn: &mut SqliteConnection,
+    hand: &mut InHand,
+    task: &Task,
+) -> Result<(), Fault> {
+    let (feature, status) = place_of(conn, hand, &task.id)?;
     let life = LifeRow::of(task);
     let set = (&life, tasks::rev.eq(tasks::rev + 1)).as_changeset();
     let key = Key::Id(task.id.as_str());
     let rows = Update::<LifeRow, _>::new("tasks", set, key).execute(conn)?;
-    one(rows, "task", &task.id)
+    one(rows, "task", &task.id)?;
+    hand.count(conn, &feature, Some(status), task.status, task.updated_at)?;
+    hand.rewrite(task);
+    open_what_waits(conn, hand, &task.id, status, task.status)
+}
+
+/// The feature and the status of a task as it is stored.
+fn place_of(
+    conn: &mut SqliteConnection,
+    hand: &mut InHand,
+    id: &TaskId,
+) -> Result<(FeatureId, Status), Fault> {
+    if let Some(record) = hand.task(id) {
+        return Ok((record.task.feature.clone(), record.task.status));
+    }
+    let Some(record) = ready::task(conn, id)? else {
+        return Err(Fault::misuse(format!("there is no task {id}")));
+    };
+    hand.take_up(&record);
+    Ok((record.task.feature, record.task.status))
+}
+
+/// Those that wait for a task wait for one less, or one more.
+fn open_what_waits(
+    conn: &mut SqliteConnection,
+    hand: &mut InHand,
+    id: &TaskId,
+    before: Status,
+    after: Status,
+) -> Result<(), Fault> {
+    let by = match (before, after) {
+        (Status::Completed, Status::Completed) => return Ok(()),
+        (_, Status::Completed) => -1,
+        (Status::Completed, _) => 1,
+        _ => return Ok(()),
+    };
+    let waits: Option<i64> = SomeoneWaits::new(id.as_str()).get_result(conn).optional()?;
+    if waits.is_some() {
+        OpenWhatWaits::new(by, id.as_str()).execute(conn)?;
+        hand.forget_tasks();
+    }
+    Ok(())
 }
 
 pub(crate) fn remove_task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Removed, Fault> {

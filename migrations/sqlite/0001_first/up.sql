@@ -559,9 +559,11 @@ BEGIN
     WHERE feature_id = NEW.id;
 END;
 
--- Tasks.
+-- Tasks. What tasq itself writes (it shows in `rev`) it has counted: once per unit of work instead of once per row. It
+-- moves and removes by these triggers, as everybody does.
 
 CREATE TRIGGER tasks_added AFTER INSERT ON tasks
+WHEN NEW.rev = 0
 BEGIN
     UPDATE tasks
     SET (feature_priority, epic_id, held_above) = (
@@ -571,7 +573,7 @@ BEGIN
     )
     WHERE seq = NEW.seq;
     UPDATE tasks SET completed_at = NEW.updated_at, rev = 1
-    WHERE seq = NEW.seq AND NEW.rev = 0 AND NEW.status = 'completed' AND NEW.completed_at IS NULL;
+    WHERE seq = NEW.seq AND NEW.status = 'completed' AND NEW.completed_at IS NULL;
     UPDATE epics SET
         tasks_pending = tasks_pending + (NEW.status = 'pending'),
         tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
@@ -620,7 +622,7 @@ BEGIN
 END;
 
 CREATE TRIGGER update_feature_status_on_task_complete AFTER UPDATE OF status ON tasks
-WHEN NEW.status <> OLD.status AND NEW.feature_id = OLD.feature_id
+WHEN NEW.status <> OLD.status AND NEW.feature_id = OLD.feature_id AND NEW.rev = OLD.rev
 BEGIN
     UPDATE epics SET
         tasks_pending = tasks_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
@@ -634,7 +636,7 @@ BEGIN
         tasks_completed = tasks_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
         tasks_blocked = tasks_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked'),
         touched_at = CASE
-            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
+            WHEN NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
             ELSE NEW.updated_at
         END
     WHERE id = NEW.feature_id;
@@ -695,7 +697,7 @@ BEGIN
 END;
 
 CREATE TRIGGER tasks_open_what_waits AFTER UPDATE OF status ON tasks
-WHEN (NEW.status = 'completed') <> (OLD.status = 'completed')
+WHEN (NEW.status = 'completed') <> (OLD.status = 'completed') AND NEW.rev = OLD.rev
 BEGIN
     UPDATE tasks SET open_deps = open_deps + (NEW.status <> 'completed') - (NEW.status = 'completed')
     WHERE id IN (SELECT dependencies.task_id FROM dependencies WHERE dependencies.depends_on = NEW.id);
