@@ -72,7 +72,7 @@ pub(crate) use statement;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Key<'a> {
     Id(&'a str),
-    Attempt(&'a str, i64),
+    Attempt(i64, i64),
 }
 
 /// `UPDATE table SET … WHERE key`, whose text depends on `Row` alone: rows that set every column they have, NULL too.
@@ -113,8 +113,8 @@ impl<Row, Set: QueryFragment<Sqlite>> QueryFragment<Sqlite> for Update<'_, Row, 
                 out.push_bind_param::<Text, _>(id)
             }
             Key::Attempt(task, number) => {
-                out.push_sql(" WHERE task_id = ");
-                out.push_bind_param::<Text, _>(task)?;
+                out.push_sql(" WHERE task_seq = ");
+                out.push_bind_param::<BigInt, _>(task)?;
                 out.push_sql(" AND number = ");
                 out.push_bind_param::<BigInt, _>(number)
             }

@@ -48,10 +48,10 @@ impl DependencyRow {
 /// An attempt; its task, token, worker and start never change.
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = attempts, check_for_backend(Sqlite))]
-#[diesel(primary_key(task_id, number, nonce, worker, started_at))]
+#[diesel(primary_key(task_seq, number, nonce, worker, started_at))]
 #[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
 pub(crate) struct AttemptRow {
-    task_id: String,
+    task_seq: i64,
     number: i64,
     nonce: String,
     worker: String,
@@ -66,9 +66,9 @@ pub(crate) struct AttemptRow {
 }
 
 impl AttemptRow {
-    pub(crate) fn of(attempt: &Attempt) -> Self {
+    pub(crate) fn of(attempt: &Attempt, task_seq: i64) -> Self {
         let Attempt {
-            task,
+            task: _,
             token: Token {
                 attempt: number,
                 nonce,
@@ -81,7 +81,7 @@ impl AttemptRow {
             result,
         } = attempt;
         let row = Self {
-            task_id: task.to_string(),
+            task_seq,
             number: (*number).into(),
             nonce: nonce_text(*nonce),
             worker: worker.to_string(),
@@ -112,9 +112,9 @@ impl AttemptRow {
         }
     }
 
-    pub(crate) fn read(self) -> Result<Attempt, BadRow> {
+    pub(crate) fn read(self, task: &TaskId) -> Result<Attempt, BadRow> {
         let Self {
-            task_id,
+            task_seq: _,
             number,
             nonce,
             worker,
@@ -129,7 +129,7 @@ impl AttemptRow {
         } = self;
         let reading = Reading {
             table: "attempts",
-            id: &task_id,
+            id: task.as_str(),
         };
         let end = match ended_at {
             None => None,
@@ -147,7 +147,7 @@ impl AttemptRow {
             }
         };
         Ok(Attempt {
-            task: reading.of("task_id", TaskId::new(task_id.as_str()))?,
+            task: task.clone(),
             token: Token {
                 attempt: reading.number("number", number)?,
                 nonce: read_nonce(reading, "nonce", &nonce)?,
@@ -227,7 +227,7 @@ impl CheckpointRow {
 }
 
 /// An event.
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = events, check_for_backend(Sqlite))]
 pub(crate) struct EventRow {
     seq: i64,
@@ -240,26 +240,6 @@ pub(crate) struct EventRow {
 }
 
 impl EventRow {
-    pub(crate) fn of(event: &Event, seq: i64) -> Self {
-        let Event {
-            seq: _,
-            at,
-            actor,
-            kind,
-            entity,
-            data,
-        } = event;
-        Self {
-            seq,
-            at: at.micros(),
-            actor: actor.to_string(),
-            kind: kind.as_str().to_owned(),
-            entity_kind: entity.kind().as_str().to_owned(),
-            entity_id: entity.as_str().to_owned(),
-            data: data.as_str().to_owned(),
-        }
-    }
-
     pub(crate) fn read(self) -> Result<Event, BadRow> {
         let Self {
             seq,

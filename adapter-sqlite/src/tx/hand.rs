@@ -10,12 +10,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use tasq_domain::rollup::roll_up;
 use tasq_domain::{
-    Epic, EpicId, Feature, FeatureId, Priority, Settings, Status, StatusCounts, Task, TaskId, TaskRecord,
-    Timestamp,
+    AnyId, Epic, EpicId, Feature, FeatureId, Priority, Settings, Status, StatusCounts, Task,
+    TaskId, TaskRecord, Timestamp,
 };
 
-use super::tree;
-use super::unsigned;
+use super::{history, tree, unsigned};
 use crate::error::Fault;
 use crate::rows::feature::StoredFeature;
 use crate::schema::features;
@@ -25,10 +24,10 @@ statement! {
     /// A feature's new counts; its status stands.
     CountInFeature {
         pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
-        at: i64 => BigInt, seq: i64 => BigInt
+        seq: i64 => BigInt
     } -> () =
         "UPDATE features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ?, \
-         touched_at = ?, rev = rev + 1 WHERE seq = ?"
+         rev = rev + 1 WHERE seq = ?"
 }
 statement! {
     /// A feature's new counts and the status that follows from them. What follows for its epic, a trigger does.
@@ -187,6 +186,24 @@ impl InHand {
         Ok(Some(epic))
     }
 
+    /// The number of an item that is there or was.
+    pub(crate) fn entity_seq(
+        &self,
+        conn: &mut SqliteConnection,
+        entity: &AnyId,
+    ) -> Result<i64, Fault> {
+        let known = match entity {
+            AnyId::Task(id) => self.tasks.get(id).map(|record| record.task.seq),
+            AnyId::Feature(id) => self.features.get(id).map(|parent| parent.feature.seq),
+            AnyId::Epic(id) => self.epics.get(id).map(|epic| epic.seq),
+            AnyId::Test(_) => None,
+        };
+        match known {
+            Some(seq) => Ok(seq),
+            None => history::entity_seq(conn, entity),
+        }
+    }
+
     /// What a task gets from its feature and its epic; `None` if there is no such feature.
     pub(crate) fn inherited(
         &mut self,
@@ -339,8 +356,8 @@ impl Parent {
         *counter(&mut self.counts, after) += 1;
         self.touched_at = Some(at);
         let held = self.feature.hold.is_some();
-        let status = roll_up(self.counts.present(), self.gate_open, held)
-            .unwrap_or(self.feature.own_status);
+        let status =
+            roll_up(self.counts.present(), self.gate_open, held).unwrap_or(self.feature.own_status);
         if status != self.feature.status {
             self.feature.status = status;
             self.feature.updated_at = self.feature.updated_at.max(at);
@@ -377,7 +394,7 @@ impl Parent {
             )
             .execute(conn)?;
         } else {
-            CountInFeature::new(pending, in_progress, completed, blocked, at, seq).execute(conn)?;
+            CountInFeature::new(pending, in_progress, completed, blocked, seq).execute(conn)?;
         }
         Ok(())
     }

@@ -309,11 +309,17 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn insert_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
-        self.write(|conn| history::insert_attempt(conn, attempt))
+        self.write_in_hand(|hand, conn| {
+            let task = hand.entity_seq(conn, &(&attempt.task).into())?;
+            history::insert_attempt(conn, task, attempt)
+        })
     }
 
     fn update_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
-        self.write(|conn| history::update_attempt(conn, attempt))
+        self.write_in_hand(|hand, conn| {
+            let task = hand.entity_seq(conn, &(&attempt.task).into())?;
+            history::update_attempt(conn, task, attempt)
+        })
     }
 
     fn checkpoints_of(&mut self, task: &TaskId) -> Result<Vec<Checkpoint>, StoreError> {
@@ -325,7 +331,10 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn append_event(&mut self, event: &Event) -> Result<i64, StoreError> {
-        self.write_in_hand(|hand, conn| history::append(conn, &mut hand.next_event, event))
+        self.write_in_hand(|hand, conn| {
+            let entity = hand.entity_seq(conn, &event.entity)?;
+            history::append_event(conn, &mut hand.next_event, entity, event)
+        })
     }
 
     fn events(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {

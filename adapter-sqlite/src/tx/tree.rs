@@ -194,7 +194,10 @@ pub(crate) fn add_task(
     task: &Task,
 ) -> Result<Inserted, Fault> {
     let Some(inherited) = hand.inherited(conn, &task.feature)? else {
-        return Err(Fault::misuse(format!("there is no feature {}", task.feature)));
+        return Err(Fault::misuse(format!(
+            "there is no feature {}",
+            task.feature
+        )));
     };
     let seq = match (task.seq, hand.next_task) {
         (0, Some(next)) => next,
@@ -203,7 +206,11 @@ pub(crate) fn add_task(
     };
     let outcome = insert_task_at(conn, task, seq, &inherited)?;
     if let Inserted::At(_) = outcome {
-        hand.next_task = if task.seq == 0 { seq.checked_add(1) } else { None };
+        hand.next_task = if task.seq == 0 {
+            seq.checked_add(1)
+        } else {
+            None
+        };
         hand.count(conn, &task.feature, None, task.status, task.updated_at)?;
         hand.take_up(&TaskRecord {
             task: Task {

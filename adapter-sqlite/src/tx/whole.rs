@@ -1,20 +1,23 @@
 //! The whole queue: its settings, taking it out, putting it in.
 
+use std::collections::HashMap;
+
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use tasq_domain::{Contents, Settings};
+use tasq_domain::{AnyId, Contents, EntityKind, Settings};
 use tasq_ports::Inserted;
 
 use super::{history, tests, tree};
 use crate::derive::{DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
-use crate::rows::history::{AttemptRow, CheckpointRow, DependencyRow, EventRow, OperationRow};
+use crate::rows::Reading;
+use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
 use crate::rows::settings::SettingsRow;
 use crate::rows::task::StoredTask;
 use crate::schema::{
-    attempts, checkpoints, dependencies, epics, events, features, operations, settings, tasks,
+    checkpoints, dependencies, epics, events, features, operations, settings, tasks, test_cases,
 };
 
 pub(crate) fn settings(conn: &mut SqliteConnection) -> Result<Settings, Fault> {
@@ -59,7 +62,7 @@ pub(crate) fn contents(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
             DependencyRow,
             (dependencies::task_id, dependencies::depends_on)
         ),
-        attempts: all!(attempts, AttemptRow, (attempts::task_id, attempts::number)),
+        attempts: history::all_attempts(conn)?,
         checkpoints: all!(checkpoints, CheckpointRow, checkpoints::seq),
         events: all!(events, EventRow, events::seq),
         operations: all!(operations, OperationRow, operations::seq),
@@ -105,14 +108,18 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     for dependency in dependencies {
         history::insert_dependency(conn, dependency)?;
     }
+    let numbers = Numbers::read(conn)?;
     for attempt in attempts {
-        history::insert_attempt(conn, attempt)?;
+        let task = numbers.of(conn, &(&attempt.task).into())?;
+        history::insert_attempt(conn, task, attempt)?;
     }
     for checkpoint in checkpoints {
         history::insert_checkpoint(conn, checkpoint)?;
     }
+    let mut next = None;
     for event in events {
-        history::append_event(conn, event)?;
+        let entity = numbers.of(conn, &event.entity)?;
+        history::append_event(conn, &mut next, entity, event)?;
     }
     for operation in operations {
         history::insert_operation(conn, operation, u64::MAX)?;
@@ -121,6 +128,41 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     put_back(conn, indexes)?;
     conn.batch_execute(DERIVE_PARENTS)?;
     put_back(conn, triggers)
+}
+
+/// The numbers of all items, so that a long history is not looked up line by line.
+struct Numbers(HashMap<AnyId, i64>);
+
+impl Numbers {
+    fn read(conn: &mut SqliteConnection) -> Result<Self, Fault> {
+        let mut numbers = HashMap::new();
+        macro_rules! all {
+            ($table:ident, $kind:expr) => {
+                for (id, seq) in $table::table
+                    .select(($table::id, $table::seq))
+                    .load::<(String, i64)>(conn)?
+                {
+                    let reading = Reading {
+                        table: stringify!($table),
+                        id: &id,
+                    };
+                    numbers.insert(reading.of("id", $kind.id(&id))?, seq);
+                }
+            };
+        }
+        all!(epics, EntityKind::Epic);
+        all!(features, EntityKind::Feature);
+        all!(tasks, EntityKind::Task);
+        all!(test_cases, EntityKind::Test);
+        Ok(Self(numbers))
+    }
+
+    fn of(&self, conn: &mut SqliteConnection, entity: &AnyId) -> Result<i64, Fault> {
+        match self.0.get(entity) {
+            Some(seq) => Ok(*seq),
+            None => history::entity_seq(conn, entity),
+        }
+    }
 }
 
 /// Derives everything afresh. The triggers are out meanwhile, because they would take it for edits by hand.

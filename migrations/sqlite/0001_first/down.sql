@@ -2,12 +2,14 @@
 
 DROP VIEW clock;
 DROP TABLE operations;
+DROP TABLE removed_items;
 DROP TABLE events;
 DROP TABLE checkpoints;
 DROP TABLE attempts;
 DROP TABLE dependencies;
 DROP TABLE test_cases;
 DROP TABLE tasks;
+DROP TABLE by_hand;
 DROP TABLE features;
 DROP TABLE epics;
 DROP TABLE totals;
