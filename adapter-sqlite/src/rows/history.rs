@@ -46,23 +46,22 @@ impl DependencyRow {
 }
 
 /// An attempt; its task, token, worker and start never change.
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = attempts, check_for_backend(Sqlite))]
-#[diesel(primary_key(task_seq, number, nonce, worker, started_at))]
-#[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
+#[diesel(treat_none_as_default_value = false)]
 pub(crate) struct AttemptRow {
-    task_seq: i64,
-    number: i64,
-    nonce: String,
-    worker: String,
-    started_at: i64,
-    ended_at: Option<i64>,
-    outcome: Option<String>,
-    exit_code: Option<i64>,
-    message: Option<String>,
-    late_message: Option<String>,
-    log_path: Option<String>,
-    result: Option<String>,
+    pub(crate) task_seq: i64,
+    pub(crate) number: i64,
+    pub(crate) nonce: String,
+    pub(crate) worker: String,
+    pub(crate) started_at: i64,
+    pub(crate) ended_at: Option<i64>,
+    pub(crate) outcome: Option<String>,
+    pub(crate) exit_code: Option<i64>,
+    pub(crate) message: Option<String>,
+    pub(crate) late_message: Option<String>,
+    pub(crate) log_path: Option<String>,
+    pub(crate) result: Option<String>,
 }
 
 impl AttemptRow {
@@ -110,6 +109,17 @@ impl AttemptRow {
             message: message.as_ref().map(Reason::to_string),
             ..row
         }
+    }
+
+    /// Whether nothing is known yet but that it began.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.ended_at.is_none()
+            && self.outcome.is_none()
+            && self.exit_code.is_none()
+            && self.message.is_none()
+            && self.late_message.is_none()
+            && self.log_path.is_none()
+            && self.result.is_none()
     }
 
     pub(crate) fn read(self, task: &TaskId) -> Result<Attempt, BadRow> {

@@ -2,7 +2,7 @@
 
 use diesel::SqliteConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Dependency, EntityKind, Event, Operation, OperationId, TaskId,
 };
@@ -16,7 +16,7 @@ use crate::schema::{
     attempts, checkpoints, dependencies, epics, events, features, operations, removed_items, tasks,
     test_cases,
 };
-use crate::statement::{Key, Update, statement};
+use crate::statement::statement;
 
 statement! {
     /// The next checkpoint's `seq`.
@@ -31,6 +31,23 @@ statement! {
     NextOperation {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM operations"
 }
 
+statement! {
+    /// Opens an attempt.
+    OpenAttempt {
+        task: i64 => BigInt, number: i64 => BigInt, nonce: &'a str => Text, worker: &'a str => Text, started_at: i64 => BigInt
+    } -> () = "INSERT INTO attempts (task_seq, number, nonce, worker, started_at) VALUES (?, ?, ?, ?, ?)"
+}
+statement! {
+    /// Changes all of an attempt that ever changes.
+    ChangeAttempt {
+        ended_at: Option<i64> => Nullable<BigInt>, outcome: Option<&'a str> => Nullable<Text>,
+        exit_code: Option<i64> => Nullable<BigInt>, message: Option<&'a str> => Nullable<Text>,
+        late_message: Option<&'a str> => Nullable<Text>, log_path: Option<&'a str> => Nullable<Text>,
+        result: Option<&'a str> => Nullable<Text>, task: i64 => BigInt, number: i64 => BigInt
+    } -> () =
+        "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, message = ?, late_message = ?, log_path = ?, \
+         result = ? WHERE task_seq = ? AND number = ?"
+}
 statement! {
     /// Appends an event.
     AppendEvent {
@@ -166,9 +183,21 @@ pub(crate) fn insert_attempt(
     task_seq: i64,
     attempt: &Attempt,
 ) -> Result<(), Fault> {
-    diesel::insert_into(attempts::table)
-        .values(&AttemptRow::of(attempt, task_seq))
+    let row = AttemptRow::of(attempt, task_seq);
+    if row.is_open() {
+        OpenAttempt::new(
+            row.task_seq,
+            row.number,
+            &row.nonce,
+            &row.worker,
+            row.started_at,
+        )
         .execute(conn)?;
+    } else {
+        diesel::insert_into(attempts::table)
+            .values(&row)
+            .execute(conn)?;
+    }
     Ok(())
 }
 
@@ -179,9 +208,18 @@ pub(crate) fn update_attempt(
 ) -> Result<(), Fault> {
     let number = attempt.token.attempt;
     let row = AttemptRow::of(attempt, task_seq);
-    let key = Key::Attempt(task_seq, number.into());
-    let rows =
-        Update::<AttemptRow, _>::new("attempts", (&row).as_changeset(), key).execute(conn)?;
+    let rows = ChangeAttempt::new(
+        row.ended_at,
+        row.outcome.as_deref(),
+        row.exit_code,
+        row.message.as_deref(),
+        row.late_message.as_deref(),
+        row.log_path.as_deref(),
+        row.result.as_deref(),
+        row.task_seq,
+        row.number,
+    )
+    .execute(conn)?;
     one(
         rows,
         "attempt",

@@ -2,6 +2,7 @@
 
 use diesel::SqliteConnection;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use tasq_domain::rollup::roll_up;
 use tasq_domain::{
     Epic, EpicId, Feature, FeatureId, Hold, Present, Status, Task, TaskId, TaskRecord,
@@ -13,31 +14,31 @@ use super::{inserted, one, ready, unsigned};
 use crate::error::Fault;
 use crate::rows::epic::{EpicRow, StoredEpic};
 use crate::rows::feature::{FeatureRow, StoredFeature};
-use crate::rows::task::{LifeRow, TaskRow};
+use crate::rows::task::{LifeChange, LifeRow, TaskRow};
 use crate::schema::{epics, features, tasks, test_cases};
-use crate::statement::{Key, Update, statement};
+use crate::statement::{Update, statement};
 
 statement! {
     /// The next epic's `seq`.
-    NextEpic {} -> diesel::sql_types::BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM epics"
+    NextEpic {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM epics"
 }
 statement! {
     /// The next feature's `seq`.
-    NextFeature {} -> diesel::sql_types::BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM features"
+    NextFeature {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM features"
 }
 statement! {
     /// The next task's `seq`.
-    NextTask {} -> diesel::sql_types::BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM tasks"
+    NextTask {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM tasks"
 }
 
 statement! {
     /// Whether a task waits for another.
-    SomeoneWaits { id: &'a str => diesel::sql_types::Text } -> diesel::sql_types::BigInt =
+    SomeoneWaits { id: &'a str => Text } -> BigInt =
         "SELECT 1 FROM dependencies WHERE depends_on = ? LIMIT 1"
 }
 statement! {
     /// Counts a prerequisite that was completed (-1) or is no longer (1).
-    OpenWhatWaits { by: i64 => diesel::sql_types::BigInt, id: &'a str => diesel::sql_types::Text } -> () =
+    OpenWhatWaits { by: i64 => BigInt, id: &'a str => Text } -> () =
         "UPDATE tasks SET open_deps = open_deps + ? \
          WHERE id IN (SELECT dependencies.task_id FROM dependencies WHERE dependencies.depends_on = ?)"
 }
@@ -83,8 +84,7 @@ pub(crate) fn update_epic(conn: &mut SqliteConnection, epic: &Epic) -> Result<()
         epics::rev.eq(epics::rev + 1),
     )
         .as_changeset();
-    let key = Key::Id(epic.id.as_str());
-    let rows = Update::<EpicRow, _>::new("epics", set, key).execute(conn)?;
+    let rows = Update::<EpicRow, _>::new("epics", set, epic.id.as_str()).execute(conn)?;
     one(rows, "epic", &epic.id)
 }
 
@@ -166,8 +166,7 @@ pub(crate) fn update_feature(conn: &mut SqliteConnection, feature: &Feature) -> 
         features::rev.eq(features::rev + 1),
     )
         .as_changeset();
-    let key = Key::Id(feature.id.as_str());
-    let rows = Update::<FeatureRow, _>::new("features", set, key).execute(conn)?;
+    let rows = Update::<FeatureRow, _>::new("features", set, feature.id.as_str()).execute(conn)?;
     one(rows, "feature", &feature.id)
 }
 
@@ -235,6 +234,9 @@ fn insert_task_at(
     seq: i64,
     inherited: &Inherited,
 ) -> Result<Inserted, Fault> {
+    if let Some(fresh) = FreshTask::of(task, seq) {
+        return inserted(fresh.insert(inherited).execute(conn), seq);
+    }
     let row = TaskRow::of(task, seq);
     let life = LifeRow::of(task);
     let derived = (
@@ -246,6 +248,76 @@ fn insert_task_at(
         .values((&row, &life, derived, tasks::rev.eq(1)))
         .execute(conn);
     inserted(outcome, seq)
+}
+
+statement! {
+    /// Adds a task that nothing has happened to yet. Its parents count it when the unit ends.
+    InsertFresh {
+        seq: i64 => BigInt, id: &'a str => Text, feature: &'a str => Text, description: &'a str => Text,
+        priority: Option<i64> => Nullable<BigInt>, retry_budget: i64 => BigInt, created_at: i64 => BigInt,
+        updated_at: i64 => BigInt, metadata: &'a str => Text, feature_priority: i64 => BigInt,
+        epic: Option<&'a str> => Nullable<Text>, held_above: i64 => BigInt
+    } -> () =
+        "INSERT OR FAIL INTO tasks (seq, id, feature_id, description, priority, retry_budget, created_at, updated_at, \
+         metadata, feature_priority, epic_id, held_above, rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
+}
+
+/// A task that has only what every new one has: most of them.
+struct FreshTask<'a> {
+    task: &'a Task,
+    seq: i64,
+}
+
+impl<'a> FreshTask<'a> {
+    fn of(task: &'a Task, seq: i64) -> Option<Self> {
+        let Task {
+            seq: _,
+            id: _,
+            feature: _,
+            description: _,
+            own_priority: _,
+            retry_budget: _,
+            created_at: _,
+            updated_at: _,
+            metadata: _,
+            hold: None,
+            source: None,
+            status: Status::Pending,
+            blocked_reason: None,
+            retries_used: 0,
+            not_before: None,
+            attempts: 0,
+            lost_in_a_row: 0,
+            claim: None,
+            completed_at: None,
+            proof: None,
+        } = task
+        else {
+            return None;
+        };
+        Some(Self { task, seq })
+    }
+
+    fn insert<'b>(&self, inherited: &'b Inherited) -> InsertFresh<'b>
+    where
+        'a: 'b,
+    {
+        let Self { task, seq } = self;
+        InsertFresh::new(
+            *seq,
+            task.id.as_str(),
+            task.feature.as_str(),
+            task.description.as_str(),
+            task.own_priority.map(|priority| priority.number().into()),
+            task.retry_budget.number().into(),
+            task.created_at.micros(),
+            task.updated_at.micros(),
+            task.metadata.as_str(),
+            inherited.priority.number().into(),
+            inherited.epic.as_ref().map(EpicId::as_str),
+            inherited.held_above.into(),
+        )
+    }
 }
 
 /// Inserts a task whose derived columns, and parents, somebody else sees to.
@@ -267,7 +339,8 @@ pub(crate) fn update_task(
     hand: &mut InHand,
     task: &Task,
 ) -> Result<(), Fault> {
-    let (feature, status) = place_of(conn, hand, &task.id)?;
+    let before = stored(conn, hand, &task.id)?;
+    let (feature, status) = (before.feature, before.status);
     let moves = feature != task.feature;
     if moves {
         // Triggers see to both features.
@@ -276,8 +349,8 @@ pub(crate) fn update_task(
     let row = TaskRow::of(task, 0);
     let life = LifeRow::of(task);
     let set = (&row, &life, tasks::rev.eq(tasks::rev + 1)).as_changeset();
-    let key = Key::Id(task.id.as_str());
-    let rows = Update::<(TaskRow, LifeRow), _>::new("tasks", set, key).execute(conn)?;
+    let rows =
+        Update::<(TaskRow, LifeRow), _>::new("tasks", set, task.id.as_str()).execute(conn)?;
     one(rows, "task", &task.id)?;
     if !moves {
         hand.count(conn, &feature, Some(status), task.status, task.updated_at)?;
@@ -292,31 +365,30 @@ pub(crate) fn update_task_life(
     hand: &mut InHand,
     task: &Task,
 ) -> Result<(), Fault> {
-    let (feature, status) = place_of(conn, hand, &task.id)?;
-    let life = LifeRow::of(task);
-    let set = (&life, tasks::rev.eq(tasks::rev + 1)).as_changeset();
-    let key = Key::Id(task.id.as_str());
-    let rows = Update::<LifeRow, _>::new("tasks", set, key).execute(conn)?;
+    let before = stored(conn, hand, &task.id)?;
+    let (feature, status) = (before.feature.clone(), before.status);
+    let change = LifeChange {
+        before: LifeRow::of(&before),
+        after: LifeRow::of(task),
+        seq: before.seq,
+    };
+    let rows = change.execute(conn)?;
     one(rows, "task", &task.id)?;
     hand.count(conn, &feature, Some(status), task.status, task.updated_at)?;
     hand.rewrite(task);
     open_what_waits(conn, hand, &task.id, status, task.status)
 }
 
-/// The feature and the status of a task as it is stored.
-fn place_of(
-    conn: &mut SqliteConnection,
-    hand: &mut InHand,
-    id: &TaskId,
-) -> Result<(FeatureId, Status), Fault> {
+/// A task as it is stored.
+fn stored(conn: &mut SqliteConnection, hand: &mut InHand, id: &TaskId) -> Result<Task, Fault> {
     if let Some(record) = hand.task(id) {
-        return Ok((record.task.feature.clone(), record.task.status));
+        return Ok(record.task.clone());
     }
     let Some(record) = ready::task(conn, id)? else {
         return Err(Fault::misuse(format!("there is no task {id}")));
     };
     hand.take_up(&record);
-    Ok((record.task.feature, record.task.status))
+    Ok(record.task)
 }
 
 /// Those that wait for a task wait for one less, or one more.
