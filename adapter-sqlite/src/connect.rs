@@ -123,11 +123,10 @@ pub(crate) fn configure(
     };
     conn.batch_execute(&format!(
         "PRAGMA synchronous = {sync};
-         PRAGMA foreign_keys = ON;
+         PRAGMA foreign_keys = OFF;
          PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON;
          PRAGMA recursive_triggers = OFF;
-         PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -{CACHE_KIB};"
     ))
     .map_err(|error| place.sql(&error))

@@ -142,7 +142,7 @@ CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
-    feature_id TEXT NOT NULL REFERENCES features (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    feature_id TEXT NOT NULL REFERENCES features (id) ON DELETE CASCADE,
     description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
     priority INTEGER CHECK (priority BETWEEN 0 AND 99),
     retry_budget INTEGER NOT NULL DEFAULT 15 CHECK (retry_budget BETWEEN 0 AND 1000),
@@ -373,12 +373,10 @@ BEGIN
     SELECT RAISE(ABORT, 'there is no such epic');
 END;
 
--- It rolls all back, and the reference above it waits for the commit, because what could only undo its own statement makes
--- SQLite keep a journal for every insert.
 CREATE TRIGGER tasks_need_feature BEFORE INSERT ON tasks
 WHEN NEW.feature_id IS NOT NULL AND NEW.rev = 0 AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
 BEGIN
-    SELECT RAISE(ROLLBACK, 'there is no such feature');
+    SELECT RAISE(ABORT, 'there is no such feature');
 END;
 
 CREATE TRIGGER tasks_keep_feature BEFORE UPDATE OF feature_id ON tasks
