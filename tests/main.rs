@@ -7,7 +7,9 @@
 mod architecture;
 mod cli;
 mod contract;
+mod cost;
 mod crash;
+mod figures;
 mod fuzz;
 mod import;
 mod linear;

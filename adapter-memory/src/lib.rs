@@ -10,8 +10,10 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod tx;
 
 pub use state::State;
 pub use store::MemoryStore;
+pub use trust::MemoryTrust;
 pub use tx::{Changes, History, MemoryTx};

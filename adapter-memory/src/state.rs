@@ -2,6 +2,7 @@
 
 mod history;
 mod query;
+mod questions;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use tasq_domain::{
     Attempt, Checkpoint, Contents, Dependency, Epic, Event, Feature, Operation, OperationId,
-    Settings, Task, TestCase,
+    Question, Settings, Task, TestCase,
 };
 use tasq_ports::{Inserted, StoreError};
 
@@ -39,6 +40,8 @@ pub struct State {
     feature_counts: Counts,
     /// Feature → the statuses of its tasks.
     task_counts: Counts,
+    /// By task and attempt.
+    questions: Arc<BTreeMap<(i64, u32), Arc<Question>>>,
     /// By task and number.
     attempts: Arc<BTreeMap<(i64, u32), Arc<Attempt>>>,
     checkpoints: Arc<BTreeMap<i64, Arc<Checkpoint>>>,
@@ -67,6 +70,7 @@ impl State {
             waited_by: Pairs::default(),
             feature_counts: Counts::default(),
             task_counts: Counts::default(),
+            questions: Arc::default(),
             attempts: Arc::default(),
             checkpoints: Arc::default(),
             checkpoints_of: Pairs::default(),
@@ -89,6 +93,7 @@ impl State {
             tasks,
             tests,
             dependencies,
+            questions,
             attempts,
             checkpoints,
             events,
@@ -113,6 +118,9 @@ impl State {
         }
         for dependency in dependencies {
             state.insert_dependency(&dependency)?;
+        }
+        for question in questions {
+            state.insert_question(question)?;
         }
         for attempt in attempts {
             state.insert_attempt(attempt)?;
@@ -156,6 +164,8 @@ impl State {
             })
             .collect();
         dependencies.sort();
+        let mut questions: Vec<Question> = owned(self.questions.values());
+        questions.sort_by(|a, b| (&a.task, a.attempt).cmp(&(&b.task, b.attempt)));
         Contents {
             settings: self.settings.clone(),
             epics: owned(self.epics.iter()),
@@ -163,6 +173,7 @@ impl State {
             tasks: owned(self.tasks.iter()),
             tests: owned(self.tests.iter()),
             dependencies,
+            questions,
             attempts: Vec::new(),
             checkpoints: Vec::new(),
             events: Vec::new(),

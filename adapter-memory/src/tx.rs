@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Place, Process, Settings, StatusCounts, Task, TaskId,
-    TaskRecord, TestCase, TestId, TestOwner, Timestamp,
+    FeatureId, Operation, OperationId, Place, Process, Question, Settings, StatusCounts, Task,
+    TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
     Access, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage, Tx,
@@ -275,11 +275,31 @@ impl Tx for MemoryTx<'_> {
         Ok(seq)
     }
 
+    fn questions_of(&mut self, task: &TaskId) -> Result<Vec<Question>, StoreError> {
+        Ok(self.state.questions_of(task))
+    }
+
+    fn unanswered(&mut self) -> Result<Vec<Question>, StoreError> {
+        Ok(self.state.unanswered())
+    }
+
+    fn insert_question(&mut self, question: &Question) -> Result<(), StoreError> {
+        self.write()?.insert_question(question.clone())
+    }
+
+    fn update_question(&mut self, question: &Question) -> Result<(), StoreError> {
+        self.write()?.update_question(question)
+    }
+
     fn append_event(&mut self, event: &Event) -> Result<i64, StoreError> {
         let appended = self.write()?.append_event(event.clone())?;
         let seq = appended.seq;
         self.note(History::Event(appended));
         Ok(seq)
+    }
+
+    fn newest_event(&mut self) -> Result<i64, StoreError> {
+        Ok(self.state.newest_event())
     }
 
     fn events(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use diesel::SqliteConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use tasq_files::{FsKind, fs_kind, inspect, others, stray_temps};
+use tasq_files::{FsKind, fs_kind, inspect, leftovers, others, stray_temps};
 use tasq_ports::{Check, FileReport, Finding, Severity, StoreError};
 
 use crate::connect::{APPLICATION_ID, beside, log_path};
@@ -354,6 +354,9 @@ fn orphans(place: &Place) -> Result<Vec<Finding>, StoreError> {
         let place = stray.display().to_string();
         let finding = Finding::new(Check::OrphanFiles, Severity::Warning, place, what).fixable();
         findings.push(finding.hint("`tasq doctor --fix` removes it"));
+    }
+    for left in leftovers(folder, name).map_err(file)? {
+        findings.push(Finding::of_leftover(left.display().to_string()));
     }
     let journal = beside(&place.path, "-journal");
     if journal.symlink_metadata().is_ok() {

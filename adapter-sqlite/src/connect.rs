@@ -11,7 +11,7 @@ use tasq_ports::StoreError;
 use crate::error::{Place, file};
 use crate::migrate::KNOWN_VERSION;
 use crate::statement::statement;
-use crate::store::Sync;
+use crate::store::{NetworkFs, Sync};
 
 /// `tasq` in ASCII: what the header of our files says.
 pub(crate) const APPLICATION_ID: i64 = 0x7461_7371;
@@ -57,9 +57,9 @@ pub(crate) struct Opened {
 }
 
 /// Opens a file that must be there and must be ours, of this or an older version.
-pub(crate) fn open(place: &Place, sync: Sync) -> Result<Opened, StoreError> {
+pub(crate) fn open(place: &Place, sync: Sync, network_fs: NetworkFs) -> Result<Opened, StoreError> {
     let before = identity(&place.path).map_err(file)?;
-    check_file_system(place)?;
+    let journal = journal(place, network_fs)?;
     let (mut conn, read_only) =
         match establish(place, "mode=rw").and_then(|conn| probe(place, conn)) {
             Ok(conn) => (conn, false),
@@ -73,7 +73,7 @@ pub(crate) fn open(place: &Place, sync: Sync) -> Result<Opened, StoreError> {
             Err(error) => return Err(error),
         };
     let version = check_header(place, &mut conn)?;
-    configure(place, &mut conn, sync, read_only)?;
+    configure(place, &mut conn, sync, (!read_only).then_some(journal))?;
     let identity = identity(&place.path).map_err(file)?;
     if identity != before {
         return Err(place.damaged("it was replaced while it was being opened"));
@@ -106,17 +106,20 @@ pub(crate) fn establish(place: &Place, how: &str) -> Result<SqliteConnection, St
     Ok(conn)
 }
 
-/// How SQLite is to treat the file. After the wait is set, because switching to the log needs the file alone.
+/// How SQLite is to treat the file; one that cannot be written to has no journal. After the wait is set, because switching to the log needs the file alone.
 pub(crate) fn configure(
     place: &Place,
     conn: &mut SqliteConnection,
     sync: Sync,
-    read_only: bool,
+    journal: Option<Journal>,
 ) -> Result<(), StoreError> {
-    if !read_only {
-        conn.batch_execute("PRAGMA journal_mode = WAL")
-            .map_err(|error| place.sql(&error))?;
-    }
+    let mode = match journal {
+        Some(Journal::Log) => "PRAGMA journal_mode = WAL",
+        Some(Journal::OldPages) => "PRAGMA journal_mode = DELETE",
+        None => "",
+    };
+    conn.batch_execute(mode)
+        .map_err(|error| place.sql(&error))?;
     let sync = match sync {
         Sync::Full => "FULL",
         Sync::Normal => "NORMAL",
@@ -192,16 +195,32 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// How the file is kept whole while it is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Journal {
+    /// A write-ahead log, with shared memory beside it.
+    Log,
+    /// A copy of the old pages, which is there as long as a change is under way.
+    OldPages,
+}
+
+/// What suits the file system on which a file lies, or would.
+pub(crate) fn journal(place: &Place, network_fs: NetworkFs) -> Result<Journal, StoreError> {
+    let kind = fs_kind(&place.path).map_err(file)?;
+    journal_on(kind, network_fs).map_err(|what| StoreError::Policy {
+        place: place.name(),
+        what,
+    })
+}
+
 /// A log in shared memory needs one machine, and its locks a file system that keeps them.
-fn check_file_system(place: &Place) -> Result<(), StoreError> {
-    match fs_kind(&place.path).map_err(file)? {
-        FsKind::Local | FsKind::Unknown => Ok(()),
-        FsKind::Network(name) => Err(StoreError::Policy {
-            place: place.name(),
-            what: format!(
-                "it is on a file system of another machine or process ({name}), where SQLite is not safe"
-            ),
-        }),
+fn journal_on(kind: FsKind, network_fs: NetworkFs) -> Result<Journal, String> {
+    match (kind, network_fs) {
+        (FsKind::Local | FsKind::Unknown, _) => Ok(Journal::Log),
+        (FsKind::Network(_), NetworkFs::WithoutLog) => Ok(Journal::OldPages),
+        (FsKind::Network(name), NetworkFs::Refuse) => Err(format!(
+            "it is on a file system of another machine or process ({name}), where SQLite's log is not safe: keep it on a local disk, or do without the log (--unsafe-network-fs)"
+        )),
     }
 }
 
@@ -257,6 +276,24 @@ fn connection_message(error: &ConnectionError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_is_for_this_machine_alone() {
+        for kind in [FsKind::Local, FsKind::Unknown] {
+            assert_eq!(journal_on(kind, NetworkFs::Refuse), Ok(Journal::Log));
+            assert_eq!(journal_on(kind, NetworkFs::WithoutLog), Ok(Journal::Log));
+        }
+        let nfs = FsKind::Network("nfs");
+        assert!(
+            journal_on(nfs, NetworkFs::Refuse)
+                .unwrap_err()
+                .contains("nfs")
+        );
+        assert_eq!(
+            journal_on(nfs, NetworkFs::WithoutLog),
+            Ok(Journal::OldPages)
+        );
+    }
 
     #[test]
     fn a_path_keeps_its_meaning_as_a_uri() {

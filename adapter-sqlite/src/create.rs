@@ -10,19 +10,24 @@ use tasq_domain::Settings;
 use tasq_files::{FileError, LockFile, inspect, open_append, remove_stray_temps, sync_parent};
 use tasq_ports::StoreError;
 
-use crate::connect::{beside, configure, establish, lock_path, log_path};
+use crate::connect::{Journal, beside, configure, establish, journal, lock_path, log_path};
 use crate::error::{Place, file};
 use crate::migrate::run_pending;
-use crate::store::Sync;
+use crate::store::{NetworkFs, Sync};
 use crate::tx::whole::set_settings;
 
 /// Makes a store where nothing is. Whoever else wants to make it too waits, and finds it there.
-pub(crate) fn create(place: &Place, settings: &Settings) -> Result<(), StoreError> {
+pub(crate) fn create(
+    place: &Place,
+    settings: &Settings,
+    network_fs: NetworkFs,
+) -> Result<(), StoreError> {
+    let journal = journal(place, network_fs)?;
     let lock = LockFile::new(lock_path(&place.path));
     let _guard = lock.acquire(place.wait).map_err(file)?;
     check_free(place)?;
     let temp = temp_path(&place.path)?;
-    let built = build(place, &temp, settings).and_then(|()| {
+    let built = build(place, &temp, settings, journal).and_then(|()| {
         std::fs::rename(&temp, &place.path)
             .map_err(|source| file(FileError::new(&place.path, "create", source)))
     });
@@ -83,7 +88,12 @@ fn temp_path(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(folder.join(temp))
 }
 
-fn build(place: &Place, temp: &Path, settings: &Settings) -> Result<(), StoreError> {
+fn build(
+    place: &Place,
+    temp: &Path,
+    settings: &Settings,
+    journal: Journal,
+) -> Result<(), StoreError> {
     // SQLite keeps the mode of a file that is there: 0600.
     drop(open_append(temp).map_err(file)?);
     let there = Place {
@@ -97,5 +107,5 @@ fn build(place: &Place, temp: &Path, settings: &Settings) -> Result<(), StoreErr
     run_pending(&there, &mut conn)?;
     set_settings(&mut conn, settings).map_err(|fault| there.fault(fault))?;
     // Closing writes everything into the file itself.
-    configure(&there, &mut conn, Sync::Full, false)
+    configure(&there, &mut conn, Sync::Full, Some(journal))
 }

@@ -1,16 +1,22 @@
 //! Errors: the one place where SQLite's own words become what a caller can do.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::result::{DatabaseErrorKind, Error as Sql};
-use tasq_files::{FileError, free_bytes, inspect, open_append};
+use tasq_files::{FileError, free_bytes, inspect, open_append, size_limit};
 use tasq_ports::{Holder, StoreError};
 
-use crate::connect::lock_path;
+use crate::connect::{lock_path, log_path};
+
+/// What SQLite says of most that a disk can do to it.
+pub(crate) const IO_ERROR: &str = "disk I/O error";
 
 /// Below this, a disk counts as full when SQLite reports an input or output error: opening needs room for `-shm`.
 const FULL_BELOW_BYTES: u64 = 256 * 1024;
+
+/// What one page takes in the log.
+const A_FRAME_BYTES: u64 = 4096 + 24;
 
 /// A value in the database that no queue can hold.
 #[derive(Debug)]
@@ -97,7 +103,7 @@ impl Place {
     /// Translates an error of COMMIT: if the log could not be written to the disk for good, nobody knows.
     pub(crate) fn commit(&self, error: &Sql) -> StoreError {
         match error {
-            Sql::DatabaseError(_, info) if info.message().starts_with("disk I/O error") => {
+            Sql::DatabaseError(_, info) if info.message().starts_with(IO_ERROR) => {
                 StoreError::OutcomeUnknown {
                     what: format!("committing to {}: {}", self.name(), info.message()),
                 }
@@ -132,7 +138,7 @@ impl Place {
             StoreError::Full { path, free }
         } else if says("attempt to write a readonly database") {
             StoreError::ReadOnly { path }
-        } else if says("unable to open database file") || says("disk I/O error") {
+        } else if says("unable to open database file") || says(IO_ERROR) {
             self.cannot_open(message)
         } else {
             StoreError::Backend {
@@ -146,7 +152,7 @@ impl Place {
             return file(error);
         }
         let free = free_bytes(&self.path).ok();
-        if free.is_some_and(|free| free < FULL_BELOW_BYTES) {
+        if free.is_some_and(|free| free < FULL_BELOW_BYTES) || self.is_as_large_as_may_be() {
             let path = self.path.clone();
             return StoreError::Full { path, free };
         }
@@ -167,6 +173,26 @@ impl Place {
             doing: "reading or writing",
             source: std::io::Error::other(message.to_owned()),
         }
+    }
+}
+
+impl Place {
+    /// Whether the next pages would make a file larger than this process may write.
+    fn is_as_large_as_may_be(&self) -> bool {
+        let files = [self.path.clone(), log_path(&self.path)];
+        let mut sizes = files.iter().filter_map(|file| inspect(file).ok());
+        size_limit().is_some_and(|limit| sizes.any(|facts| facts.len + A_FRAME_BYTES > limit))
+    }
+}
+
+/// SQLite refuses some locks without waiting: nobody is told of a longer wait than there was.
+pub(crate) fn not_longer_than(begun: Instant, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Busy { waited, holder } => StoreError::Busy {
+            waited: waited.min(begun.elapsed()),
+            holder,
+        },
+        other => other,
     }
 }
 

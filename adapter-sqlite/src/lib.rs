@@ -3,7 +3,7 @@
 //! - `store`: a unit of work is one transaction; writers queue behind a lock beside the file.
 //! - `connect`: opening and checking the file.
 //! - `create`, `migrate`: making it and bringing it up to date.
-//! - `care`, `check`, `backup`: looking after it.
+//! - `care`, `check`, `backup`: looking after it; `wal`: what a COMMIT that failed has left.
 //! - `tx`, `rows`, `schema`: the facts, by entity; what follows from them is derived by triggers.
 //!
 //! The schema is in `migrations/sqlite`. It keeps its invariants by itself, so that a plain SQL client may edit it.
@@ -22,10 +22,11 @@ mod schema;
 mod statement;
 mod store;
 mod tx;
+mod wal;
 
 #[cfg(test)]
 mod tests;
 
 pub use backup::{put_in_place, read_contents};
 pub use migrate::{Applied, Pending, migrate, migrations_pending};
-pub use store::{Migrate, Options, SqliteStore, Sync};
+pub use store::{Migrate, NetworkFs, Options, SqliteStore, Sync};

@@ -14,7 +14,7 @@ use tasq_ports::StoreError;
 
 use crate::connect::{self, absolute, beside, establish, lock_path, schema_version};
 use crate::error::{Fault, Place, file};
-use crate::store::Sync;
+use crate::store::{NetworkFs, Sync};
 
 /// The version of the schema that this program knows.
 pub(crate) const KNOWN_VERSION: i64 = 1;
@@ -57,7 +57,7 @@ pub fn migrations_pending(path: &Path, wait: Duration) -> Result<Pending, StoreE
         path: absolute(path)?,
         wait,
     };
-    let from = connect::open(&place, Sync::Full)?.version;
+    let from = connect::open(&place, Sync::Full, NetworkFs::Refuse)?.version;
     let migrations = names(&place)?
         .into_iter()
         .filter(|(version, _)| *version > from)
@@ -81,7 +81,7 @@ pub fn migrate(path: &Path, wait: Duration) -> Result<Applied, StoreError> {
         path: absolute(path)?,
         wait,
     };
-    let mut opened = connect::open(&place, Sync::Full)?;
+    let mut opened = connect::open(&place, Sync::Full, NetworkFs::Refuse)?;
     bring_up_to_date(&place, &mut opened.conn)
 }
 

@@ -205,6 +205,20 @@ table! {
 }
 
 table! {
+    questions (task_id, number) {
+        task_id -> Text,
+        number -> BigInt,
+        asked_at -> BigInt,
+        asked_by -> Text,
+        question -> Text,
+        choices -> Text,
+        answered_at -> Nullable<BigInt>,
+        answered_by -> Nullable<Text>,
+        answer -> Nullable<Text>,
+    }
+}
+
+table! {
     events (seq) {
         seq -> BigInt,
         at -> BigInt,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
@@ -12,9 +12,10 @@ use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
 
 use crate::connect::{self, Opened, absolute, lock_path, log_path, schema_version};
 use crate::create::create;
-use crate::error::{Place, file};
+use crate::error::{IO_ERROR, Place, file, not_longer_than};
 use crate::migrate::{KNOWN_VERSION, migrate_unasked, too_old};
 use crate::tx::{InHand, SqliteTx};
+use crate::wal;
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -27,6 +28,19 @@ pub struct Options {
     pub sync: Sync,
     /// What to do with a file of an older version.
     pub migrate: Migrate,
+    /// What to do on a file system of another machine or process.
+    pub network_fs: NetworkFs,
+}
+
+/// What to do on a file system of another machine or process, where the shared memory of SQLite's log cannot be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NetworkFs {
+    /// Refuse the file as [`StoreError::Policy`].
+    #[default]
+    Refuse,
+    /// Use the file without a log: slower, readers and writers wait for each other, and it is sound only as far as the
+    /// locks of that file system hold.
+    WithoutLog,
 }
 
 /// What a commit waits for.
@@ -79,7 +93,7 @@ impl SqliteStore {
             path: absolute(path)?,
             wait: options.wait,
         };
-        create(&place, settings)?;
+        create(&place, settings, options.network_fs)?;
         Self::open(path, options).map_err(|error| StoreError::OutcomeUnknown {
             what: format!("{} was made, but {error}", place.name()),
         })
@@ -96,12 +110,15 @@ impl SqliteStore {
             wait,
             sync,
             migrate,
+            network_fs,
         } = options;
         let place = Place {
             path: absolute(path)?,
             wait,
         };
-        let mut opened = connect::open(&place, sync)?;
+        let begun = Instant::now();
+        let mut opened = connect::open(&place, sync, network_fs)
+            .map_err(|error| not_longer_than(begun, error))?;
         if opened.version < KNOWN_VERSION {
             match migrate {
                 Migrate::Never => return Err(too_old(&place, opened.version)),
@@ -193,6 +210,26 @@ impl Store for SqliteStore {
         access: Access,
         body: &mut dyn FnMut(&mut dyn Tx) -> Result<Verdict, StoreError>,
     ) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        self.unit(access, body)
+            .map_err(|error| not_longer_than(begun, error))
+    }
+
+    fn info(&self) -> StoreInfo {
+        StoreInfo {
+            kind: "sqlite",
+            place: self.place.name(),
+            schema_version: KNOWN_VERSION.to_string(),
+        }
+    }
+}
+
+impl SqliteStore {
+    fn unit(
+        &self,
+        access: Access,
+        body: &mut dyn FnMut(&mut dyn Tx) -> Result<Verdict, StoreError>,
+    ) -> Result<(), StoreError> {
         let mut file = self.file();
         let opened = match &mut *file {
             OpenFile::Open(opened) => opened,
@@ -216,22 +253,19 @@ impl Store for SqliteStore {
         }
         tx.finish()?;
         let committed = unit.commit();
-        if let Err(StoreError::OutcomeUnknown { what }) = &committed {
-            let broken = OpenFile::Broken(what.clone());
-            if let OpenFile::Open(opened) = std::mem::replace(&mut *file, broken) {
-                // Closing it would sync the file again, and the second sync says yes to what the first one lost.
-                std::mem::forget(opened);
+        let Err(StoreError::OutcomeUnknown { what }) = &committed else {
+            return committed;
+        };
+        let broken = OpenFile::Broken(what.clone());
+        if let OpenFile::Open(opened) = std::mem::replace(&mut *file, broken) {
+            let logged = opened.log.is_some();
+            // Closing it would sync the file again, and the second sync says yes to what the first one lost.
+            std::mem::forget(opened);
+            if logged && wal::nothing_beyond_its_index(&self.place.path) {
+                return Err(self.place.message(IO_ERROR));
             }
         }
         committed
-    }
-
-    fn info(&self) -> StoreInfo {
-        StoreInfo {
-            kind: "sqlite",
-            place: self.place.name(),
-            schema_version: KNOWN_VERSION.to_string(),
-        }
     }
 }
 

@@ -6,7 +6,9 @@ mod items;
 mod life;
 mod lines;
 mod moving;
+mod people;
 mod run;
+mod trust;
 mod views;
 mod work;
 
@@ -47,8 +49,12 @@ pub(crate) fn carry_out(cli: Cli, out: &mut Option<Session>) -> Result<u8, Failu
         Command::Complete(args) => work::complete(session, args),
         Command::Fail(args) => work::fail(session, args),
         Command::Release(args) => work::release(session, args),
+        Command::Ask(args) => people::ask(session, args),
+        Command::Inbox => people::inbox(session),
+        Command::Answer(args) => people::answer(session, args),
         Command::Verify(args) => run::verify(session, args),
-        Command::Run(args) => run::run(session, args),
+        Command::Trust(args) => trust::trust(session, args),
+        Command::Run(args) => run::run(session, *args),
         Command::Block(args) => life::block(session, args),
         Command::Unblock(args) => life::unblock(session, args),
         Command::Reopen(args) => life::reopen(session, args),

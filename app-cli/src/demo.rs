@@ -16,20 +16,23 @@ use tasq_app::{
     VerifyOptions,
 };
 use tasq_domain::backoff::Backoff;
+use tasq_domain::brakes::Brakes;
 use tasq_domain::life::LEASE_UNDER_RUN_SECS;
 use tasq_domain::{Actor, Proof, StatusCounts, Worker};
-use tasq_formats::json::{Object, Value, to_text};
+use tasq_formats::json::{Object, Value};
 use tasq_ports::Store;
 
 use crate::args::moving::Demo;
 use crate::discover::{FOLDER, Place, SQLITE_FILE};
 use crate::failure::Failure;
+use crate::host::LoopHost;
 use crate::output::{Text, Tone, View};
 use crate::runner::{Interrupt, SystemRunner};
 use crate::scratch::Scratch;
 use crate::session::{IDS, Session};
 use crate::stores;
-use crate::view::{RunLine, counts_in_words, millis, worker_input};
+use crate::view::{RunLine, counts_in_words, millis};
+use crate::workplace::{ProjectFolder, TaskFiles};
 use screen::Screen;
 
 /// How long the failed task waits; the usual 5 s would be dull to watch.
@@ -75,31 +78,37 @@ fn work(
     let runner = SystemRunner::new(interrupt.clone());
     let mut screen = Screen::new(&session.out);
     let pace = if screen.is_live() { PACE } else { "0" };
+    let place = place(folder);
+    let host = LoopHost::new(&place, interrupt.clone());
+    let workplace = ProjectFolder {
+        folder: folder.to_path_buf(),
+        files: TaskFiles::in_folder(place.folder())?,
+    };
     let options = RunOptions {
         scope: ScopeRef::Queue,
         command: ["sh", plan::WORKER_FILE, pace].map(str::to_owned).to_vec(),
+        jobs: 1,
         worker: Worker::new("demo-worker").expect("a word is a name"),
         lease: Duration::from_secs(LEASE_UNDER_RUN_SECS),
+        timeout: None,
+        idle_timeout: None,
         pid: None,
         max: None,
+        max_time: None,
+        brakes: Brakes::default(),
+        forgiving: false,
         max_wait: Duration::ZERO,
+        watch: false,
+        promise: None,
+        regress: false,
         verify: VerifyOptions {
             folder: folder.to_path_buf(),
             timeout: TEST_TIMEOUT,
             env: Vec::new(),
         },
-        stdin: &|claim| (to_text(&worker_input(claim, &[])) + "\n").into_bytes(),
-        log: &|task, token| {
-            Some(
-                folder
-                    .join(FOLDER)
-                    .join("logs")
-                    .join(format!("{task}.{token}.log")),
-            )
-        },
-        store: place(folder).url(),
-        stopped: &|| interrupt.signal().map(i32::from),
-        pause: &|span| interrupt.sleep(span),
+        workplace: &workplace,
+        store: place.url(),
+        host: &host,
     };
     screen.draw(&app.tree(None)?, "");
     let mut told = Ok(());
@@ -150,7 +159,7 @@ fn make_store(session: &Session, folder: &Path) -> Result<Box<dyn Store>, Failur
         require_tests: true,
         backoff,
     };
-    stores::create(&place(folder), &new.settings(&IDS)?, session.global.wait)
+    stores::create(&place(folder), &new.settings(&IDS)?, session.terms())
 }
 
 fn place(folder: &Path) -> Place {

@@ -2,7 +2,7 @@
 //!
 //! `args` is the command line as typed, `commands` turns it into use cases of `tasq-app`, `view` into what is shown,
 //! and `output` writes it. `discover` and `stores` find and open the store: no other crate names the adapters. `clock`,
-//! `ids`, `processes` and `runner` are the ports that need the operating system.
+//! `ids`, `processes`, `runner` and `trust` are the ports that need the operating system.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
 
 mod args;
@@ -10,8 +10,8 @@ mod clock;
 mod commands;
 mod demo;
 mod discover;
-mod duration;
 mod failure;
+mod host;
 mod ids;
 mod input;
 mod output;
@@ -21,7 +21,9 @@ mod scratch;
 mod selftest;
 mod session;
 mod stores;
+mod trust;
 mod view;
+mod workplace;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -33,14 +35,19 @@ use std::{env, panic, process};
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use tasq_app::Code;
+use tasq_formats::duration;
 
 use crate::args::Cli;
 use crate::failure::Failure;
 use crate::output::{ColorChoice, Output, escaped};
+use crate::runner::child;
 use crate::session::Session;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == child::WORD) {
+        return ExitCode::from(child::be(&words[2..]));
+    }
     let json = asks_for_json(&words);
     tell_panics_in_a_line(json);
     survive_the_file_size_limit();

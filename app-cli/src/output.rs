@@ -113,6 +113,11 @@ impl Output {
         }
     }
 
+    /// A question to the person at the terminal, laid out already, whatever else is kept quiet.
+    pub(crate) fn question(&self, text: &str) {
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
     /// The answer of a command.
     pub(crate) fn answer(&mut self, view: &dyn View) -> Result<(), Failure> {
         if self.json {

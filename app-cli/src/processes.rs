@@ -4,6 +4,9 @@
 //! a signal that does nothing (`hidepid` hides the processes of others), and nothing at all is told where `/proc` was
 //! mounted for another pid namespace than ours, whose numbers mean other processes.
 
+pub(crate) mod remains;
+pub(crate) mod stat;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,6 +17,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use tasq_domain::{Place, Process};
 use tasq_ports::Processes;
+
+use stat::Stat;
 
 /// The processes that this program can see.
 #[derive(Debug, Default)]
@@ -47,6 +52,19 @@ impl Processes for SystemProcesses {
     }
 
     fn is_gone(&self, process: &Process) -> bool {
+        self.has_ended(process) && remains::of(process).is_empty()
+    }
+
+    fn end_remains(&self, process: &Process) {
+        if self.has_ended(process) {
+            remains::end(process);
+        }
+    }
+}
+
+impl SystemProcesses {
+    /// Whether a process itself has ended, whatever it left behind.
+    fn has_ended(&self, process: &Process) -> bool {
         let Some(here) = self.place().filter(|here| process.judged_by(here)) else {
             return false;
         };
@@ -67,6 +85,16 @@ enum Seen {
     Nobody,
     /// It cannot be told.
     Unknown,
+}
+
+impl Seen {
+    const fn of(stat: Stat) -> Self {
+        if stat.ended {
+            Self::Nobody
+        } else {
+            Self::Started(stat.started_ticks)
+        }
+    }
 }
 
 fn find_place() -> Option<Place> {
@@ -99,7 +127,7 @@ fn namespace(path: impl AsRef<Path>) -> std::io::Result<u64> {
 
 fn look(pid: u32) -> Seen {
     match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(stat) => read_stat(&stat).unwrap_or(Seen::Unknown),
+        Ok(line) => Stat::read(&line).map_or(Seen::Unknown, Seen::of),
         Err(_) if nobody_has(pid) => Seen::Nobody,
         Err(_) => Seen::Unknown,
     }
@@ -112,24 +140,6 @@ fn nobody_has(pid: u32) -> bool {
     test_kill_process(pid) == Err(Errno::SRCH)
 }
 
-/// The state (field 3), the number of threads (20) and the start (22) of `/proc/PID/stat`. The name before them, in
-/// parentheses, may have spaces and parentheses of its own.
-fn read_stat(stat: &[u8]) -> Option<Seen> {
-    let end_of_name = stat.iter().rposition(|&byte| byte == b')')?;
-    let fields = std::str::from_utf8(&stat[end_of_name + 1..]).ok()?;
-    let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next()?;
-    let threads: u64 = fields.nth(16)?.parse().ok()?;
-    let started = fields.nth(1)?.parse().ok()?;
-    // A process whose first thread has ended runs on with the others.
-    let ended = matches!(state, "Z" | "X" | "x") && threads <= 1;
-    Some(if ended {
-        Seen::Nobody
-    } else {
-        Seen::Started(started)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
@@ -139,7 +149,7 @@ mod tests {
     const STAT: &str = "S 1 300 300 0 -1 4194304 99 0 0 0 0 0 0 0 20 0 1 0 77000 8192 5";
 
     fn stat(name: &str, fields: &str) -> Option<Seen> {
-        read_stat(format!("300 ({name}) {fields}\n").as_bytes())
+        Stat::read(format!("300 ({name}) {fields}\n").as_bytes()).map(Seen::of)
     }
 
     fn own() -> Process {
@@ -154,13 +164,16 @@ mod tests {
             assert_eq!(stat(name, STAT), Some(Seen::Started(77_000)), "{name}");
         }
         let not_utf8 = [b"300 (\xFF) ", STAT.as_bytes()].concat();
-        assert_eq!(read_stat(&not_utf8), Some(Seen::Started(77_000)));
+        assert_eq!(
+            Stat::read(&not_utf8).map(Seen::of),
+            Some(Seen::Started(77_000))
+        );
     }
 
     #[test]
     fn what_is_not_understood_says_nothing() {
         for bad in ["", "300 sh S 1", "300 (sh)", "300 (sh) S 1 300 300"] {
-            assert_eq!(read_stat(bad.as_bytes()), None, "{bad}");
+            assert_eq!(Stat::read(bad.as_bytes()), None, "{bad}");
         }
         assert_eq!(stat("sh", &STAT.replace("77000", "-1")), None);
     }
@@ -247,9 +260,7 @@ mod tests {
         let process = processes.identify(child.id()).unwrap();
         assert!(!processes.is_gone(&process));
         drop(child.stdin.take());
-        while read_stat(&fs::read(format!("/proc/{}/stat", child.id())).unwrap())
-            != Some(Seen::Nobody)
-        {
+        while look(child.id()) != Seen::Nobody {
             std::thread::yield_now();
         }
         assert!(processes.is_gone(&process), "it is waited for");

@@ -1,45 +1,88 @@
-//! Running commands: each in a process group of its own, its output kept in a log and a bounded tail, and nothing of it
-//! left behind.
+//! Running commands: each under a keeper of its own (see [`child`]), its output kept in a log and a bounded tail, and
+//! nothing of it left behind.
+//!
+//! The supervisor is this process. It counts the time, reads the output and asks the keeper to stop; the keeper ends
+//! what the command started. If the supervisor is killed, the keepers see it at once. If a keeper is killed, the command
+//! dies with it, and what that had started is re-parented to the supervisor, which ends it. If both are killed at a
+//! time, the next start ends what carries the mark of this process: see [`crate::processes::remains`].
 
+mod capture;
+pub(crate) mod child;
+mod control;
+mod environment;
 mod interrupt;
+mod log;
+mod redaction;
 mod tail;
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::{self, Read as _};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use tasq_ports::{CommandSpec, Exit, RunError, Runner, Running};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, waitpid};
+use tasq_ports::{CommandSpec, End, Exit, Limits, Processes as _, RunError, Runner, Running};
 
+pub(crate) use capture::Outputs;
 pub(crate) use interrupt::Interrupt;
-use tail::Tail;
+pub(crate) use redaction::Redaction;
 
-/// How long a group may take to end after it was asked to.
-const GRACE: Duration = Duration::from_secs(5);
+use crate::args::shared::Passed;
+use crate::processes::remains::{MARK, mark};
+use crate::processes::stat::Stat;
+use crate::session::PROCESSES;
+use capture::Capture;
+use control::{Said, send_input, send_stop};
+use log::Log;
+
+/// The program that is running, even after its file was replaced.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 /// How often a waiting supervisor looks whether it was interrupted itself.
-const LOOK: Duration = Duration::from_millis(50);
-/// How long output is still read after the command ended: a process that left the group may hold the pipe open for ever.
+const LOOK: Duration = Duration::from_millis(100);
+/// How much longer than the grace time a keeper may take before it is taken for stuck.
+const KEEPERS_TIME: Duration = Duration::from_secs(30);
+/// How long output is still read after nothing is left that could write it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long it is tried to end what a killed keeper left.
+const ORPHANS_TIME: Duration = Duration::from_secs(5);
+/// How often it is looked whether that has ended.
+const ORPHANS_LOOK: Duration = Duration::from_millis(5);
 
 /// Runs commands on this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct SystemRunner {
+    program: PathBuf,
     interrupt: Interrupt,
     give_up: bool,
+    environment: Vec<(OsString, OsString)>,
+    /// The bounds of commands that bring none of their own.
+    processes: Option<u32>,
+    memory: Option<u64>,
+    redaction: Arc<Redaction>,
+    outputs: Outputs,
 }
 
 impl SystemRunner {
-    pub(crate) const fn new(interrupt: Interrupt) -> Self {
+    /// One whose commands get of our environment what every program needs.
+    pub(crate) fn new(interrupt: Interrupt) -> Self {
         Self {
+            program: PathBuf::from(OWN_PROGRAM),
             interrupt,
             give_up: false,
+            environment: environment::passed_on(&[]),
+            processes: None,
+            memory: None,
+            redaction: Arc::new(Redaction::of_variables(std::env::vars_os())),
+            outputs: Outputs::default(),
         }
     }
 
@@ -50,74 +93,139 @@ impl SystemRunner {
             ..self
         }
     }
+
+    /// One whose commands get and may use what was asked for.
+    pub(crate) fn granting(self, passed: &Passed) -> Self {
+        let Passed {
+            env,
+            max_processes,
+            max_memory,
+        } = passed;
+        Self {
+            environment: environment::passed_on(env),
+            processes: *max_processes,
+            memory: max_memory.map(|mib| mib.saturating_mul(1 << 20)),
+            ..self
+        }
+    }
+
+    /// What the commands under way write, by their labels.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a view of the loop will look at it")
+    )]
+    pub(crate) fn outputs(&self) -> Outputs {
+        self.outputs.clone()
+    }
 }
 
 impl Runner for SystemRunner {
     fn start(&self, command: &CommandSpec) -> Result<Box<dyn Running>, RunError> {
-        let CommandSpec {
-            argv,
-            env,
-            stdin,
-            folder,
-            log,
-        } = command;
-        let program = argv.first().cloned().unwrap_or_default();
+        let program = command.argv.first().cloned().unwrap_or_default();
         let failed = |source| RunError::Start {
             program: program.clone(),
             source,
         };
-        let log = log.as_deref().map(open_log).transpose().map_err(failed)?;
+        adopt_orphans().map_err(failed)?;
+        let log = command.log.as_deref().map(Log::open).transpose();
+        let log = log.map_err(failed)?;
         // One pipe for both, so that lines stay in the order in which they were written.
         let (reader, writer) = io::pipe().map_err(failed)?;
-        let mut child = Command::new(&program)
-            .args(argv.iter().skip(1))
-            .envs(env.iter().map(|(name, value)| (name, value)))
-            .current_dir(folder)
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(writer.try_clone().map_err(failed)?)
-            .stderr(writer)
-            .spawn()
-            .map_err(failed)?;
-        if let Some(mut pipe) = child.stdin.take() {
-            let bytes = stdin.clone();
-            // A command need not read what it is given; then the pipe breaks, which is fine.
-            thread::spawn(move || drop(pipe.write_all(&bytes)));
-        }
-        let tail = Arc::new(Mutex::new(Tail::default()));
-        let drained = drain(reader, log, Arc::clone(&tail));
-        let ended = watch(&child);
-        let interrupt = self.interrupt.clone();
+        let (mut keeper, control) = self.start_keeper(command, writer).map_err(failed)?;
         let started = Instant::now();
-        let give_up = self.give_up;
+        let capture = Arc::new(Capture::new(log, Arc::clone(&self.redaction)));
+        let drained = Arc::clone(&capture).drain(reader);
+        if let Err(source) = hand_over(&control, &command.stdin) {
+            forget(&mut keeper);
+            return Err(failed(source));
+        }
+        self.outputs.add(&command.label, &capture);
         Ok(Box::new(Supervised {
             program,
-            child,
+            label: command.label.clone(),
+            limits: command.limits,
+            keeper,
+            control,
+            received: Vec::new(),
             started,
-            tail,
+            capture,
             drained,
-            ended,
-            interrupt,
-            give_up,
+            outputs: self.outputs.clone(),
+            told: 0,
+            interrupt: self.interrupt.clone(),
+            give_up: self.give_up,
+            end: End::Itself,
             done: false,
         }))
+    }
+}
+
+impl SystemRunner {
+    fn limits(&self, command: &CommandSpec) -> Limits {
+        Limits {
+            processes: command.limits.processes.or(self.processes),
+            memory: command.limits.memory.or(self.memory),
+            ..command.limits
+        }
+    }
+
+    /// Starts the keeper of a command, and returns it with the socket to it.
+    fn start_keeper(
+        &self,
+        command: &CommandSpec,
+        writer: io::PipeWriter,
+    ) -> io::Result<(Child, UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut keeper = Command::new(&self.program);
+        keeper
+            .arg0("tasq")
+            .args(child::keeper_words(&self.limits(command)))
+            .args(&command.argv)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(command.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&command.folder)
+            .stdin(OwnedFd::from(theirs))
+            .stdout(writer.try_clone()?)
+            .stderr(writer);
+        if let Some(us) = own_mark() {
+            keeper.env(MARK, us);
+        }
+        // Nobody looks for orphans while there is a keeper that is not known yet.
+        let keeper = keepers(|all| {
+            let keeper = keeper.spawn()?;
+            all.insert(keeper.id());
+            Ok::<_, io::Error>(keeper)
+        })?;
+        Ok((keeper, ours))
     }
 }
 
 /// A command under way.
 struct Supervised {
     program: String,
-    child: Child,
+    label: String,
+    limits: Limits,
+    keeper: Child,
+    control: UnixStream,
+    /// What the keeper said that is not a whole line yet.
+    received: Vec<u8>,
     started: Instant,
-    tail: Arc<Mutex<Tail>>,
+    capture: Arc<Capture>,
     /// Says when all output was read.
     drained: Receiver<()>,
-    /// Says when the command itself ended.
-    ended: Receiver<io::Result<()>>,
+    outputs: Outputs,
+    /// How many interrupts the caller has seen.
+    told: usize,
     interrupt: Interrupt,
     give_up: bool,
+    /// Why it ends, as far as that is known.
+    end: End,
     done: bool,
 }
+
+/// How a command ended: its exit code, or the signal.
+type How = Result<i32, i32>;
 
 impl Running for Supervised {
     fn wait(&mut self, limit: Duration) -> Result<Option<Exit>, RunError> {
@@ -126,59 +234,129 @@ impl Running for Supervised {
             let left = until.map_or(LOOK, |until| {
                 until.saturating_duration_since(Instant::now())
             });
-            if self.has_ended(left.min(LOOK))? {
-                return self.reap().map(Some);
+            let (overdue, why) = self.left();
+            if let Some(how) = self.hear(left.min(LOOK).min(overdue))? {
+                return self.finish(how).map(Some);
             }
-            let interrupted = self.interrupt.signal().is_some();
-            if interrupted && self.give_up {
-                return Err(self.failed(io::ErrorKind::Interrupted.into()));
+            if overdue.is_zero() {
+                return self.stop_because(why).map(Some);
             }
-            if interrupted || left <= LOOK {
+            if self.is_interrupted() {
+                if self.give_up {
+                    return Err(self.failed(io::ErrorKind::Interrupted.into()));
+                }
+                return Ok(None);
+            }
+            if left <= LOOK {
                 return Ok(None);
             }
         }
     }
 
     fn stop(&mut self) -> Result<Exit, RunError> {
-        self.signal_group(Signal::TERM);
-        // A stopped process does not see the request until it goes on.
-        self.signal_group(Signal::CONT);
-        if !self.has_ended(GRACE)? {
-            self.signal_group(Signal::KILL);
-            while !self.has_ended(GRACE)? {}
-        }
-        self.reap()
+        self.stop_because(End::Stopped)
     }
 }
 
 impl Supervised {
-    fn has_ended(&self, within: Duration) -> Result<bool, RunError> {
-        match self.ended.recv_timeout(within) {
-            Ok(Ok(())) => Ok(true),
-            Ok(Err(source)) => Err(self.failed(source)),
-            Err(RecvTimeoutError::Timeout) => Ok(false),
-            // The watcher says one thing only; it said that the command has ended.
-            Err(RecvTimeoutError::Disconnected) => Ok(true),
+    /// How long it may go on, and what its end would be then.
+    fn left(&self) -> (Duration, End) {
+        let left = |limit: Option<Duration>, used: Duration| {
+            limit.map_or(Duration::MAX, |limit| limit.saturating_sub(used))
+        };
+        let time = left(self.limits.time, self.started.elapsed());
+        let silence = left(self.limits.silence, self.capture.silence());
+        if time <= silence {
+            (time, End::Time)
+        } else {
+            (silence, End::Silence)
         }
     }
 
-    /// Ends what the command left in its group, then collects it. In this order, because until then its number, which
-    /// is the group's, belongs to nobody else.
-    fn reap(&mut self) -> Result<Exit, RunError> {
+    fn is_interrupted(&mut self) -> bool {
+        let times = self.interrupt.times();
+        let again = times > self.told;
+        self.told = times;
+        again
+    }
+
+    fn stop_because(&mut self, end: End) -> Result<Exit, RunError> {
+        self.end = end;
+        // A keeper that cannot be told has ended, which is heard next.
+        let _ = send_stop(&mut &self.control, self.limits.grace);
+        let patience = Instant::now() + self.limits.grace + KEEPERS_TIME;
+        let how = loop {
+            if let Some(how) = self.hear(LOOK)? {
+                break how;
+            }
+            if Instant::now() >= patience {
+                // It is stopped, or the machine is; its end takes the command with it.
+                self.keeper.kill().map_err(|source| self.failed(source))?;
+            }
+        };
+        self.finish(how)
+    }
+
+    /// Listens to the keeper; `None` if the command has not ended within the time.
+    fn hear(&mut self, within: Duration) -> Result<Option<How>, RunError> {
+        let mut buffer = [0; 256];
+        // No time at all would be without end.
+        let within = within.max(Duration::from_millis(1));
+        let read = self
+            .control
+            .set_read_timeout(Some(within))
+            .and_then(|()| self.control.read(&mut buffer));
+        match read {
+            Ok(0) => return Ok(Some(self.bury_keeper()?)),
+            Ok(count) => self.received.extend_from_slice(&buffer[..count]),
+            Err(error) if is_for_now(&error) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                return Ok(Some(self.bury_keeper()?));
+            }
+            Err(error) => return Err(self.failed(error)),
+        }
+        loop {
+            let said = Said::take(&mut self.received).map_err(|source| self.failed(source))?;
+            match said {
+                Some(Said::Code(code)) => return Ok(Some(Ok(code))),
+                Some(Said::Signal(signal)) => return Ok(Some(Err(signal))),
+                Some(Said::Crowded) => self.end = End::Processes,
+                Some(Said::Started | Said::CannotStart(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The keeper ended without a word: somebody killed it, and with it the command. Ends what that had started.
+    fn bury_keeper(&mut self) -> Result<How, RunError> {
+        let status = self.keeper.wait();
+        let status = status.map_err(|source| self.failed(source))?;
+        end_orphans().map_err(|source| self.failed(source))?;
+        Ok(Err(status.signal().unwrap_or(Signal::KILL.as_raw())))
+    }
+
+    /// Nothing is left of the command: collects its keeper and the rest of its output.
+    fn finish(&mut self, how: How) -> Result<Exit, RunError> {
         let duration = self.started.elapsed();
-        self.signal_group(Signal::KILL);
-        let status = self.child.wait().map_err(|source| self.failed(source))?;
-        self.done = true;
+        let status = self.keeper.wait();
+        status.map_err(|source| self.failed(source))?;
+        self.leave();
         let _ = self.drained.recv_timeout(LAST_WORDS);
-        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(exit(status, duration, tail.text()))
+        let (output_tail, written) = self.capture.finish();
+        Ok(Exit {
+            code: how.ok(),
+            signal: how.err(),
+            duration,
+            output_tail,
+            end: self.end,
+            written,
+        })
     }
 
-    fn signal_group(&self, signal: Signal) {
-        if !self.done {
-            // Whoever has ended already need not be asked.
-            let _ = kill_process_group(pid(&self.child), signal);
-        }
+    fn leave(&mut self) {
+        self.done = true;
+        keepers(|all| all.remove(&self.keeper.id()));
+        self.outputs.remove(&self.label, &self.capture);
     }
 
     fn failed(&self, source: io::Error) -> RunError {
@@ -192,87 +370,100 @@ impl Supervised {
 impl Drop for Supervised {
     fn drop(&mut self) {
         if !self.done {
-            let _ = self.stop();
+            // The keeper takes it for our end, and kills at once.
+            let _ = self.control.shutdown(Shutdown::Both);
+            let _ = self.keeper.wait();
+            self.leave();
         }
     }
 }
 
-fn exit(status: ExitStatus, duration: Duration, output_tail: String) -> Exit {
-    Exit {
-        code: status.code(),
-        signal: status.signal(),
-        duration,
-        output_tail,
+/// Gives the keeper what the command reads, and waits until the command runs. That a keeper was killed meanwhile, by the
+/// command for one, is no error yet: it is the end of this command, which is heard of next.
+fn hand_over(control: &UnixStream, stdin: &[u8]) -> io::Result<()> {
+    let mut stream = control;
+    if send_input(&mut stream, stdin).is_err() {
+        return Ok(());
     }
-}
-
-fn pid(child: &Child) -> Pid {
-    Pid::from_child(child)
-}
-
-/// Reads all output in a thread: into the log while that works, and into the tail. The command never waits for a full
-/// disk.
-fn drain(
-    mut reader: io::PipeReader,
-    mut log: Option<File>,
-    tail: Arc<Mutex<Tail>>,
-) -> Receiver<()> {
-    let (done, drained) = channel();
-    thread::spawn(move || {
-        let mut buffer = vec![0; 64 * 1024];
-        while let Ok(count) = reader.read(&mut buffer) {
-            if count == 0 {
-                break;
-            }
-            let bytes = &buffer[..count];
-            if log
-                .as_mut()
-                .is_some_and(|log| log.write_all(bytes).is_err())
-            {
-                log = None;
-            }
-            tail.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(bytes);
+    let mut received = Vec::new();
+    let mut byte = [0];
+    loop {
+        match Said::take(&mut received)? {
+            Some(Said::CannotStart(errno)) => return Err(io::Error::from_raw_os_error(errno)),
+            Some(_) => return Ok(()),
+            None => {}
         }
-        // Nobody waits any more if the command was given up.
-        let _ = done.send(());
-    });
-    drained
-}
-
-/// Waits for the end of a command in a thread, without collecting it.
-fn watch(child: &Child) -> Receiver<io::Result<()>> {
-    let pid = pid(child);
-    let (ended, receiver) = channel();
-    thread::spawn(move || {
-        let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        let result = loop {
-            match waitid(WaitId::Pid(pid), how) {
-                Err(rustix::io::Errno::INTR) => {}
-                result => break result.map(|_| ()).map_err(io::Error::from),
-            }
-        };
-        let _ = ended.send(result);
-    });
-    receiver
-}
-
-/// Opens a log at its end; the folder above it and the file are this account's alone, and a link is not followed.
-fn open_log(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
+        // Byte by byte, so that nothing of the next line is taken.
+        match stream.read(&mut byte) {
+            Ok(0) | Err(_) => return Ok(()),
+            Ok(_) => received.push(byte[0]),
+        }
     }
-    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(no_follow)
-        .open(path)
+}
+
+/// Ends a keeper that has nothing to keep.
+fn forget(keeper: &mut Child) {
+    let _ = keeper.kill();
+    let _ = keeper.wait();
+    keepers(|all| all.remove(&keeper.id()));
+}
+
+fn is_for_now(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
+
+/// Makes this process the one to which orphans are re-parented, once.
+fn adopt_orphans() -> io::Result<()> {
+    static ADOPTS: OnceLock<Result<(), rustix::io::Errno>> = OnceLock::new();
+    let adopts = ADOPTS.get_or_init(|| set_child_subreaper(Some(getpid())));
+    Ok((*adopts)?)
+}
+
+/// The mark of what this process supervises; `None` where processes cannot be told apart.
+fn own_mark() -> Option<&'static str> {
+    static OWN: OnceLock<Option<String>> = OnceLock::new();
+    let own = OWN.get_or_init(|| PROCESSES.identify(std::process::id()).map(|us| mark(&us)));
+    own.as_deref()
+}
+
+/// The keepers of this process, to tell them from what it adopted.
+fn keepers<T>(with: impl FnOnce(&mut BTreeSet<u32>) -> T) -> T {
+    static KEEPERS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+    with(&mut KEEPERS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Kills what this process has adopted: children of ours that are no keepers, each in a session that is not ours.
+/// Children of theirs become ours when they end, so it is repeated until there are none.
+fn end_orphans() -> io::Result<()> {
+    let until = Instant::now() + ORPHANS_TIME;
+    loop {
+        let orphans = orphans()?;
+        if orphans.is_empty() || Instant::now() >= until {
+            return Ok(());
+        }
+        for orphan in &orphans {
+            orphan.signal(Signal::KILL);
+            if let Some(pid) = Pid::from_raw(orphan.pid) {
+                // Collected here or the next time.
+                let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+            }
+        }
+        thread::sleep(ORPHANS_LOOK);
+    }
+}
+
+fn orphans() -> io::Result<Vec<Stat>> {
+    let us = Stat::of(i32::try_from(std::process::id()).unwrap_or_default())?;
+    let (all, known) = keepers(|known| Stat::all().map(|all| (all, known.clone())))?;
+    let is_known = |pid: i32| u32::try_from(pid).is_ok_and(|pid| known.contains(&pid));
+    Ok(all
+        .into_iter()
+        .filter(|stat| stat.parent == us.pid && stat.session != us.session)
+        .filter(|stat| !is_known(stat.pid))
+        .collect())
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::output::Output;
 use crate::runner::Interrupt;
 use crate::scratch::Scratch;
 use crate::session::{IDS, Session};
+use crate::stores::Terms;
 use check::Violation;
 use fairness::Fairness;
 use numbers::Numbers;
@@ -87,7 +88,7 @@ impl Kind {
 /// What all parts of a test have in common.
 struct Test<'a> {
     amount: Amount,
-    wait: Duration,
+    terms: Terms,
     interrupt: &'a Interrupt,
     out: &'a Output,
 }
@@ -123,7 +124,7 @@ pub(crate) fn selftest(session: &mut Session, args: Selftest) -> Result<u8, Fail
     let mut scratch = Scratch::make(&parent(session, args.dir)?, "tasq-selftest")?;
     let test = Test {
         amount,
-        wait: session.global.wait,
+        terms: session.terms(),
         interrupt: &interrupt,
         out: &session.out,
     };

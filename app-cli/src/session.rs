@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 
 use tasq_app::{App, Caller, HolderRef, NewQueue};
-use tasq_domain::{Actor, TaskId, Token, Worker};
+use tasq_domain::{Actor, CommandLine, TaskId, Token, Worker};
 use tasq_ports::Store;
 
 use crate::args::Global;
@@ -15,6 +15,7 @@ use crate::ids::SystemIds;
 use crate::output::Output;
 use crate::processes::SystemProcesses;
 use crate::stores;
+use crate::trust::StateTrust;
 
 /// The source of ids for every use case.
 pub(crate) static IDS: SystemIds = SystemIds;
@@ -34,6 +35,8 @@ pub(crate) struct Queue {
     pub(crate) store: &'static dyn Store,
     pub(crate) located: Located,
     pub(crate) caller: Caller,
+    /// Which commands may run.
+    trust: StateTrust,
 }
 
 impl Session {
@@ -60,27 +63,37 @@ impl Session {
         dry_run: bool,
     ) -> Result<Queue, Failure> {
         let caller = self.caller()?;
-        let store = stores::open_or_create(&place, new, self.global.wait, dry_run)?;
+        let store = stores::open_or_create(&place, new, self.terms(), dry_run)?;
         let located = Located {
             place,
             found_by: discover::FoundBy::Flag,
         };
         Ok(Queue {
             store: Box::leak(store),
+            trust: StateTrust::of(located.place.path()),
             located,
             caller,
         })
     }
 
+    /// On which terms stores are opened and made.
+    pub(crate) const fn terms(&self) -> stores::Terms {
+        stores::Terms {
+            wait: self.global.wait,
+            unsafe_network_fs: self.global.unsafe_network_fs,
+        }
+    }
+
     fn open_at(&mut self, located: Located) -> Result<Queue, Failure> {
         let caller = self.caller()?;
-        let store = stores::open(&located.place, self.global.wait)?;
+        let store = stores::open(&located.place, self.terms())?;
         let store: &'static dyn Store = Box::leak(store);
         if let Some(warning) = stores::size_warning(&located.place, store)? {
             self.out.warn(warning);
         }
         Ok(Queue {
             store,
+            trust: StateTrust::of(located.place.path()),
             located,
             caller,
         })
@@ -127,10 +140,22 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Lets commands run that were typed just now. What was asked for is done, so that this fails is only told.
+    pub(crate) fn trust_typed(&mut self, queue: &Queue, commands: Vec<CommandLine>) {
+        if let Err(error) = queue.app().trust_typed(&commands) {
+            self.out
+                .warn(format!("{error}; let it run with `tasq trust`"));
+        }
+    }
+}
+
 impl Queue {
     /// Its use cases.
     pub(crate) fn app(&self) -> App<'_> {
-        App::new(self.store, &IDS, self.caller.clone()).with_processes(&PROCESSES)
+        App::new(self.store, &IDS, self.caller.clone())
+            .with_processes(&PROCESSES)
+            .with_trust(&self.trust)
     }
 
     /// Its use cases, under the operation id of a request.

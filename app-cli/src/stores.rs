@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tasq_adapter_json::JsonStore;
 use tasq_adapter_memory::MemoryStore;
-use tasq_adapter_sqlite::SqliteStore;
+use tasq_adapter_sqlite::{NetworkFs, SqliteStore};
 use tasq_app::{Code, NewQueue};
 use tasq_domain::{EntityKind, Settings};
 use tasq_files::create_private_dir;
@@ -32,27 +32,36 @@ const LONG_LOG_BYTES: u64 = 2 * 1024 * 1024;
 /// What git is to see of a `.tasq/`: the readable queue, nothing that belongs to one machine.
 const GITIGNORE: &str = "*\n!.gitignore\n!queue.json\n";
 
+/// On which terms a store is opened or made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// How long to wait for a lock.
+    pub(crate) wait: Duration,
+    /// Whether an SQLite store may lie on a file system of another machine or process.
+    pub(crate) unsafe_network_fs: bool,
+}
+
 /// Opens a store that is there.
-pub(crate) fn open(place: &Place, wait: Duration) -> Result<Box<dyn Store>, Failure> {
+pub(crate) fn open(place: &Place, terms: Terms) -> Result<Box<dyn Store>, Failure> {
     discover::check_owner(place)?;
     let store: Box<dyn Store> = match place {
         Place::Sqlite(path) => {
-            fold_log(path, wait)?;
-            Box::new(SqliteStore::open(path, sqlite_options(wait)?)?)
+            fold_log(path, terms)?;
+            Box::new(SqliteStore::open(path, sqlite_options(terms)?)?)
         }
-        Place::Json(path) => Box::new(JsonStore::open(path, json_options(wait))?),
+        Place::Json(path) => Box::new(JsonStore::open(path, json_options(terms))?),
     };
     Ok(store)
 }
 
 /// Moves a long log into the database. Commands leave without closing it, and each that finds nobody else there reads
 /// all of the log, which would grow for ever.
-fn fold_log(path: &Path, wait: Duration) -> Result<(), Failure> {
+fn fold_log(path: &Path, terms: Terms) -> Result<(), Failure> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     if fs::metadata(log).is_ok_and(|facts| facts.len() > LONG_LOG_BYTES) {
         // Whoever closes it last writes the log back. If another has it open, it is not the time.
-        drop(SqliteStore::open(path, sqlite_options(wait)?)?);
+        drop(SqliteStore::open(path, sqlite_options(terms)?)?);
     }
     Ok(())
 }
@@ -61,7 +70,7 @@ fn fold_log(path: &Path, wait: Duration) -> Result<(), Failure> {
 pub(crate) fn create(
     place: &Place,
     settings: &Settings,
-    wait: Duration,
+    terms: Terms,
 ) -> Result<Box<dyn Store>, Failure> {
     if let Some(folder) = place.folder() {
         create_private_dir(folder)?;
@@ -82,9 +91,9 @@ pub(crate) fn create(
     }
     let store: Box<dyn Store> = match place {
         Place::Sqlite(path) => {
-            Box::new(SqliteStore::create(path, settings, sqlite_options(wait)?)?)
+            Box::new(SqliteStore::create(path, settings, sqlite_options(terms)?)?)
         }
-        Place::Json(path) => Box::new(JsonStore::create(path, settings, json_options(wait))?),
+        Place::Json(path) => Box::new(JsonStore::create(path, settings, json_options(terms))?),
     };
     Ok(store)
 }
@@ -93,17 +102,17 @@ pub(crate) fn create(
 pub(crate) fn open_or_create(
     place: &Place,
     new: NewQueue,
-    wait: Duration,
+    terms: Terms,
     dry_run: bool,
 ) -> Result<Box<dyn Store>, Failure> {
     if place.path().symlink_metadata().is_ok() {
-        return open(place, wait);
+        return open(place, terms);
     }
     let settings = new.settings(&IDS)?;
     if dry_run {
         return Ok(Box::new(MemoryStore::new(&settings, clock())));
     }
-    create(place, &settings, wait)
+    create(place, &settings, terms)
 }
 
 /// The name of a queue that was given none: the folder of the work it is about, or its file.
@@ -145,7 +154,7 @@ fn write_gitignore(folder: &Path) -> Result<(), Failure> {
 }
 
 /// `TASQ_SYNC=normal` gives up what a power cut may take for speed.
-fn sqlite_options(wait: Duration) -> Result<tasq_adapter_sqlite::Options, Failure> {
+fn sqlite_options(terms: Terms) -> Result<tasq_adapter_sqlite::Options, Failure> {
     let sync = match std::env::var("TASQ_SYNC").ok().as_deref() {
         None | Some("" | "full") => tasq_adapter_sqlite::Sync::Full,
         Some("normal") => tasq_adapter_sqlite::Sync::Normal,
@@ -158,15 +167,20 @@ fn sqlite_options(wait: Duration) -> Result<tasq_adapter_sqlite::Options, Failur
     };
     Ok(tasq_adapter_sqlite::Options {
         clock: clock(),
-        wait,
+        wait: terms.wait,
         sync,
         migrate: tasq_adapter_sqlite::Migrate::default(),
+        network_fs: if terms.unsafe_network_fs {
+            NetworkFs::WithoutLog
+        } else {
+            NetworkFs::Refuse
+        },
     })
 }
 
-fn json_options(wait: Duration) -> tasq_adapter_json::Options {
+fn json_options(terms: Terms) -> tasq_adapter_json::Options {
     tasq_adapter_json::Options {
-        wait,
+        wait: terms.wait,
         ..tasq_adapter_json::Options::new(clock())
     }
 }

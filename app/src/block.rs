@@ -6,6 +6,7 @@ use tasq_domain::{Reason, TaskId, Token};
 
 use crate::context::{App, HolderRef};
 use crate::error::AppError;
+use crate::unit::Report;
 use crate::view::TaskView;
 
 impl App<'_> {
@@ -19,6 +20,18 @@ impl App<'_> {
         token: Option<Token>,
         reason: &Reason,
         force: bool,
+    ) -> Result<TaskView, AppError> {
+        self.block_with(task, token, reason, force, &Report::default())
+    }
+
+    /// As [`App::block`], with what is known about the holder's process.
+    pub(crate) fn block_with(
+        &self,
+        task: &TaskId,
+        token: Option<Token>,
+        reason: &Reason,
+        force: bool,
+        report: &Report,
     ) -> Result<TaskView, AppError> {
         self.may_force(force)?;
         self.once_kept("block", &(task, token, reason, force), |unit| {
@@ -48,7 +61,8 @@ impl App<'_> {
                 Ok(step) => step,
                 Err(refused) => return Ok(Err(refused)),
             };
-            unit.step(&before, &step, json!({ "reason": reason.as_str() }))?;
+            let data = json!({ "reason": reason.as_str() });
+            unit.step_with(&before, &step, data, report)?;
             TaskView::load(unit.tx, task).map(Ok)
         })
     }

@@ -59,6 +59,15 @@ impl App<'_> {
     /// [`AppError::NothingReady`] with what is waiting and why; for a named task [`AppError::Refused`];
     /// [`AppError::Usage`] if there is no process with the given id.
     pub fn claim(&self, wanted: &ClaimTasks) -> Result<Vec<ClaimView>, AppError> {
+        self.claim_if(wanted, |_| Ok(()))
+    }
+
+    /// As [`App::claim`], if `allowed` says so at the beginning of the unit.
+    pub(crate) fn claim_if(
+        &self,
+        wanted: &ClaimTasks,
+        mut allowed: impl FnMut(&mut Unit<'_>) -> Result<(), AppError>,
+    ) -> Result<Vec<ClaimView>, AppError> {
         if wanted.lease.is_zero() {
             return Err(AppError::usage(
                 "a lease of no time would be lost at once",
@@ -66,6 +75,7 @@ impl App<'_> {
             ));
         }
         let granted = self.once_kept("claim", wanted, |unit| {
+            allowed(unit)?;
             let terms = Terms {
                 worker: wanted.worker.clone(),
                 lease: wanted.lease,

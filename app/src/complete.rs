@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 use tasq_domain::life::{self, Completion, Gate, Writer};
-use tasq_domain::{Reason, TaskId, TestOwner, Token, Worker};
+use tasq_domain::{AnyId, EventKind, Reason, TaskId, TestOwner, Token, Worker};
 use tasq_ports::Tx;
 
 use crate::claim::{Terms, waiting};
 use crate::context::{App, HolderRef};
 use crate::error::AppError;
 use crate::find::{self, ScopeRef};
-use crate::once::{Answer, field};
+use crate::once::{Answer, events_between, field, number};
 use crate::unit::{Report, Unit};
 use crate::view::{ClaimView, TaskView};
 
@@ -46,58 +46,89 @@ impl App<'_> {
     /// [`AppError::Refused`]: a stale claim, claimed by another, completed already, test cases not passing.
     pub fn complete(&self, wanted: &CompleteTask) -> Result<Completed, AppError> {
         self.may_force(wanted.force.is_some())?;
-        self.once_kept("complete", wanted, |unit| {
-            let before = unit.task(&wanted.task)?.task;
-            let gate = if unit.tx.settings()?.require_tests {
-                Gate::TestsRequired
-            } else {
-                Gate::TestsOptional
-            };
-            let tests = unit.tx.tests_of(&TestOwner::Task(before.id.clone()))?;
-            let writer = match wanted.token {
-                Some(token) => Writer::Holder(token),
-                None => Writer::Person {
-                    actor: self.caller.actor(),
-                    force: wanted.force.is_some(),
-                },
-            };
-            let completion = Completion {
-                summary: wanted.summary.clone(),
-                override_reason: wanted.force.clone(),
-                exit_code: wanted.report.exit_code,
-            };
-            let step = life::complete(&before, &writer, &tests, gate, completion, unit.now());
-            let step = match wanted.token {
-                Some(token) => {
-                    let holder = HolderRef {
-                        task: before.id.clone(),
-                        token,
-                    };
-                    unit.or_late(&holder, wanted.summary.clone(), step)?
-                }
-                None => step.map_err(|why| AppError::refused(&before.id, why)),
-            };
-            let step = match step {
-                Ok(step) => step,
-                Err(refused) => return Ok(Err(refused)),
-            };
-            let proof = step.task.proof.as_ref().map(tasq_domain::Proof::as_str);
-            let reason = wanted.force.as_ref().map(Reason::as_str);
-            unit.step_with(
-                &before,
-                &step,
-                json!({ "proof": proof, "reason": reason }),
-                &wanted.report,
-            )?;
-            let next = match &wanted.next {
-                Some(scope) => self.claim_next_after(unit, &before, scope)?,
-                None => None,
-            };
-            Ok(Ok(Completed {
-                task: TaskView::load(unit.tx, &before.id)?,
-                next,
-            }))
-        })
+        self.once_kept("complete", wanted, |unit| self.complete_in(unit, wanted))
+    }
+
+    /// Completes many tasks, all or none, in one step. None of them can ask for the next one: claim many at once instead.
+    ///
+    /// # Errors
+    /// As [`App::complete`], for the first that is refused: nothing is completed then, and no late message is kept.
+    /// [`AppError::Usage`] if one asks for the next.
+    pub fn complete_all(&self, wanted: &[CompleteTask]) -> Result<Vec<TaskView>, AppError> {
+        self.may_force(wanted.iter().any(|one| one.force.is_some()))?;
+        if wanted.iter().any(|one| one.next.is_some()) {
+            return Err(AppError::usage(
+                "many tasks that are completed in one step have no next one",
+                "claim as many as you want afterwards",
+            ));
+        }
+        let all = self.once("tasks complete", &wanted, |unit| {
+            let tasks = wanted
+                .iter()
+                .map(|one| Ok(self.complete_in(unit, one)??.task))
+                .collect::<Result<_, AppError>>()?;
+            let told = unit.told.unwrap_or((1, 0));
+            Ok(AllCompleted { tasks, told })
+        })?;
+        Ok(all.tasks)
+    }
+
+    /// Completes a task within a unit. The inner error is a refusal, which leaves nothing but a late message.
+    fn complete_in(
+        &self,
+        unit: &mut Unit<'_>,
+        wanted: &CompleteTask,
+    ) -> Result<Result<Completed, AppError>, AppError> {
+        let before = unit.task(&wanted.task)?.task;
+        let gate = if unit.tx.settings()?.require_tests {
+            Gate::TestsRequired
+        } else {
+            Gate::TestsOptional
+        };
+        let tests = unit.tx.tests_of(&TestOwner::Task(before.id.clone()))?;
+        let writer = match wanted.token {
+            Some(token) => Writer::Holder(token),
+            None => Writer::Person {
+                actor: self.caller.actor(),
+                force: wanted.force.is_some(),
+            },
+        };
+        let completion = Completion {
+            summary: wanted.summary.clone(),
+            override_reason: wanted.force.clone(),
+            exit_code: wanted.report.exit_code,
+        };
+        let step = life::complete(&before, &writer, &tests, gate, completion, unit.now());
+        let step = match wanted.token {
+            Some(token) => {
+                let holder = HolderRef {
+                    task: before.id.clone(),
+                    token,
+                };
+                unit.or_late(&holder, wanted.summary.clone(), step)?
+            }
+            None => step.map_err(|why| AppError::refused(&before.id, why)),
+        };
+        let step = match step {
+            Ok(step) => step,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let proof = step.task.proof.as_ref().map(tasq_domain::Proof::as_str);
+        let reason = wanted.force.as_ref().map(Reason::as_str);
+        unit.step_with(
+            &before,
+            &step,
+            json!({ "proof": proof, "reason": reason }),
+            &wanted.report,
+        )?;
+        let next = match &wanted.next {
+            Some(scope) => self.claim_next_after(unit, &before, scope)?,
+            None => None,
+        };
+        Ok(Ok(Completed {
+            task: TaskView::load(unit.tx, &before.id)?,
+            next,
+        }))
     }
 
     fn claim_next_after(
@@ -149,5 +180,32 @@ impl Answer for Completed {
             task,
             next: Option::recall(tx, field(kept, "next")?)?,
         })
+    }
+}
+
+/// What one unit completed. A kept answer is small however many tasks there are: it names the unit's events, which name
+/// the tasks.
+struct AllCompleted {
+    tasks: Vec<TaskView>,
+    told: (i64, i64),
+}
+
+impl Answer for AllCompleted {
+    fn remember(&self) -> Value {
+        let (first, last) = self.told;
+        json!({ "first": first, "last": last })
+    }
+
+    fn recall(tx: &mut dyn Tx, kept: &Value) -> Result<Self, AppError> {
+        let told = (number(kept, "first")?, number(kept, "last")?);
+        let mut tasks = Vec::new();
+        for event in events_between(tx, told)? {
+            if let (EventKind::Completed, AnyId::Task(id)) = (event.kind, &event.entity)
+                && let Some(record) = tx.task(id)?
+            {
+                tasks.push(TaskView::of(tx, record)?);
+            }
+        }
+        Ok(Self { tasks, told })
     }
 }

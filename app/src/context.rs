@@ -1,7 +1,7 @@
 //! Who acts, and on which store.
 
 use tasq_domain::{Actor, OperationId, TaskId, TestOwner, Token, Worker};
-use tasq_ports::{Ids, Processes, Store};
+use tasq_ports::{Ids, Processes, Store, Trust};
 
 use crate::error::AppError;
 use crate::unit::Unit;
@@ -56,6 +56,7 @@ pub struct App<'a> {
     pub(crate) caller: Caller,
     pub(crate) op: Option<OperationId>,
     pub(crate) processes: Option<&'a dyn Processes>,
+    pub(crate) trust: Option<&'a dyn Trust>,
 }
 
 impl<'a> App<'a> {
@@ -68,6 +69,7 @@ impl<'a> App<'a> {
             caller,
             op: None,
             processes: None,
+            trust: None,
         }
     }
 
@@ -83,6 +85,16 @@ impl<'a> App<'a> {
     pub fn with_processes(self, processes: &'a dyn Processes) -> Self {
         Self {
             processes: Some(processes),
+            ..self
+        }
+    }
+
+    /// The same, where the commands of test cases run only once this account trusts them. Without, all of them run: for
+    /// programs that made the queue themselves.
+    #[must_use]
+    pub fn with_trust(self, trust: &'a dyn Trust) -> Self {
+        Self {
+            trust: Some(trust),
             ..self
         }
     }

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 use tasq_domain::life::Refusal;
 use tasq_domain::ready::NotReady;
 use tasq_domain::{
-    AnyId, IdError, PriorityError, RetryBudgetError, StatusCounts, TaskId, TestId, TextError,
-    Timestamp, TokenError, UnknownStatus,
+    AnyId, CommandLine, IdError, PriorityError, RetryBudgetError, StatusCounts, TaskId, TestId,
+    TextError, Timestamp, TokenError, UnknownStatus,
 };
 use tasq_formats::json::JsonError;
-use tasq_ports::{FromStore, RunError, StoreError};
+use tasq_ports::{FromStore, RunError, StoreError, TrustError, WorkplaceError};
 use thiserror::Error;
 
 /// The stable name of a kind of error. Its word and its exit status are fixed, because other programs depend on them.
@@ -183,6 +183,9 @@ pub enum AppError {
         /// What to do.
         hint: Option<String>,
     },
+    /// Commands of test cases came from elsewhere, and nobody here has looked at them yet. None of them was run.
+    #[error("{}", untrusted(.0))]
+    Untrusted(Vec<(TestId, CommandLine)>),
     /// Input is broken.
     #[error("{place}: {message}")]
     InvalidData {
@@ -203,10 +206,35 @@ pub enum AppError {
     /// A command could not be run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A place to work could not be made or left.
+    #[error(transparent)]
+    Workplace(#[from] WorkplaceError),
+    /// What is trusted could not be read or kept.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
 }
 
 /// How many tasks of a path a message names.
 const MAX_NAMED_OF_PATH: usize = 20;
+
+/// How many commands a message names.
+const MAX_NAMED_COMMANDS: usize = 3;
+
+fn untrusted(commands: &[(TestId, CommandLine)]) -> String {
+    let named: Vec<String> = commands
+        .iter()
+        .take(MAX_NAMED_COMMANDS)
+        .map(|(id, command)| format!("{id} ({})", command.as_str().trim()))
+        .collect();
+    let more = match commands.len().saturating_sub(MAX_NAMED_COMMANDS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "test commands that you have not trusted are not run: {}{more}",
+        named.join(", ")
+    )
+}
 
 fn names(ids: &[AnyId]) -> String {
     ids.iter()
@@ -334,9 +362,9 @@ impl AppError {
             Self::Refused { why, .. } => refusal_code(why),
             Self::NothingReady(_) => Code::NothingReady,
             Self::Cycle(_) | Self::InvalidData { .. } => Code::InvalidData,
-            Self::Denied { .. } => Code::Denied,
+            Self::Denied { .. } | Self::Untrusted(_) => Code::Denied,
             Self::Limit { .. } => Code::Limit,
-            Self::Run(_) => Code::Storage,
+            Self::Run(_) | Self::Workplace(_) | Self::Trust(_) => Code::Storage,
             Self::Store(error) => store_code(error),
         }
     }
@@ -357,7 +385,18 @@ impl AppError {
             Self::Refused { why, item } => refusal_hint(why, item),
             Self::NothingReady(_) => Some("`tasq why TASK` says what a task waits for".to_owned()),
             Self::Store(error) => store_hint(error),
-            Self::Cycle(_) | Self::InvalidData { .. } | Self::Limit { .. } | Self::Run(_) => None,
+            Self::Untrusted(_) => {
+                Some("`tasq trust` shows them and, if you agree, lets them run".to_owned())
+            }
+            Self::Trust(TrustError::NoPlace { .. }) => {
+                Some("set HOME or XDG_STATE_HOME to a folder of yours".to_owned())
+            }
+            Self::Cycle(_)
+            | Self::InvalidData { .. }
+            | Self::Limit { .. }
+            | Self::Run(_)
+            | Self::Workplace(_)
+            | Self::Trust(TrustError::Io { .. }) => None,
         }
     }
 
@@ -377,6 +416,10 @@ impl AppError {
             }
             Self::NothingReady(waiting) => waiting_details(waiting),
             Self::InvalidData { place, .. } => json!({ "file": place }),
+            Self::Untrusted(commands) => json!({
+                "tests": commands.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(),
+                "commands": commands.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>(),
+            }),
             _ => json!({}),
         }
     }
@@ -401,7 +444,9 @@ fn refusal_code(why: &Refusal) -> Code {
         Refusal::StaleClaim
         | Refusal::Claimed { .. }
         | Refusal::WrongStatus { .. }
+        | Refusal::NoQuestion
         | Refusal::NoRetryLeft => Code::Conflict,
+        Refusal::TooManyChoices { .. } => Code::Limit,
     }
 }
 
@@ -421,6 +466,10 @@ fn refusal_hint(why: &Refusal, item: &AnyId) -> Option<String> {
             format!("run them with `tasq verify {id}`; a person may insist with --force --reason")
         }
         Refusal::NoTests => format!("add one with `tasq test add TEXT --task {id} --command CMD`"),
+        Refusal::NoQuestion => format!(
+            "`tasq inbox` lists what waits for an answer; `tasq show {id}` tells how this task stands"
+        ),
+        Refusal::TooManyChoices { .. } => "ask with fewer choices, or with none".to_owned(),
         Refusal::NoRetryLeft => "leave --keep-retries away to give it a fresh budget".to_owned(),
         Refusal::NotForWorkers { .. } => "a person has to do it, outside the worker".to_owned(),
         Refusal::WrongStatus { .. } => {

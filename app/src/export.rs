@@ -19,6 +19,8 @@ pub struct CopyReport {
     pub tests: usize,
     /// Dependencies.
     pub dependencies: usize,
+    /// Questions.
+    pub questions: usize,
     /// Attempts.
     pub attempts: usize,
     /// Checkpoints.
@@ -39,6 +41,7 @@ impl CopyReport {
             tasks,
             tests,
             dependencies,
+            questions,
             attempts,
             checkpoints,
             events,
@@ -50,6 +53,7 @@ impl CopyReport {
             tasks: tasks.len(),
             tests: tests.len(),
             dependencies: dependencies.len(),
+            questions: questions.len(),
             attempts: attempts.len(),
             checkpoints: checkpoints.len(),
             events: events.len(),

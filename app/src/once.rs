@@ -81,7 +81,7 @@ impl App<'_> {
     /// whether it was done: the id makes the repeat safe.
     pub(crate) fn surely<T>(
         &self,
-        step: impl Fn(&App<'_>) -> Result<T, AppError>,
+        mut step: impl FnMut(&App<'_>) -> Result<T, AppError>,
     ) -> Result<T, AppError> {
         let id = format!("run-{:016x}", self.ids.random());
         let app = App {
@@ -90,6 +90,7 @@ impl App<'_> {
             caller: self.caller.clone(),
             op: Some(OperationId::new(id).expect("a word and hex digits are an id")),
             processes: self.processes,
+            trust: self.trust,
         };
         let mut tries = 1;
         loop {

@@ -1,5 +1,7 @@
 //! Taking back tasks whose lease has run out, or whose process is gone.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 use tasq_domain::life::{self, Loss, Step};
 use tasq_domain::{AnyId, EventKind, Process, TaskId, TaskRecord};
@@ -63,11 +65,14 @@ pub(crate) fn gone(
     let Some((processes, place)) = processes.and_then(|it| Some((it, it.place()?))) else {
         return Ok(Vec::new());
     };
+    // A loop holds many tasks, and looking for what it left behind is costly.
+    let mut judged = BTreeMap::new();
     let mut gone = Vec::new();
     for (id, process) in tx.processes_at(&place)? {
-        if processes.is_gone(&process)
-            && let Some(record) = tx.task(&id)?
-        {
+        let is_gone = *judged
+            .entry(process)
+            .or_insert_with(|| processes.is_gone(&process));
+        if is_gone && let Some(record) = tx.task(&id)? {
             gone.push((record, process));
         }
     }
@@ -78,6 +83,7 @@ fn abandoned(
     unit: &mut Unit<'_>,
     processes: Option<&dyn Processes>,
 ) -> Result<Vec<TaskId>, AppError> {
+    end_remains(unit.tx, processes)?;
     let now = unit.now();
     let mut reaped = Vec::new();
     for (record, process) in gone(unit.tx, processes)? {
@@ -87,6 +93,18 @@ fn abandoned(
         reaped.push(record.task.id);
     }
     Ok(reaped)
+}
+
+/// Ends what processes that are gone left running: no task is handed out while a command still works on it.
+fn end_remains(tx: &mut dyn Tx, processes: Option<&dyn Processes>) -> Result<(), AppError> {
+    if let Some((processes, place)) = processes.and_then(|it| Some((it, it.place()?))) {
+        let holders = tx.processes_at(&place)?;
+        let holders: BTreeSet<Process> = holders.into_iter().map(|(_, process)| process).collect();
+        for process in &holders {
+            processes.end_remains(process);
+        }
+    }
+    Ok(())
 }
 
 fn expired(unit: &mut Unit<'_>) -> Result<Vec<TaskId>, AppError> {

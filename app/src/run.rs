@@ -1,26 +1,32 @@
-//! The loop: claim, run a command, verify, complete or fail, until nothing is left to do.
+//! The loop: claim, run a command, verify, complete or fail, until nothing is left to do; with any number of workers.
 
+mod assignment;
 mod attempt;
+mod braking;
+mod crew;
+mod judge;
+mod said;
+mod terms;
+mod waits;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tasq_domain::brakes::{Brakes, Tripped};
 use tasq_domain::ready::NotReady;
-use tasq_domain::{
-    Outcome, Status, StatusCounts, Task, TaskId, TaskRecord, Timestamp, Token, Worker,
-};
-use tasq_ports::{Runner, StoreExt, Tx};
+use tasq_domain::{Status, StatusCounts, TaskId, TestId, Timestamp, Token, Worker};
+use tasq_ports::{Runner, StoreExt, Workplace};
 
-use crate::claim::{ClaimTasks, WhichTask};
+pub use assignment::{Assignment, DependencyResult};
+pub(crate) use said::cost_of;
+
 use crate::context::App;
-use crate::error::{AppError, Waiting};
+use crate::error::AppError;
 use crate::find::{self, ScopeRef};
 use crate::unit::all_tasks;
 use crate::verify::VerifyOptions;
 use crate::view::{ClaimView, TaskView};
-
-/// How often a wait looks again whether something has become ready, at the least.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+use crew::Crew;
 
 /// How the loop works.
 pub struct RunOptions<'a> {
@@ -28,28 +34,71 @@ pub struct RunOptions<'a> {
     pub scope: ScopeRef,
     /// The command that works on a task: a program and its arguments. Task text is never part of it.
     pub command: Vec<String>,
-    /// Who holds the claims.
+    /// How many workers at a time, at least 1.
+    pub jobs: u32,
+    /// Who holds the claims; of several workers each has its number behind the name.
     pub worker: Worker,
-    /// How long the lease is; it is renewed at a third of it.
+    /// How long the lease is, unless a task's metadata says otherwise; it is renewed at a third of it.
     pub lease: Duration,
+    /// How long an attempt may take, unless a task's metadata says otherwise.
+    pub timeout: Option<Duration>,
+    /// How long a command may write nothing, unless a task's metadata says otherwise.
+    pub idle_timeout: Option<Duration>,
     /// The process that runs the loop: once it is gone, what it holds is lost.
     pub pid: Option<u32>,
     /// How many attempts at the most.
     pub max: Option<u32>,
+    /// After how long nothing more is begun.
+    pub max_time: Option<Duration>,
+    /// What stops this loop and all others on the queue.
+    pub brakes: Brakes,
+    /// Whether failures before the loop began are not counted by the brakes.
+    pub forgiving: bool,
     /// How long to wait for the leases of others and for times that a release set.
     pub max_wait: Duration,
-    /// Where commands run, and how long a test case may take.
+    /// Whether to wait for new work when there is nothing left to do.
+    pub watch: bool,
+    /// A text without which a worker's output is no success.
+    pub promise: Option<String>,
+    /// Whether each completion runs again what passed before and may have been touched.
+    pub regress: bool,
+    /// Where test cases run, unless the workplace says otherwise, and how long one may take.
     pub verify: VerifyOptions,
-    /// The task as the command reads it on standard input.
-    pub stdin: &'a dyn Fn(&ClaimView) -> Vec<u8>,
-    /// The file that gets the command's output.
-    pub log: &'a dyn Fn(&TaskId, Token) -> Option<PathBuf>,
+    /// Where attempts work.
+    pub workplace: &'a dyn Workplace,
     /// What the command finds in its environment as `TASQ_STORE`.
     pub store: String,
-    /// The signal by which the program was asked to stop, if it was.
-    pub stopped: &'a dyn Fn() -> Option<i32>,
+    /// The program around the loop.
+    pub host: &'a dyn Host,
+}
+
+/// What the loop needs from the program around it.
+pub trait Host: Sync {
+    /// A claim as its command reads it.
+    fn input(&self, assignment: &Assignment) -> Vec<u8>;
+
+    /// The file that gets a command's output.
+    fn log(&self, task: &TaskId, token: Token) -> Option<PathBuf>;
+
+    /// Whether the program was asked to stop.
+    fn stop(&self) -> Stop;
+
     /// Waits for the given time, or until the program is asked to stop.
-    pub pause: &'a dyn Fn(Duration),
+    fn pause(&self, span: Duration);
+
+    /// A number that is another one when somebody has written to the store; `None` where that cannot be told cheaply.
+    fn news(&self) -> Option<u64>;
+}
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Yes.
+    GoOn,
+    /// Begin nothing more and let end what runs; asked for by this signal.
+    Drain(i32),
+    /// Stop what runs and give it back; asked for by this signal.
+    Now(i32),
 }
 
 /// Something that the loop did.
@@ -70,10 +119,33 @@ pub enum RunEvent {
         /// How long it took.
         took: Duration,
     },
-    /// Nothing is ready, but something will be.
+    /// A completion broke what had passed before.
+    Regressed {
+        /// The task that was completed.
+        by: TaskId,
+        /// The tasks that are no longer completed.
+        reopened: Vec<TaskId>,
+        /// The test cases that no longer pass.
+        broken: Vec<TestId>,
+    },
+    /// Nothing is ready, but something will be, or there may be.
     Waiting {
         /// Until then, at the most.
         until: Option<Timestamp>,
+    },
+    /// It was asked to stop: nothing more is begun, and this many attempts are still under way.
+    Draining {
+        /// Attempts under way.
+        running: u32,
+    },
+    /// The loop has ended, in whatever way; the last event of each.
+    Ended {
+        /// How; `None` if it failed.
+        end: Option<RunEnd>,
+        /// What it did.
+        tally: Tally,
+        /// How long it took.
+        took: Duration,
     },
 }
 
@@ -84,6 +156,8 @@ pub enum Finish {
     Completed,
     /// Failed, with the message that goes to the next attempt.
     Failed(String),
+    /// Blocked, for this reason.
+    Blocked(String),
     /// Given back.
     Released,
     /// The claim was no longer ours: the worker ended it itself, or it was taken back.
@@ -97,10 +171,33 @@ pub enum RunEnd {
     AllCompleted,
     /// Nothing is ready, running or waiting for a retry, but not everything is completed.
     Remaining,
-    /// The given number of attempts was reached while there was more to do.
-    Limit,
+    /// A limit was reached while there was more to do.
+    Limit(Limit),
     /// The program was asked to stop by this signal.
     Interrupted(i32),
+}
+
+/// A limit of the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The number of attempts.
+    Attempts,
+    /// The time.
+    Time,
+    /// A brake, which holds for every loop on the queue.
+    Brake(Tripped),
+}
+
+impl Limit {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts",
+            Self::Time => "time",
+            Self::Brake(tripped) => tripped.as_str(),
+        }
+    }
 }
 
 /// A task that was left.
@@ -112,6 +209,19 @@ pub struct Unfinished {
     pub reasons: Vec<NotReady>,
 }
 
+/// How many attempts came to what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Attempts made.
+    pub attempts: u32,
+    /// Attempts that completed their task.
+    pub completed: u32,
+    /// Attempts that failed or blocked their task.
+    pub failed: u32,
+    /// Attempts that gave their task back.
+    pub released: u32,
+}
+
 /// What the loop did in all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunSummary {
@@ -121,7 +231,7 @@ pub struct RunSummary {
     pub attempts: u32,
     /// Attempts that completed their task.
     pub completed: u32,
-    /// Attempts that failed.
+    /// Attempts that failed or blocked their task.
     pub failed: u32,
     /// Attempts that gave their task back.
     pub released: u32,
@@ -138,34 +248,26 @@ impl RunSummary {
     pub const LISTED: usize = 100;
 }
 
-/// What the loop has done so far.
-#[derive(Default)]
-struct Tally {
-    attempts: u32,
-    completed: u32,
-    failed: u32,
-    released: u32,
-}
-
 impl App<'_> {
-    /// Works on the tasks of a scope, one at a time, until none is ready, running, or waiting for a retry.
+    /// Works on the tasks of a scope, several at a time, until none is ready, running, or waiting for a retry.
     ///
-    /// For each: claim, run the command with the task on standard input, heartbeat meanwhile, then by its exit code:
-    /// 0 → run the test cases and complete, or fail naming those that do not pass; 75 → release; 65 → fail for good;
-    /// any other, or a signal → fail.
+    /// For each: claim, run the command with the task on standard input, heartbeat meanwhile, then by its exit code
+    /// and its report, as [`tasq_domain::worker::meaning`] says: run the test cases and complete, or fail naming those
+    /// that do not pass; fail; give back; block. A completion claims the next task in the same unit of work.
+    ///
+    /// Asked to drain, it begins nothing more; asked to stop now, it stops what runs and gives it back. `tell` is
+    /// called on the calling thread; its last event is always [`RunEvent::Ended`].
     ///
     /// # Errors
-    /// What the store or the operating system fails with. The claim that was held then is lost when its lease
-    /// ends, or once the process is gone.
+    /// [`AppError::Untrusted`] before an attempt whose test cases may not run, and otherwise
+    /// what the store or the operating system fails with, after everything else that ran was stopped and given back.
+    /// The claim that failed is lost when its lease ends, or once the process is gone.
     pub fn run(
         &self,
         runner: &dyn Runner,
         options: &RunOptions<'_>,
         tell: &mut dyn FnMut(&RunEvent),
     ) -> Result<RunSummary, AppError> {
-        let began = Instant::now();
-        let mut tally = Tally::default();
-        let mut waited_for_others = Duration::ZERO;
         if self.op.is_some() {
             return Err(AppError::usage(
                 "the loop takes no operation id",
@@ -180,135 +282,23 @@ impl App<'_> {
                 "put it after `--`, as in `tasq run -- ./worker`",
             ));
         }
-        let end = loop {
-            if let Some(signal) = (options.stopped)() {
-                break RunEnd::Interrupted(signal);
-            }
-            if options.max.is_some_and(|max| tally.attempts >= max) {
-                break self.end_at_limit(options)?;
-            }
-            match self.claim_one(options) {
-                Ok(claim) => {
-                    waited_for_others = Duration::ZERO;
-                    self.attempt(runner, options, claim, &mut tally, tell)?;
-                }
-                Err(AppError::NothingReady(waiting)) => {
-                    let left = options.max_wait.saturating_sub(waited_for_others);
-                    match self.wait_for(options, &waiting, left)? {
-                        Wait::End(end) => break end,
-                        Wait::Retry(until) => drop(self.pause_until(options, until, tell)?),
-                        Wait::Others(until) => {
-                            waited_for_others += self.pause_until(options, until, tell)?;
-                        }
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        self.summary(options, end, &tally, began.elapsed())
-    }
-
-    fn claim_one(&self, options: &RunOptions<'_>) -> Result<ClaimView, AppError> {
-        let wanted = ClaimTasks {
-            which: WhichTask::Next(options.scope.clone()),
-            worker: options.worker.clone(),
-            lease: options.lease,
-            count: 1,
-            pid: options.pid,
-        };
-        let mut claims = self.surely(|app| app.claim(&wanted))?;
-        Ok(claims.remove(0))
-    }
-
-    /// Whether to wait, and for what, when nothing is ready.
-    fn wait_for(
-        &self,
-        options: &RunOptions<'_>,
-        waiting: &Waiting,
-        left: Duration,
-    ) -> Result<Wait, AppError> {
-        let StatusCounts {
-            pending,
-            in_progress,
-            completed: _,
-            blocked,
-        } = waiting.counts;
-        if pending + in_progress + blocked == 0 {
-            return Ok(Wait::End(RunEnd::AllCompleted));
-        }
-        let (now, open) = self.open_tasks(&options.scope)?;
-        let times = |retry: bool| {
-            open.iter()
-                .filter(move |open| open.retries == retry && open.waits_for_time_alone())
-                .filter_map(|open| open.record.task.not_before)
-        };
-        if let Some(until) = times(true).min() {
-            return Ok(Wait::Retry(until));
-        }
-        let leases = open
-            .iter()
-            .filter_map(|open| Some(open.record.task.claim.as_ref()?.lease_expires_at));
-        match leases.chain(times(false)).min() {
-            Some(until) if !left.is_zero() => Ok(Wait::Others(until.min(now.after(left)))),
-            // It became ready between the claim and now.
-            None if open
-                .iter()
-                .any(|open| tasq_domain::ready::is_ready(&open.record, now)) =>
-            {
-                Ok(Wait::Others(now))
-            }
-            _ => Ok(Wait::End(RunEnd::Remaining)),
-        }
-    }
-
-    fn open_tasks(&self, scope: &ScopeRef) -> Result<(Timestamp, Vec<Open>), AppError> {
-        self.store.read(|tx| {
-            let scope = find::scope(tx, scope)?;
-            let mut open = Vec::new();
-            for record in all_tasks(tx, &scope, &[Status::Pending, Status::InProgress])? {
-                let retries = record.task.not_before.is_some() && failed_last(tx, &record.task)?;
-                open.push(Open { record, retries });
-            }
-            Ok((tx.now(), open))
-        })
-    }
-
-    /// Sleeps until a time, but not long, because others may finish or reprioritise something meanwhile. Returns how long
-    /// it was to sleep.
-    fn pause_until(
-        &self,
-        options: &RunOptions<'_>,
-        until: Timestamp,
-        tell: &mut dyn FnMut(&RunEvent),
-    ) -> Result<Duration, AppError> {
-        tell(&RunEvent::Waiting { until: Some(until) });
-        let now = self.store.read(|tx| Ok::<_, AppError>(tx.now()))?;
-        // A claim at the very instant still finds it waiting.
-        let span = (until.since(now) + Duration::from_millis(1)).min(LOOK_AGAIN);
-        (options.pause)(span);
-        Ok(span)
-    }
-
-    /// At the limit of attempts: the limit is the reason only if more could have been done.
-    fn end_at_limit(&self, options: &RunOptions<'_>) -> Result<RunEnd, AppError> {
-        let StatusCounts {
-            pending,
-            in_progress,
-            completed: _,
-            blocked,
-        } = self.waiting(&options.scope)?.counts;
-        Ok(match (pending + in_progress, blocked) {
-            (0, 0) => RunEnd::AllCompleted,
-            (0, _) => RunEnd::Remaining,
-            _ => RunEnd::Limit,
-        })
+        self.must_be_trusted_ahead(&options.scope)?;
+        let crew = Crew::new(self, runner, options);
+        let end = crew.work(tell);
+        let (tally, took) = (*crew.tally(), crew.took());
+        tell(&RunEvent::Ended {
+            end: end.as_ref().ok().cloned(),
+            tally,
+            took,
+        });
+        self.summary(options, end?, tally, took)
     }
 
     fn summary(
         &self,
         options: &RunOptions<'_>,
         end: RunEnd,
-        tally: &Tally,
+        tally: Tally,
         took: Duration,
     ) -> Result<RunSummary, AppError> {
         self.store.read(|tx| {
@@ -327,56 +317,22 @@ impl App<'_> {
                     reasons,
                 });
             }
+            let Tally {
+                attempts,
+                completed,
+                failed,
+                released,
+            } = tally;
             Ok(RunSummary {
                 end: end.clone(),
-                attempts: tally.attempts,
-                completed: tally.completed,
-                failed: tally.failed,
-                released: tally.released,
+                attempts,
+                completed,
+                failed,
+                released,
                 took,
                 counts: tx.task_counts(&scope)?,
                 unfinished,
             })
         })
     }
-}
-
-/// A task that is not finished.
-struct Open {
-    record: TaskRecord,
-    /// Whether it waits for a retry; a release may have set its time as well.
-    retries: bool,
-}
-
-impl Open {
-    /// Whether it is ready as soon as its time has come.
-    fn waits_for_time_alone(&self) -> bool {
-        let TaskRecord {
-            task,
-            epic: _,
-            priority: _,
-            open_dependencies,
-            held_above,
-        } = &self.record;
-        task.status == Status::Pending
-            && *open_dependencies == 0
-            && task.hold.is_none()
-            && !held_above
-    }
-}
-
-fn failed_last(tx: &mut dyn Tx, task: &Task) -> Result<bool, AppError> {
-    let last = tx.attempt(&task.id, task.attempts)?;
-    let outcome = last.and_then(|attempt| attempt.end).map(|end| end.outcome);
-    Ok(matches!(outcome, Some(Outcome::Failed | Outcome::TimedOut)))
-}
-
-/// What to do when nothing is ready.
-enum Wait {
-    /// End.
-    End(RunEnd),
-    /// Wait for a retry, however long it takes.
-    Retry(Timestamp),
-    /// Wait for others, or for a time that a release set, within the limit.
-    Others(Timestamp),
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tasq_domain::ready::Scope;
-use tasq_domain::{AnyId, Attempt, Checkpoint, EntityKind, TestCase, TestOwner};
+use tasq_domain::{AnyId, Attempt, Checkpoint, EntityKind, Question, TestCase, TestOwner};
 use tasq_ports::{StoreExt, Tx};
 
 use crate::context::App;
@@ -36,6 +36,8 @@ pub struct TaskDetail {
     pub attempts: Vec<Attempt>,
     /// Its checkpoints.
     pub checkpoints: Vec<Checkpoint>,
+    /// What its workers asked, by attempt.
+    pub questions: Vec<Question>,
 }
 
 /// A part of the queue as a tree, everything in the order of creation.
@@ -105,6 +107,7 @@ impl App<'_> {
                 tests: tx.tests_of(&TestOwner::Task(id.clone()))?,
                 attempts: tx.attempts_of(id)?,
                 checkpoints: tx.checkpoints_of(id)?,
+                questions: tx.questions_of(id)?,
             })
         })
     }

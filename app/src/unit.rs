@@ -14,6 +14,7 @@ use tasq_ports::{Page, Sort, StoreError, StoreExt, TaskFilter, TaskPage, Tx};
 use crate::context::{App, HolderRef};
 use crate::error::AppError;
 use crate::once::Kept;
+use crate::run::cost_of;
 
 /// One write unit. Every change goes with its event, and parents whose status changed get theirs at the end.
 pub(crate) struct Unit<'t> {
@@ -48,6 +49,10 @@ impl App<'_> {
 }
 
 impl Unit<'_> {
+    pub(crate) const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.tx.now()
     }
@@ -214,12 +219,17 @@ impl Unit<'_> {
         data: Value,
         report: &Report,
     ) -> Result<(), AppError> {
-        self.step(before, step, data)?;
         let Report {
             exit_code: _,
             log_path,
             result,
         } = report;
+        let mut data = data;
+        // The brakes of loops read the log of events, so what was spent stands there.
+        if let (Some(cost), Value::Object(map)) = (result.as_ref().and_then(cost_of), &mut data) {
+            map.insert("cost_micros".into(), cost.micros().into());
+        }
+        self.step(before, step, data)?;
         if let Some((token, _)) = &step.closed
             && (log_path.is_some() || result.is_some())
             && let Some(attempt) = self.tx.attempt(&before.id, token.attempt)?

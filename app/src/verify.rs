@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tasq_domain::life::Refusal;
-use tasq_domain::{AnyId, EntityKind, TestCase, TestOwner, TestStatus};
+use tasq_domain::{AnyId, EntityKind, TestCase, TestId, TestOwner, TestStatus};
 use tasq_ports::{CommandSpec, Exit, Runner, StoreExt, Tx};
 
 use crate::context::App;
 use crate::error::AppError;
 use crate::judge_test::{self, Ran};
 use crate::once::{Answer, field, text};
+use crate::regress;
 use crate::unit::Unit;
 
 /// How test cases are run.
@@ -44,7 +45,17 @@ pub(crate) trait Meanwhile {
 }
 
 /// Nothing goes on meanwhile.
-struct Nothing;
+pub(crate) struct Nothing;
+
+/// Test cases of one item, to run one after the other.
+pub(crate) struct Batch {
+    pub(crate) owner: TestOwner,
+    pub(crate) tests: Vec<TestCase>,
+    /// The attempt that they are evidence of.
+    pub(crate) attempt: Option<u32>,
+    /// Whether they passed before something else was changed.
+    pub(crate) regression: bool,
+}
 
 impl Meanwhile for Nothing {
     fn until_next(&self) -> Duration {
@@ -56,6 +67,17 @@ impl Meanwhile for Nothing {
     }
 }
 
+/// How it went with them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum BatchEnd {
+    /// All of them ran.
+    Ran,
+    /// This one broke what had passed; the others did not run any more.
+    Broken(TestId),
+    /// They were stopped.
+    Stopped,
+}
+
 impl App<'_> {
     /// Runs every test case of a task or a feature that has a command, in the order of creation, and records each
     /// result as evidence of the attempt that was open when it began. The commands run outside of any unit of work. A
@@ -64,8 +86,9 @@ impl App<'_> {
     /// With an operation id that was carried out, nothing runs again; `passed` is what it was then.
     ///
     /// # Errors
-    /// [`AppError::Usage`] for an epic or a test case, [`AppError::Run`] if a shell cannot be started,
-    /// [`AppError::Refused`] if the task was claimed, or the claim ended, meanwhile.
+    /// [`AppError::Usage`] for an epic or a test case, [`AppError::Untrusted`] before anything runs if one of the commands
+    /// is not trusted, [`AppError::Run`] if a shell cannot be started, [`AppError::Refused`] if the task was claimed, or
+    /// the claim ended, meanwhile.
     pub fn verify(
         &self,
         id: &AnyId,
@@ -101,22 +124,47 @@ impl App<'_> {
             let attempt = judge_test::open_attempt(tx, &owner)?;
             Ok::<_, AppError>((tx.tests_of(&owner)?, attempt))
         })?;
+        self.must_be_trusted(&tests)?;
+        let batch = Batch {
+            owner,
+            tests,
+            attempt,
+            regression: false,
+        };
+        let ended = self.run_batch(batch, runner, options, meanwhile)?;
+        Ok(ended != BatchEnd::Stopped)
+    }
+
+    /// Runs test cases whose commands are trusted.
+    pub(crate) fn run_batch(
+        &self,
+        batch: Batch,
+        runner: &dyn Runner,
+        options: &VerifyOptions,
+        meanwhile: &mut dyn Meanwhile,
+    ) -> Result<BatchEnd, AppError> {
+        let Batch {
+            owner,
+            tests,
+            attempt,
+            regression,
+        } = batch;
         for test in tests {
             let Some(command) = &test.command else {
                 continue;
             };
             if !meanwhile.look()? {
-                return Ok(false);
+                return Ok(BatchEnd::Stopped);
             }
             let Some(ran) = run_one(runner, options, command.as_str(), meanwhile)? else {
-                return Ok(false);
+                return Ok(BatchEnd::Stopped);
             };
-            self.write(|unit| {
+            let broken = self.write(|unit| {
                 let Some(current) = unit.tx.test(&test.id)? else {
-                    return Ok(());
+                    return Ok(false);
                 };
                 if current.command != test.command {
-                    return Ok(());
+                    return Ok(false);
                 }
                 same_attempt(unit, &owner, attempt)?;
                 let ran = Ran {
@@ -129,10 +177,19 @@ impl App<'_> {
                     output: Some(ran.exit.output_tail.clone()),
                     by: self.caller.actor(),
                 };
-                judge_test::record(unit, &current, ran).map(drop)
+                let broken = regression && !ran.passed;
+                judge_test::record(unit, &current, ran)?;
+                if broken {
+                    regress::settle(unit, &current)?;
+                }
+                Ok(broken)
             })?;
+            // One is enough to reopen the item, and the others have to pass anew then.
+            if broken {
+                return Ok(BatchEnd::Broken(test.id));
+            }
         }
-        Ok(true)
+        Ok(BatchEnd::Ran)
     }
 }
 
@@ -215,9 +272,8 @@ fn run_one(
     let mut running = runner.start(&CommandSpec {
         argv: vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()],
         env: options.env.clone(),
-        stdin: Vec::new(),
         folder: options.folder.clone(),
-        log: None,
+        ..CommandSpec::default()
     })?;
     let began = Instant::now();
     loop {

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use tasq_domain::ready::Scope;
 use tasq_domain::{
-    Attempt, Checkpoint, Epic, EpicId, Feature, FeatureId, Outcome, Reason, Status, StatusCounts,
-    TaskId, TaskRecord, TestCase, TestId, Timestamp, Token,
+    Attempt, Checkpoint, Epic, EpicId, Feature, FeatureId, Outcome, Question, Reason, Status,
+    StatusCounts, TaskId, TaskRecord, TestCase, TestId, Timestamp, Token,
 };
 use tasq_ports::{Cursor, Page, Sort, TaskFilter, Tx};
 
@@ -68,6 +68,8 @@ pub struct ClaimView {
     pub last_failure: Option<LastFailure>,
     /// The newest checkpoint.
     pub checkpoint: Option<Checkpoint>,
+    /// What earlier attempts asked, by attempt; those without an answer never got one.
+    pub questions: Vec<Question>,
 }
 
 impl TaskView {
@@ -152,6 +154,12 @@ impl ClaimView {
         } else {
             None
         };
+        let mut questions = if token.attempt > 1 {
+            tx.questions_of(&record.task.id)?
+        } else {
+            Vec::new()
+        };
+        questions.retain(|question| question.attempt < token.attempt);
         // A claim that is told again does not tell of what its own attempt came to.
         let last_failure = earlier
             .iter()
@@ -165,6 +173,7 @@ impl ClaimView {
             lease_expires_at: lease,
             last_failure,
             checkpoint,
+            questions,
         })
     }
 }

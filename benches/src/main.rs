@@ -1,27 +1,35 @@
 //! The benchmark program: tasq beside a floor in the same run.
 //!
-//! Machines are noisy, so no time stands alone: each figure is a ratio against the least that SQLite needs for the same
-//! effect, measured in alternating slices, and the median of the ratios of the rounds. See `benches/README.md`.
+//! Machines are noisy, so no time stands alone: each figure is a ratio against the least that could count, measured in
+//! alternating slices, and the median of the ratios of the rounds; or it is a count, which is free of noise. See
+//! `benches/README.md`.
 
+mod bulk;
+mod cli;
 mod floor;
+mod json;
+mod machine;
 mod measure;
 mod micro;
+mod peers;
+mod plan;
+mod plot;
+mod procs;
+mod queue;
+mod report;
+mod scale;
+mod shape;
 mod tasq;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
-use measure::Plan;
-
-const USAGE: &str = "usage: tasq-bench [micro] [--rounds N] [--slice N] [--dir DIR]
-
-  micro       add, claim + complete, complete + next, one thread (the only group yet)
-  --rounds N  rounds, at least 5 (default 7)
-  --slice N   operations of each kind in a round with one transaction each (default 400)
-  --dir DIR   where the files are made (default: the system's temporary folder); its disk is what FULL measures
-";
+use machine::Machine;
+use plan::{Bench, Group, Plan, USAGE};
+use report::Report;
 
 fn main() -> ExitCode {
     match run() {
@@ -35,28 +43,56 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
-    let mut plan = Plan::default();
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut value = || {
-            arguments
-                .next()
-                .with_context(|| format!("{argument} needs a value\n{USAGE}"))
-        };
-        match argument.as_str() {
-            "micro" => (),
-            "--rounds" => plan.rounds = value()?.parse().context("--rounds takes a number")?,
-            "--slice" => plan.slice = value()?.parse().context("--slice takes a number")?,
-            "--dir" => plan.dir = Some(value()?.into()),
-            "--help" | "-h" => {
-                std::io::stdout().write_all(USAGE.as_bytes())?;
-                return Ok(());
-            }
-            other => bail!("unknown argument {other}\n{USAGE}"),
-        }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((word, rest)) if word == procs::WORKER => return procs::work(rest),
+        Some((word, rest)) if word == cli::PEAK => return cli::tell_peak(rest),
+        Some((word, [path])) if word == cli::BARE => return floor::read_one_row(path.as_ref()),
+        _ => {}
     }
-    if plan.rounds < 5 || plan.slice == 0 {
-        bail!("a median needs at least 5 rounds of at least 1 operation\n{USAGE}");
+    let Some(plan) = Plan::read(arguments.iter().cloned())? else {
+        return Ok(std::io::stdout().write_all(USAGE.as_bytes())?);
+    };
+    let began = Instant::now();
+    let machine = Machine::look(&plan.dir);
+    let mut bench = Bench {
+        plan,
+        report: Report::new()?,
+    };
+    for group in bench.plan.groups.clone() {
+        bench.group(
+            group,
+            match group {
+                Group::Micro => micro::run,
+                Group::Procs => procs::run,
+                Group::Scale => scale::run,
+                Group::Shape => shape::run,
+                Group::Cli => cli::run,
+                Group::Json => json::run,
+                Group::Bulk => bulk::run,
+                Group::Peers => peers::run,
+            },
+        )?;
     }
-    micro::run(&plan, &mut std::io::stdout().lock())
+    if bench.plan.full {
+        let command = format!("tasq-bench {}", arguments.join(" "));
+        keep(
+            &bench,
+            &bench.report.page(&machine, began.elapsed(), &command),
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes the pages of a full run.
+fn keep(bench: &Bench, page: &str) -> anyhow::Result<()> {
+    let write = |name: &str, text: &str| {
+        let path = bench.plan.out.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write("RESULTS.md", page)?;
+    match plot::svg(&bench.report.points) {
+        Some(svg) => write("plot.svg", &svg),
+        None => Ok(()),
+    }
 }

@@ -9,6 +9,7 @@ use crate::id::{EpicId, FeatureId};
 use crate::life::give_back;
 use crate::node::{Epic, Feature};
 use crate::operation::Operation;
+use crate::question::Question;
 use crate::rollup::roll_up;
 use crate::settings::Settings;
 use crate::status::{Status, TestStatus};
@@ -31,6 +32,8 @@ pub struct Contents {
     pub tests: Vec<TestCase>,
     /// Dependencies by task and prerequisite.
     pub dependencies: Vec<Dependency>,
+    /// Questions by task and attempt.
+    pub questions: Vec<Question>,
     /// Attempts by task and number.
     pub attempts: Vec<Attempt>,
     /// Checkpoints by `seq`.

@@ -66,6 +66,10 @@ kinds! {
     CancelRequested = "cancel_requested",
     /// It was blocked.
     Blocked = "blocked",
+    /// Its holder asked a person, and it is blocked until there is an answer.
+    Asked = "asked",
+    /// A person answered.
+    Answered = "answered",
     /// It was unblocked.
     Unblocked = "unblocked",
     /// It was reopened.
@@ -86,6 +90,24 @@ kinds! {
     TestReset = "test_reset",
     /// A holder spoke after its attempt was closed.
     LateMessage = "late_message",
+}
+
+impl EventKind {
+    /// Whether it may have ended an attempt; it did if it names one.
+    #[must_use]
+    pub const fn ends_an_attempt(self) -> bool {
+        matches!(
+            self,
+            Self::Completed
+                | Self::Failed
+                | Self::TimedOut
+                | Self::Lost
+                | Self::Released
+                | Self::Cancelled
+                | Self::Blocked
+                | Self::Reopened
+        )
+    }
 }
 
 /// One entry of the append-only log, written in the same transaction as the change.

@@ -16,6 +16,7 @@
 
 mod attempt;
 pub mod backoff;
+pub mod brakes;
 mod contents;
 mod counts;
 mod event;
@@ -27,6 +28,7 @@ mod node;
 mod operation;
 mod priority;
 mod process;
+mod question;
 pub mod ready;
 pub mod rollup;
 mod settings;
@@ -35,6 +37,7 @@ mod task;
 mod test_case;
 mod text;
 mod time;
+pub mod worker;
 
 pub use attempt::{Attempt, AttemptEnd, Checkpoint, Outcome, Token, TokenError};
 pub use contents::Contents;
@@ -48,6 +51,7 @@ pub use node::{Epic, Feature, Hold, Source};
 pub use operation::{MAX_ANSWER_BYTES, OPERATIONS_KEPT, Operation};
 pub use priority::{Lane, Priority, PriorityError};
 pub use process::{BootId, Place, PlaceError, Process};
+pub use question::{Answer, MAX_CHOICES, Question};
 pub use settings::Settings;
 pub use status::{Status, TestStatus, UnknownStatus};
 pub use task::{

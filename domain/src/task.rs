@@ -151,7 +151,7 @@ pub struct Task {
     pub not_before: Option<Timestamp>,
     /// Attempts so far, the open one included; the next one's number is one more.
     pub attempts: u32,
-    /// Attempts lost in a row, up to now.
+    /// Attempts in a row, up to now, that were lost or cost their worker its life.
     pub lost_in_a_row: u32,
     /// Who holds it. `None` while in progress means *held by hand*: someone set the status without a claim.
     pub claim: Option<Claim>,

@@ -5,7 +5,7 @@
 //! - [`LockFile`]: one writer at a time, waited for in the kernel, for a bounded time.
 //! - [`Replacement`]: a new content for a file that is there whole or not at all.
 //! - [`open_read`] and its siblings: regular files of one name only, never through a link.
-//! - [`free_bytes`], [`fs_kind`]: what the disk can hold and whether locks on it can be trusted.
+//! - [`free_bytes`], [`size_limit`], [`fs_kind`]: what the disk and a file can hold and whether locks on it can be trusted.
 //!
 //! Every failure is a [`FileError`], whose variant says what the caller can do. This crate knows no
 //! other crate of the workspace; stores translate the error into their port's.
@@ -25,7 +25,7 @@ pub use open::{
     open_append, open_read, open_read_write, others, read_capped,
 };
 pub use replace::{
-    Replacement, append_durably, remove_stray_temps, rename_durably, replace, stray_temps,
-    sync_folder, sync_parent, temp_path,
+    Replacement, append_durably, leftovers, remove_stray_temps, rename_durably, replace,
+    stray_temps, sync_folder, sync_parent, temp_path,
 };
-pub use space::{FsKind, free_bytes, fs_kind};
+pub use space::{FsKind, free_bytes, fs_kind, size_limit};

@@ -153,6 +153,26 @@ pub fn stray_temps(folder: &Path, name: &OsStr) -> Result<Vec<PathBuf>, FileErro
     Ok(found)
 }
 
+/// What else in `folder` has the name of something that was to become another file: folders, and files of other names
+/// than `name`, whose own are [`stray_temps`]. Some may be those of a living writer.
+///
+/// # Errors
+/// What listing can meet.
+pub fn leftovers(folder: &Path, name: &OsStr) -> Result<Vec<PathBuf>, FileError> {
+    let failed = |source| FileError::new(folder, "list", source);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let of = entry.file_name();
+        if becomes(&of).is_some_and(|of| !is_file || of != name.as_encoded_bytes()) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// A fresh name beside `path` for what will become it, known to [`stray_temps`]. Nothing is made.
 ///
 /// # Errors
@@ -285,20 +305,20 @@ fn temp_name(name: &OsStr) -> OsString {
 }
 
 fn is_temp_of(found: &OsStr, name: &OsStr) -> bool {
-    let Some(middle) = found
-        .as_encoded_bytes()
-        .strip_prefix(b".")
-        .and_then(|rest| rest.strip_prefix(name.as_encoded_bytes()))
-        .and_then(|rest| rest.strip_prefix(b"."))
-        .and_then(|rest| rest.strip_suffix(TEMP_SUFFIX.as_bytes()))
-    else {
-        return false;
-    };
-    let mut parts = middle.split(|byte| *byte == b'.');
-    let (pid, random) = (parts.next(), parts.next());
-    parts.next().is_none()
-        && pid.is_some_and(|pid| !pid.is_empty() && pid.iter().all(u8::is_ascii_digit))
-        && random.is_some_and(|hex| hex.len() == 16 && hex.iter().all(u8::is_ascii_hexdigit))
+    becomes(found) == Some(name.as_encoded_bytes())
+}
+
+/// The name that a temporary file was to get: `.NAME.PID.HEX.tmp`.
+fn becomes(found: &OsStr) -> Option<&[u8]> {
+    let inner = found.as_encoded_bytes().strip_prefix(b".")?;
+    let inner = inner.strip_suffix(TEMP_SUFFIX.as_bytes())?;
+    let mut parts = inner.rsplitn(3, |byte| *byte == b'.');
+    let (random, pid, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let ours = random.len() == 16
+        && random.iter().all(u8::is_ascii_hexdigit)
+        && !pid.is_empty()
+        && pid.iter().all(u8::is_ascii_digit);
+    ours.then_some(name)
 }
 
 fn parent(path: &Path) -> &Path {

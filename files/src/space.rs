@@ -77,6 +77,12 @@ pub fn free_bytes(path: &Path) -> Result<u64, FileError> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
+/// The bytes that this process may write to one file, where that is limited (`ulimit -f`).
+#[must_use]
+pub fn size_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+}
+
 /// The kind of the file system on which `path` lies, or would. Always [`FsKind::Unknown`] where the
 /// system has no numbers for it.
 ///

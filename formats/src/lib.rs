@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
 
 pub mod digest;
+pub mod duration;
 pub mod import;
 pub mod json;
 pub mod snapshot;

@@ -13,17 +13,22 @@ mod maintenance;
 mod outside;
 mod runner;
 mod store;
+mod trust;
+mod workplace;
 
 pub use error::{Holder, StoreError};
 pub use list::{Cursor, EventFilter, Page, Sort, TaskFilter, TaskPage};
 pub use maintenance::{BackupReport, Check, FileReport, Finding, Maintenance, Overwrite, Severity};
 pub use outside::{Clock, Ids, Processes};
-pub use runner::{CommandSpec, Exit, RunError, Runner, Running};
+pub use runner::{CommandSpec, End, Exit, Limits, RunError, Runner, Running, Written};
 pub use store::{Access, FromStore, Inserted, Removed, Store, StoreExt, StoreInfo, Tx, Verdict};
+pub use trust::{Trust, TrustError};
+pub use workplace::{Bench, Job, Kept, Leaving, Workplace, WorkplaceError};
 
 #[cfg(feature = "mock")]
 pub use {
     outside::{MockClock, MockIds, MockProcesses},
     runner::{MockRunner, MockRunning},
     store::MockTx,
+    trust::MockTrust,
 };

@@ -161,6 +161,14 @@ impl Finding {
         }
     }
 
+    /// What is to be said about what a backup or a restore was building when it was stopped.
+    #[must_use]
+    pub fn of_leftover(place: impl Into<String>) -> Self {
+        let what = "left by a backup or a restore that was stopped, unless one is at work just now";
+        Self::new(Check::OrphanFiles, Severity::Warning, place, what)
+            .hint("remove it when none is at work; nothing that counts is only there, unless the backup itself is gone")
+    }
+
     /// What is to be said about a file system that is not known to be on this machine, by its name where it has one.
     #[must_use]
     pub fn of_file_system(place: &str, network: Option<&str>) -> Self {

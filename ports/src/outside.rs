@@ -26,7 +26,11 @@ pub trait Processes: Send + Sync {
     /// The process that has this id here; `None` if there is none, or it has ended and is only waited for.
     fn identify(&self, pid: u32) -> Option<Process>;
 
-    /// Whether a process is gone for certain, as [`Process::is_gone`] says. `false` in every doubt: at another place,
-    /// and where the system does not tell.
+    /// Whether a process is gone for certain, as [`Process::is_gone`] says, and with it all that it had started under
+    /// its supervision. `false` in every doubt: at another place, and where the system does not tell.
     fn is_gone(&self, process: &Process) -> bool;
+
+    /// Ends what a process that is gone left running under its supervision, and waits a moment for that end. Does
+    /// nothing while the process runs, and in every doubt.
+    fn end_remains(&self, _process: &Process) {}
 }

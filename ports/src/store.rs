@@ -3,8 +3,8 @@
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Place, Process, Settings, StatusCounts, Task, TaskId,
-    TaskRecord, TestCase, TestId, TestOwner, Timestamp,
+    FeatureId, Operation, OperationId, Place, Process, Question, Settings, StatusCounts, Task,
+    TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 
 use crate::error::StoreError;
@@ -157,8 +157,8 @@ pub struct Removed {
 /// token, and no other attempt is open; no attempt has a greater number than its task's `attempts`; dependencies have no
 /// cycle. A store may refuse or mend what breaks them. Of several faults of one call any may be told.
 ///
-/// Removing an item removes all below it (features, tasks, test cases, dependencies in both directions, attempts,
-/// checkpoints), never events.
+/// Removing an item removes all below it (features, tasks, test cases, dependencies in both directions, questions,
+/// attempts, checkpoints), never events.
 ///
 /// A missing item is `None` on reading; updating or removing one that is missing is a [`StoreError::Backend`].
 /// Lists are in the order of `seq` unless they say otherwise.
@@ -259,8 +259,19 @@ pub trait Tx {
     /// Inserts a checkpoint and returns its `seq`; 0 means the next.
     fn insert_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<i64, StoreError>;
 
+    /// The questions that were asked about a task, by attempt.
+    fn questions_of(&mut self, task: &TaskId) -> Result<Vec<Question>, StoreError>;
+    /// The questions that have no answer, those asked first first, then by task and attempt.
+    fn unanswered(&mut self) -> Result<Vec<Question>, StoreError>;
+    /// Inserts a question; its task must exist, and no question of this attempt.
+    fn insert_question(&mut self, question: &Question) -> Result<(), StoreError>;
+    /// Replaces the answer of a question.
+    fn update_question(&mut self, question: &Question) -> Result<(), StoreError>;
+
     /// Appends an event and returns its number; `seq` 0 means the next.
     fn append_event(&mut self, event: &Event) -> Result<i64, StoreError>;
+    /// The number of the newest event; 0 if there is none.
+    fn newest_event(&mut self) -> Result<i64, StoreError>;
     /// Some events, oldest first.
     fn events(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError>;
 

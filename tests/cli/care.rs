@@ -390,7 +390,7 @@ fn a_damaged_backup_restores_nothing() {
 
 const WRITERS: usize = 8;
 
-/// I4: what was acknowledged before a backup began is in it, and each backup restores clean.
+/// What was acknowledged before a backup began is in it, and each backup restores clean.
 #[test]
 fn every_backup_under_eight_writers_restores_clean_and_misses_nothing_acknowledged() {
     let full = std::env::var_os("TASQ_TEST_FULL").is_some();

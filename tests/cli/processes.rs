@@ -10,7 +10,7 @@ use std::thread;
 
 use serde_json::Value;
 use tasq_adapter_json::JsonStore;
-use tasq_adapter_sqlite::{Migrate, SqliteStore, Sync};
+use tasq_adapter_sqlite::{Migrate, NetworkFs, SqliteStore, Sync};
 use tasq_domain::{Process, TaskId, Timestamp};
 use tasq_ports::{Clock, Store, StoreError, StoreExt as _};
 
@@ -108,6 +108,7 @@ fn change_process(kind: Kind, sandbox: &Sandbox, id: &str, change: impl Fn(&mut 
                 wait: std::time::Duration::from_mins(1),
                 sync: Sync::Full,
                 migrate: Migrate::Never,
+                network_fs: NetworkFs::Refuse,
             };
             Box::new(SqliteStore::open(&path, options).unwrap())
         }

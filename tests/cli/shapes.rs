@@ -67,13 +67,16 @@ const TEST: [&str; 11] = [
     "metadata",
 ];
 const COUNTS: [&str; 5] = ["pending", "in_progress", "completed", "blocked", "total"];
-const CLAIM: [&str; 6] = [
+const DETAIL: [&str; 4] = ["override", "tests", "checkpoints", "questions"];
+const CLAIM: [&str; 8] = [
     "task",
     "token",
     "attempt",
     "lease_expires_at",
     "last_failure",
     "checkpoint",
+    "questions",
+    "answer",
 ];
 const EVENT: [&str; 6] = ["seq", "at", "actor", "kind", "entity", "data"];
 
@@ -265,10 +268,7 @@ fn a_task_s_life_has_its_keys() {
             (&"none".into(), &Value::Null)
         );
         let shown = sandbox.data(&["show", &id]);
-        assert_eq!(
-            keys(&shown),
-            [&TASK[..], &["override", "tests", "checkpoints"]].concat()
-        );
+        assert_eq!(keys(&shown), [&TASK[..], &DETAIL].concat());
         assert_eq!(shown["attempts"].as_array().unwrap().len(), 2);
         assert_eq!(shown["attempts"][0]["outcome"], "failed");
     });

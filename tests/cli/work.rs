@@ -181,6 +181,8 @@ fn the_exit_code_of_a_worker_decides() {
             (code, &task["status"], &task["retries_used"]),
             (Some(12), &"pending".into(), &0.into())
         );
+        assert!(!task["not_before"].is_null(), "it would spin: {task}");
+        sandbox.data(&["retry", &id]);
         let (code, task) = run("echo because; exit 65");
         assert_eq!((code, &task["status"]), (Some(1), &"blocked".into()));
         assert!(text(&task["blocked_reason"]).contains("because"), "{task}");
@@ -226,15 +228,9 @@ fn a_command_that_cannot_start_charges_nothing() {
 fn an_interrupted_run_gives_its_task_back() {
     on_each(|sandbox| {
         let id = sandbox.id(&["add", "work"]);
-        // The worker asks its parent to stop, so that nothing here has to wait for the right moment.
-        let ran = sandbox.tasq(&[
-            "--json",
-            "run",
-            "--",
-            "sh",
-            "-c",
-            "kill -TERM $PPID; exec sleep 1000",
-        ]);
+        // The worker asks the loop to stop until it does: the first signal lets end what runs, the second stops it.
+        let insists = "trap '' TERM; while kill -TERM $(echo $TASQ_SUPERVISOR | cut -d/ -f4); do sleep 0.1; done";
+        let ran = sandbox.tasq(&["--json", "run", "--", "sh", "-c", insists]);
         assert_eq!(ran.code, Some(143), "{ran:?}");
         let task = sandbox.data(&["show", &id]);
         assert_eq!(
@@ -246,13 +242,40 @@ fn an_interrupted_run_gives_its_task_back() {
 }
 
 #[test]
+fn the_first_signal_lets_end_what_runs_and_begins_nothing_more() {
+    on_each(|sandbox| {
+        let first = sandbox.id(&["add", "first"]);
+        let second = sandbox.id(&["add", "second"]);
+        let asks = "kill -INT $(echo $TASQ_SUPERVISOR | cut -d/ -f4); exit 0";
+        let ran = sandbox.tasq(&["--json", "run", "--", "sh", "-c", asks]);
+        assert_eq!(ran.code, Some(130), "{ran:?}");
+        assert_eq!(sandbox.data(&["show", &first])["status"], "completed");
+        let left = sandbox.data(&["show", &second]);
+        assert_eq!(
+            (&left["status"], &left["attempts"]),
+            (&"pending".into(), &Value::Array(Vec::new()))
+        );
+        let lines: Vec<Value> = ran
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let ended = &lines[lines.len() - 2];
+        assert_eq!(
+            (&ended["event"], &ended["end"]),
+            (&"ended".into(), &"interrupted".into())
+        );
+    });
+}
+
+#[test]
 fn an_interrupted_verification_records_nothing() {
     on_each(|sandbox| {
         let id = sandbox.id(&[
             "add",
             "work",
             "--test",
-            "slow :: kill -INT $PPID; exec sleep 1000",
+            "slow :: kill -INT $(echo $TASQ_SUPERVISOR | cut -d/ -f4); exec sleep 1000",
         ]);
         let ran = sandbox.tasq(&["verify", &id]);
         assert_eq!(ran.code, Some(130), "{ran:?}");

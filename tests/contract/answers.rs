@@ -201,6 +201,8 @@ pub(crate) fn what_is_missing_is_none_or_empty(bench: &Bench) {
         assert_eq!(tx.attempt(&nothing, 1)?, None);
         assert_eq!(tx.attempt(&task_id("TASK-1"), 1)?, None);
         assert_eq!(tx.checkpoints_of(&nothing)?, []);
+        assert_eq!(tx.questions_of(&nothing)?, []);
+        assert_eq!(tx.unanswered()?, []);
         assert_eq!(tx.operation(&OperationId::new("op").unwrap())?, None);
         let filter = EventFilter {
             entity: None,

@@ -134,6 +134,10 @@ fn assert_ordered(contents: &Contents) {
             .iter()
             .map(|it| (&it.task, it.token.attempt)),
     );
+    rising(
+        "questions",
+        contents.questions.iter().map(|it| (&it.task, it.attempt)),
+    );
     rising("checkpoints", contents.checkpoints.iter().map(|it| it.seq));
     rising("events", contents.events.iter().map(|it| it.seq));
     different("epics", contents.epics.iter().map(|it| it.id.as_str()));
@@ -181,6 +185,7 @@ fn assert_resolved(contents: &Contents) {
         .dependencies
         .iter()
         .flat_map(|it| [&it.task, &it.on])
+        .chain(contents.questions.iter().map(|it| &it.task))
         .chain(contents.attempts.iter().map(|it| &it.task))
         .chain(contents.checkpoints.iter().map(|it| &it.task));
     for task in of_tasks {
@@ -257,6 +262,8 @@ fn check_relations(tx: &mut dyn Tx, contents: &Contents) {
         assert!(tx.attempts_of(task).unwrap().iter().eq(expected));
         let expected = contents.checkpoints.iter().filter(|it| it.task == *task);
         assert!(tx.checkpoints_of(task).unwrap().iter().eq(expected));
+        let expected = contents.questions.iter().filter(|it| it.task == *task);
+        assert!(tx.questions_of(task).unwrap().iter().eq(expected));
     }
 }
 

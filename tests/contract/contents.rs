@@ -9,7 +9,7 @@ use tasq_ports::{EventFilter, Inserted, StoreError, StoreExt, Tx};
 use super::Bench;
 use super::make::{
     at, attempt, attempt_of, checkpoint, claimed, epic, epic_id, event, feature, feature_id, hold,
-    in_status, json, of_feature, of_task, priority, put, task, task_id, test, waits_for,
+    in_status, json, of_feature, of_task, priority, put, question, task, task_id, test, waits_for,
 };
 use super::random::assert_same_contents;
 use super::stores::one_of_every_kind;
@@ -77,6 +77,9 @@ fn around_tasks(tx: &mut dyn Tx) -> Result<(), StoreError> {
     tx.insert_attempt(&attempt("TASK-6", 1))?;
     tx.insert_attempt(&attempt("TASK-6", 2))?;
     tx.insert_checkpoint(&checkpoint("TASK-6", 2))?;
+    tx.insert_question(&question("TASK-6", 2))?;
+    tx.insert_question(&question("TASK-6", 1))?;
+    tx.insert_question(&question("TASK-8", 1))?;
     tx.insert_dependency(&waits_for("TASK-6", "TASK-8"))?;
     tx.insert_dependency(&waits_for("TASK-6", "TASK-9"))?;
     put(

@@ -24,6 +24,8 @@ fn seqs(bench: &Bench, entity: Option<AnyId>, after: i64, limit: u32) -> Vec<i64
 
 pub(crate) fn numbers_rise_and_are_answered(bench: &Bench) {
     let plain = event(EventKind::Created, task_id("TASK-1"));
+    let newest = || bench.read(|tx| tx.newest_event());
+    assert_eq!(newest(), 0);
     assert_eq!(append(bench, &plain), 1);
     assert_eq!(append(bench, &plain), 2);
     let given = Event {
@@ -31,8 +33,10 @@ pub(crate) fn numbers_rise_and_are_answered(bench: &Bench) {
         ..plain.clone()
     };
     assert_eq!(append(bench, &given), 100);
+    assert_eq!(newest(), 100);
     let both = bench.write(|tx| Ok((tx.append_event(&plain)?, tx.append_event(&plain)?)));
     assert_eq!(both, (101, 102));
+    assert_eq!(bench.write(|tx| tx.newest_event()), 102);
     assert_eq!(seqs(bench, None, 0, 10), [1, 2, 100, 101, 102]);
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tasq_domain::{
     Actor, Attempt, AttemptEnd, Checkpoint, Claim, Dependency, Description, Epic, EpicId, Event,
     EventKind, Feature, FeatureId, Hold, JsonObject, Name, Outcome, Place, Priority, Process,
-    Proof, Reason, RetryBudget, Status, Task, TaskId, TestCase, TestId, TestOwner, TestStatus,
-    Timestamp, Token, Worker,
+    Proof, Question, Reason, RetryBudget, Status, Task, TaskId, TestCase, TestId, TestOwner,
+    TestStatus, Timestamp, Token, Worker,
 };
 use tasq_ports::{Inserted, StoreError, Tx};
 
@@ -282,6 +282,19 @@ pub(crate) fn checkpoint(task: &str, attempt: u32) -> Checkpoint {
         summary: reason("half of it"),
         next_steps: Vec::new(),
         data: None,
+    }
+}
+
+/// Asked at 1 second by w1, with two choices and no answer.
+pub(crate) fn question(task: &str, attempt: u32) -> Question {
+    Question {
+        task: task_id(task),
+        attempt,
+        at: at(1),
+        by: Worker::new("w1").unwrap(),
+        text: reason("which one?"),
+        choices: ["red", "blue"].map(|it| Name::new(it).unwrap()).to_vec(),
+        answer: None,
     }
 }
 

@@ -22,6 +22,7 @@ mod events;
 pub(crate) mod harness;
 mod lists;
 pub(crate) mod make;
+mod questions;
 mod races;
 pub(crate) mod random;
 mod ready;
@@ -160,6 +161,13 @@ macro_rules! contract_suite {
                 a_dependency_needs_both_its_tasks,
                 an_attempt_has_its_number_alone,
                 tests_are_listed_by_pages,
+            }
+            questions {
+                a_question_comes_back_with_every_field,
+                the_unanswered_come_by_when_they_were_asked,
+                an_update_replaces_the_answer_alone,
+                a_question_has_its_attempt_alone,
+                a_question_goes_with_its_task,
             }
             units {
                 an_error_in_the_body_undoes_everything,

@@ -20,12 +20,12 @@ use super::make::{
 };
 
 /// Quotes, wildcards, escapes, line ends, a terminal sequence, both directions of writing, four-byte characters.
-const STRANGE: &str = " \"a' \\ %_ \r\n\t \u{1b}[31m \u{7f} \u{202e}Zoë\u{feff} 日本 𝄞 e\u{301}); DROP TABLE tasks; -- ";
+pub(super) const STRANGE: &str = " \"a' \\ %_ \r\n\t \u{1b}[31m \u{7f} \u{202e}Zoë\u{feff} 日本 𝄞 e\u{301}); DROP TABLE tasks; -- ";
 const STRANGE_JSON: &str =
     r#"{"z":1.50,"a":[1e3,-0.0,12345678901234567890123],"ü\n":"𝄞 \"q\"","":{},"a b":null}"#;
 /// The first and the last microsecond that RFC 3339 can name.
-const FIRST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
-const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
+pub(super) const FIRST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
+pub(super) const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 
 fn strange_hold() -> Hold {
     Hold {
@@ -46,11 +46,11 @@ fn longest_id() -> String {
     "𝄞".repeat(MAX_ID_CHARS)
 }
 
-fn longest_name() -> String {
+pub(super) fn longest_name() -> String {
     "𝄞".repeat(MAX_NAME_CHARS)
 }
 
-fn longest_text() -> String {
+pub(super) fn longest_text() -> String {
     "é".repeat(MAX_DESCRIPTION_BYTES / 2)
 }
 

@@ -1,17 +1,20 @@
 //! The stores under test.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tasq_adapter_json::JsonStore;
 use tasq_adapter_memory::MemoryStore;
 use tasq_adapter_sqlite::SqliteStore;
 use tasq_domain::Settings;
-use tasq_ports::{Store, StoreError};
+use tasq_ports::{Clock as _, Store, StoreError};
 use tempfile::TempDir;
 
 use super::Bench;
 use super::harness::{Harness, Spoil, Spoiled, TestClock, files_of};
+use super::make::at;
 
 /// An empty store of every kind.
 pub(crate) fn one_of_every_kind() -> Vec<Bench> {
@@ -20,6 +23,16 @@ pub(crate) fn one_of_every_kind() -> Vec<Bench> {
         Bench::fresh::<SqliteHarness>(),
         Bench::fresh::<JsonHarness>(),
     ]
+}
+
+/// An empty store of the kind that a store is of.
+pub(crate) fn one_more(kind: &str) -> Bench {
+    match kind {
+        "memory" => Bench::fresh::<MemoryHarness>(),
+        "sqlite" => Bench::fresh::<SqliteHarness>(),
+        "json" => Bench::fresh::<JsonHarness>(),
+        other => panic!("{other} is no kind of store under test"),
+    }
 }
 
 /// The reference store: another opener is a clone.
@@ -85,6 +98,7 @@ impl Sqlite {
             wait: WAIT,
             sync: tasq_adapter_sqlite::Sync::Full,
             migrate: tasq_adapter_sqlite::Migrate::Never,
+            network_fs: tasq_adapter_sqlite::NetworkFs::Refuse,
         }
     }
 }
@@ -173,7 +187,12 @@ impl<S: FileStore> Harness for InFolder<S> {
             clock: clock.clone(),
             kind: std::marker::PhantomData,
         };
-        drop(S::create(&harness.path(), settings, clock).unwrap());
+        let made = template::<S>();
+        if *settings == super::settings() && clock.now() == at(0) {
+            std::fs::write(harness.path(), made.as_slice()).unwrap();
+        } else {
+            drop(S::create(&harness.path(), settings, clock).unwrap());
+        }
         harness
     }
 
@@ -205,6 +224,19 @@ impl<S: FileStore> Harness for InFolder<S> {
         }
         self.attempt(|path| S::open(path, &self.clock))
     }
+}
+
+/// A new store, made once: most tests begin with one, and making it takes longer than many of them.
+fn template<S: FileStore>() -> Arc<Vec<u8>> {
+    static MADE: Mutex<BTreeMap<&'static str, Arc<Vec<u8>>>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let one = made.entry(S::FILE).or_insert_with(|| {
+        let folder = folder().unwrap();
+        let path = folder.path().join(S::FILE);
+        drop(S::create(&path, &super::settings(), &TestClock::at(at(0))).unwrap());
+        Arc::new(std::fs::read(path).unwrap())
+    });
+    Arc::clone(one)
 }
 
 /// In memory where the system has a place for that, unless `TMPDIR` names another: no case here ends in a power cut, and

@@ -12,7 +12,7 @@ use tasq_ports::{Access, FromStore, StoreError, StoreExt, Tx, Verdict};
 use super::Bench;
 use super::make::{
     at, attempt, checkpoint, epic, epic_id, event, feature, feature_id, in_status, live, of_task,
-    put, task, task_id, test, test_id, waits_for, with_attempts,
+    put, question, task, task_id, test, test_id, waits_for, with_attempts,
 };
 
 /// One write of every kind.
@@ -28,7 +28,7 @@ fn operation() -> Operation {
 }
 
 /// Every write there is; on the store that [`stocked`] makes, each one succeeds.
-const WRITES: [(&str, Write); 22] = [
+const WRITES: [(&str, Write); 24] = [
     ("set_settings", |tx| {
         tx.set_settings(&Settings {
             name: "changed".to_owned(),
@@ -98,6 +98,19 @@ const WRITES: [(&str, Write); 22] = [
     ("insert_checkpoint", |tx| {
         tx.insert_checkpoint(&checkpoint("TASK-1", 1)).map(drop)
     }),
+    ("insert_question", |tx| {
+        tx.insert_question(&question("TASK-1", 2))
+    }),
+    ("update_question", |tx| {
+        tx.update_question(&tasq_domain::Question {
+            answer: Some(tasq_domain::Answer {
+                at: at(9),
+                by: super::make::actor("ada@host"),
+                text: super::make::reason("blue"),
+            }),
+            ..question("TASK-1", 1)
+        })
+    }),
     ("append_event", |tx| {
         tx.append_event(&event(EventKind::Created, task_id("TASK-1")))
             .map(drop)
@@ -128,6 +141,7 @@ fn stocked(bench: &Bench) {
         put(tx, &task("TASK-3", "FEAT-1"))?;
         put(tx, &test("TEST-1", of_task("TASK-1")))?;
         tx.insert_dependency(&waits_for("TASK-2", "TASK-1"))?;
+        tx.insert_question(&question("TASK-1", 1))?;
         tx.insert_attempt(&attempt("TASK-1", 1))
     });
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tasq_adapter_json::JsonStore;
-use tasq_adapter_sqlite::{Migrate, SqliteStore, Sync};
+use tasq_adapter_sqlite::{Migrate, NetworkFs, SqliteStore, Sync};
 use tasq_domain::life::broken_invariant;
 use tasq_domain::{Contents, EventKind, Outcome, Proof, Status, Timestamp};
 use tasq_ports::{Store, StoreError, StoreExt as _};
@@ -24,6 +24,7 @@ pub(crate) fn open(kind: Kind, path: &Path) -> Result<Box<dyn Store>, StoreError
                 wait: Duration::from_mins(1),
                 sync: Sync::Full,
                 migrate: Migrate::Never,
+                network_fs: NetworkFs::Refuse,
             };
             Box::new(SqliteStore::open(path, options)?)
         }
@@ -39,8 +40,8 @@ pub(crate) fn contents(kind: Kind, path: &Path) -> Result<Contents, StoreError> 
     open(kind, path)?.read(|tx| tx.contents())
 }
 
-/// Everything in a store that is there and sound: what it derives follows from what it holds (I10, I11, I15), and every
-/// task has a life that can have been (I2, I3, I6, I7, I8).
+/// Everything in a store that is there and sound: what it derives follows from what it holds, there is no cycle, event
+/// numbers rise, and every task has a life that can have been.
 #[track_caller]
 pub(crate) fn sound(kind: Kind, path: &Path) -> Contents {
     let store = match open(kind, path) {

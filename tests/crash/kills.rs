@@ -13,20 +13,26 @@ use std::time::{Duration, Instant};
 use tasq_domain::{Attempt, Contents, Outcome, Status, Task};
 
 use super::place::{Kind, Place, Ran, text};
-use super::{amount, audit, on_both_stores, report, seed};
+use super::{amount, audit, on_both_stores, seed};
 use crate::contract::random::numbers::Numbers;
+use crate::figures::Figures;
 
 const WORKERS: u32 = 4;
 /// The JSON store writes all of it at each change, so that a fresh one now and then saves time.
 const TASKS_OF_A_STORE: u32 = 60;
 
-/// I4, I6, I7, I8, I10, I12: workers claim, complete, release, fail and add while they are killed at random. Whatever
+/// Workers claim, complete, release, fail and add while they are killed at random. Whatever
 /// was acknowledged is there, nothing happened twice, a repeated request gives the first answer, and the tree, the
 /// attempts and the events agree.
 fn random_kills_lose_nothing_and_double_nothing(kind: Kind) {
     let seed = seed();
+    let promise =
+        "what was acknowledged is there, nothing happened twice, nothing is there by half";
+    let name = "random_kills_lose_nothing_and_double_nothing";
+    let mut figures = Figures::of(name, kind.name(), promise).seeded(seed);
+    let kills = amount(1_000, 20_000);
     let totals = Totals {
-        kills_left: AtomicU32::new(amount(1_000, 20_000)),
+        kills_left: AtomicU32::new(kills),
         commands: AtomicU32::new(0),
         usual_micros: AtomicU32::new(20_000),
     };
@@ -36,15 +42,10 @@ fn random_kills_lose_nothing_and_double_nothing(kind: Kind) {
         acknowledged += siege(kind, seed.wrapping_add(stores), &totals);
     }
     let commands = totals.commands.load(Ordering::SeqCst);
-    report(
-        "random_kills_lose_nothing_and_double_nothing",
-        kind,
-        seed,
-        &format!(
-            "{} kills of {WORKERS} workers hit, {commands} commands, {stores} stores, {acknowledged} acknowledged, 0 lost, 0 twice",
-            amount(1_000, 20_000)
-        ),
-    );
+    figures.count("kills", kills).count("workers", WORKERS);
+    figures.count("commands", commands).count("stores", stores);
+    figures.count("acknowledged", acknowledged);
+    figures.count("lost", 0).count("twice", 0).tell();
 }
 
 on_both_stores!(random_kills_lose_nothing_and_double_nothing);

@@ -7,8 +7,8 @@
 //! - `stopped`: the holder of the lock is stopped.
 //!
 //! Nothing is mocked: `place` is a folder with the command, `audit` looks at what is in a store through its adapter,
-//! `strace` is what breaks system calls. A test says on standard error with which seed it ran and how much it tried;
-//! `TASQ_TEST_SEED` repeats a run, `TASQ_TEST_FULL=1` is the long one.
+//! `strace` is what breaks system calls. A test says on standard error what must hold, with which seed it ran and how much it
+//! tried ([`Figures`](crate::figures::Figures)); `TASQ_TEST_SEED` repeats a run, `TASQ_TEST_FULL=1` is the long one.
 
 pub(crate) mod audit;
 mod care;
@@ -18,11 +18,7 @@ mod points;
 mod power;
 mod space;
 mod stopped;
-mod strace;
-
-use std::io::Write as _;
-
-use place::Kind;
+pub(crate) mod strace;
 
 /// Makes a test of each case for each kind of store.
 macro_rules! on_both_stores {
@@ -45,29 +41,22 @@ pub(crate) use on_both_stores;
 
 /// The seed of this run: that of the environment, or a fresh one.
 pub(crate) fn seed() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
     match std::env::var("TASQ_TEST_SEED") {
         Ok(seed) => seed.parse().expect("TASQ_TEST_SEED is a number"),
-        // Every state of std's hash maps has fresh random keys.
-        Err(_) => {
-            std::collections::hash_map::RandomState::new()
-                .build_hasher()
-                .finish()
-                >> 32
-        }
+        Err(_) => fresh_number() >> 32,
     }
+}
+
+/// Another number each time, in every process.
+pub(crate) fn fresh_number() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // Every state of std's hash maps has fresh random keys.
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
 }
 
 /// How much to do: in every run, and before a release (`TASQ_TEST_FULL=1`).
 pub(crate) fn amount(quick: u32, full: u32) -> u32 {
     if crate::contract::full() { full } else { quick }
-}
-
-/// Says what a test did, also when it passes.
-pub(crate) fn report(test: &str, kind: Kind, seed: u64, counts: &str) {
-    let version = env!("CARGO_PKG_VERSION");
-    let line = format!("{test}: tasq {version}, {kind:?}, seed {seed}: {counts}\n");
-    std::io::stderr()
-        .write_all(line.as_bytes())
-        .expect("standard error is open");
 }

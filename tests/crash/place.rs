@@ -18,6 +18,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// As `tasq selftest --store-kind` calls it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Json => "json",
+        }
+    }
+
     /// The store's file, from the project's folder.
     pub(crate) const fn file(self) -> &'static str {
         match self {

@@ -4,7 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use super::place::{Kind, Place, copy_folder};
-use super::{audit, on_both_stores, report};
+use super::{audit, on_both_stores};
+use crate::figures::Figures;
 
 /// A place whose project is on a disk of its own.
 struct SmallDisk {
@@ -13,7 +14,7 @@ struct SmallDisk {
 
 impl SmallDisk {
     /// `None`, said aloud, where this account may not mount.
-    fn new(test: &str, kind: Kind, size: &str) -> Option<Self> {
+    fn new(test: &'static str, kind: Kind, size: &str) -> Option<Self> {
         let disk = Self {
             place: Place::bare(kind),
         };
@@ -30,12 +31,8 @@ impl SmallDisk {
                 !root.contains("Uid:\t0\t0") || std::env::var_os("CI").is_none(),
                 "root in CI must be able to mount: {why}"
             );
-            report(
-                test,
-                kind,
-                0,
-                &format!("SKIPPED, 1 test not run: cannot mount a small disk: {why}"),
-            );
+            let mut figures = Figures::of(test, kind.name(), "nothing: the test was SKIPPED");
+            figures.count("cannot mount a small disk", why).tell();
             return None;
         }
         fs::create_dir(disk.place.project.join(".git")).unwrap();
@@ -86,7 +83,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// I4, I13: on a full disk writing ends with 7, reading works, nothing is lost, and once there is room again the same
+/// On a full disk writing ends with 7, reading works, nothing is lost, and once there is room again the same
 /// command works.
 fn a_full_disk_refuses_and_loses_nothing(kind: Kind) {
     const TEST: &str = "a_full_disk_refuses_and_loses_nothing";
@@ -148,12 +145,9 @@ fn a_full_disk_refuses_and_loses_nothing(kind: Kind) {
     place.works(&["claim"]);
     acknowledged.push(id);
     assert_eq!(ids(&disk.contents()), acknowledged);
-    report(
-        TEST,
-        kind,
-        0,
-        &format!("{} acknowledged, 0 lost: {message}", acknowledged.len()),
-    );
+    let mut figures = Figures::of(TEST, kind.name(), "a full disk loses nothing acknowledged");
+    figures.count("acknowledged", acknowledged.len());
+    figures.count("lost", 0).count("told", message).tell();
 }
 
 /// A store that does not fit is not made in part.
@@ -171,10 +165,11 @@ fn making_a_store_on_a_full_disk_leaves_none(kind: Kind) {
     disk.place.works(&["add", "afterwards"]);
     let ignored = fs::read_to_string(disk.place.project.join(".tasq/.gitignore")).unwrap();
     assert!(ignored.starts_with("*\n"), "what git ignores: {ignored:?}");
-    report(TEST, kind, 0, &ran.message());
+    let mut figures = Figures::of(TEST, kind.name(), "a store is made whole or not at all");
+    figures.count("told", ran.message()).tell();
 }
 
-/// I13: on a read-only disk writing ends with 7; reading works, or says why not; nothing changes.
+/// On a read-only disk writing ends with 7; reading works, or says why not; nothing changes.
 fn a_read_only_disk_refuses_writes(kind: Kind) {
     const TEST: &str = "a_read_only_disk_refuses_writes";
     let Some(disk) = SmallDisk::new(TEST, kind, "4m") else {
@@ -210,7 +205,8 @@ fn a_read_only_disk_refuses_writes(kind: Kind) {
     assert_eq!(refused.code, Some(7), "{refused:?}");
     disk.remount("rw");
     place.works(&["claim"]);
-    report(TEST, kind, 0, &refused.message());
+    let mut figures = Figures::of(TEST, kind.name(), "what is refused changes nothing");
+    figures.count("told", refused.message()).tell();
 }
 
 /// Commands leave without closing the database, and still its log does not grow for ever.

@@ -4,7 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 
 use super::place::{Kind, Place, Ran, binary};
-use super::{audit, on_both_stores, report};
+use super::{audit, on_both_stores};
+use crate::figures::Figures;
 
 /// A command that stopped at a system call.
 struct Stopped {
@@ -74,7 +75,7 @@ fn place(kind: Kind) -> Place {
     place
 }
 
-/// I13: others end with 6 after their wait and name the process and how long it has had the lock; they wrote nothing.
+/// Others end with 6 after their wait and name the process and how long it has had the lock; they wrote nothing.
 /// Readers go on. Once the holder goes on, so does everyone.
 fn a_stopped_holder_keeps_the_lock(kind: Kind) {
     let place = place(kind);
@@ -97,7 +98,9 @@ fn a_stopped_holder_keeps_the_lock(kind: Kind) {
         .map(|it| it.description.as_str())
         .collect();
     assert_eq!(titles, ["slow", "patient"]);
-    report("a_stopped_holder_keeps_the_lock", kind, 0, &message);
+    let promise = "nobody takes a lock away, and nobody waits for ever";
+    let mut figures = Figures::of("a_stopped_holder_keeps_the_lock", kind.name(), promise);
+    figures.count("told", message).tell();
 }
 
 /// A holder that is killed frees the lock; what it did is whole or not there.

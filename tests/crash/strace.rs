@@ -4,8 +4,8 @@ use std::fs;
 
 use super::place::{Place, Ran, binary};
 
-/// The calls that change files, or stand around a change. A name that a machine does not have is passed over (`?`).
-pub(super) const CALLS: &str = "?open,openat,?creat,write,pwrite64,?writev,?pwritev,fsync,fdatasync,ftruncate,fallocate,\
+/// The calls that read and change files, or stand around a change. A name that a machine does not have is passed over (`?`).
+pub(super) const CALLS: &str = "?open,openat,?creat,read,pread64,write,pwrite64,?writev,?pwritev,fsync,fdatasync,ftruncate,fallocate,\
      ?rename,?renameat,renameat2,?link,linkat,?unlink,unlinkat,?mkdir,mkdirat,?chmod,fchmod,fchmodat,fchown,fcntl,flock,close";
 
 /// A call that a command makes on something in the project.
@@ -19,7 +19,7 @@ pub(super) struct Call {
 }
 
 /// Runs the command with these words and these options of strace, which writes to the file named last.
-pub(super) fn strace(place: &Place, options: &[&str], words: &[&str], output: &str) -> Ran {
+pub(crate) fn strace(place: &Place, options: &[&str], words: &[&str], output: &str) -> Ran {
     let mut command = place.program("strace");
     command
         .args(["-f", "-qq", "-o", output])
@@ -85,5 +85,7 @@ pub(super) fn inject(place: &Place, call: &Call, what: &str, words: &[&str]) -> 
     let Call { name, nth, .. } = call;
     let trace = format!("trace={name}");
     let inject = format!("inject={name}:{what}:when={nth}");
-    strace(place, &["-e", &trace, "-e", &inject], words, "/dev/null")
+    // A lock that is refused without a reason is asked for again as long as this.
+    let words = [&["--wait", "1s"], words].concat();
+    strace(place, &["-e", &trace, "-e", &inject], &words, "/dev/null")
 }

@@ -60,7 +60,28 @@ pub(super) fn snapshots() -> Vec<Vec<u8>> {
     let by_hand = br#"{"tasq_snapshot": 1, "features": [{"id": "F", "name": "f"}],
  "tasks": [{"id": "T", "feature": "F", "description": "do it", "depends_on": ["U"]},
            {"id": "U", "feature": "F", "description": "first", "status": "completed", "mine": [1, {"a": null}]}]}"#;
-    with_odd_ones(vec![lived_in().0, by_hand.to_vec()])
+    let mut files = vec![lived_in().0, by_hand.to_vec()];
+    files.extend(seeds("snapshot"));
+    with_odd_ones(files)
+}
+
+/// What the fuzz targets begin with, and whatever they found.
+pub(super) fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
+    let mut files: Vec<_> = std::fs::read_dir(folder.join(target))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let files = files.into_iter().map(|path| std::fs::read(path).unwrap());
+    files.collect()
+}
+
+/// Any JSON there is here, whole and broken.
+pub(super) fn json() -> Vec<Vec<u8>> {
+    let mut files = seeds("json");
+    files.extend(seeds("snapshot"));
+    with_odd_ones(files)
 }
 
 fn with_odd_ones(mut files: Vec<Vec<u8>>) -> Vec<Vec<u8>> {

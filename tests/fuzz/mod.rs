@@ -4,8 +4,8 @@
 //! value ([`mutate`]). No reader panics or forgets what it read; a store that is refused stays as it is, to the byte; a
 //! snapshot that is taken is written the same again and again.
 //!
-//! The quick run tries a fixed number with a fixed seed; `TASQ_TEST_SEED=…` takes another, `TASQ_TEST_FULL=1` tries
-//! fifty times as many with a fresh one. A file that is not taken well is kept, and its place is told.
+//! The quick run takes five seconds for each reader, with a fixed seed; `TASQ_TEST_SEED=…` takes another,
+//! `TASQ_TEST_FULL=1` takes five minutes with a fresh one. A file that is not taken well is kept, and its place is told.
 
 mod corpus;
 mod mutate;
@@ -13,10 +13,13 @@ mod targets;
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use self::mutate::Mutator;
 use crate::contract::full;
 use crate::contract::random::numbers::Numbers;
+use crate::crash::amount;
+use crate::figures::Figures;
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,31 +28,43 @@ enum Fate {
     Refused,
 }
 
-/// Tries the corpus as it is, and then so many changes of it. `target` gets the file and numbers of its own.
-fn fuzz(name: &str, corpus: &[Vec<u8>], quick: u32, target: impl Fn(&[u8], &mut Numbers) -> Fate) {
-    let rounds = if full() { quick * 50 } else { quick };
+/// Tries the corpus as it is, and then changes of it until the time is over. `target` gets the file and numbers of its own.
+fn fuzz(
+    name: &'static str,
+    promise: &'static str,
+    corpus: &[Vec<u8>],
+    target: impl Fn(&[u8], &mut Numbers) -> Fate,
+) {
+    let span = Duration::from_secs(amount(5, 300).into());
     let seed = match std::env::var("TASQ_TEST_SEED") {
         Err(_) if !full() => 1,
         _ => crate::crash::seed(),
     };
+    let mut figures = Figures::of(name, "any", promise).seeded(seed);
     let mut numbers = Numbers::new(seed);
     let mutator = Mutator::new(corpus);
     let (mut taken, mut refused) = (0_u32, 0_u32);
-    let originals = corpus.iter().cloned();
-    let mut inputs = originals.collect::<Vec<_>>().into_iter();
-    for round in 0..rounds {
-        let input = inputs.next().unwrap_or_else(|| mutator.input(&mut numbers));
-        let fate = catch_unwind(AssertUnwindSafe(|| target(&input, &mut numbers)));
-        match fate {
+    let mut originals = corpus.iter().cloned();
+    let begun = Instant::now();
+    loop {
+        let input = match originals.next() {
+            Some(original) => original,
+            None if begun.elapsed() >= span => break,
+            None => mutator.input(&mut numbers),
+        };
+        match catch_unwind(AssertUnwindSafe(|| target(&input, &mut numbers))) {
             Ok(Fate::Taken) => taken += 1,
             Ok(Fate::Refused) => refused += 1,
-            Err(_) => panic!("{name}, seed {seed}, round {round}: {}", keep(name, &input)),
+            Err(_) => {
+                let round = taken + refused;
+                panic!("{name}, seed {seed}, round {round}: {}", keep(name, &input));
+            }
         }
     }
     assert!(taken > 0 && refused > 0, "{taken} taken, {refused} refused");
-    report(&format!(
-        "fuzz: {name}, seed {seed}: {rounds} files, {taken} taken, {refused} refused, 0 panics"
-    ));
+    figures.count("files", taken + refused);
+    figures.count("taken", taken).count("refused", refused);
+    figures.count("panics", 0).tell();
 }
 
 /// Keeps a file that was not taken well, and tells where and what it is.
@@ -62,9 +77,4 @@ fn keep(name: &str, input: &[u8]) -> String {
     let shown: String = String::from_utf8_lossy(input).chars().take(2_000).collect();
     write!(text, "\n{shown}").expect("a text can be written to");
     text
-}
-
-fn report(line: &str) {
-    use std::io::Write as _;
-    writeln!(std::io::stderr(), "{line}").expect("standard error is open");
 }

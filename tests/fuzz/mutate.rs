@@ -41,15 +41,31 @@ const TOKENS: [&str; 30] = [
 /// Changes files of a corpus.
 pub(super) struct Mutator<'a> {
     corpus: &'a [Vec<u8>],
+    /// Those that are whole JSON documents of some size.
+    real: Vec<&'a Vec<u8>>,
 }
 
 impl<'a> Mutator<'a> {
     pub(super) fn new(corpus: &'a [Vec<u8>]) -> Self {
-        Self { corpus }
+        let is_real = |file: &&Vec<u8>| {
+            file.len() > 200 && serde_json::from_slice::<Map<String, Value>>(file).is_ok()
+        };
+        let real = corpus.iter().filter(is_real).collect();
+        Self { corpus, real }
     }
 
-    /// One of the files, changed in one to four ways; real files, which come first, more often than odd ones.
+    /// One of the files, changed in one to four ways; real files, which come first, more often than odd ones. Half of
+    /// them are changed so gently that many are still what they were: what a reader takes is looked at more closely.
     pub(super) fn input(&self, numbers: &mut Numbers) -> Vec<u8> {
+        if numbers.one_in(2)
+            && let Some(real) = numbers.pick(&self.real)
+        {
+            let mut input = real.to_vec();
+            for _ in 0..=numbers.below(2) {
+                input = gently(&input, numbers).unwrap_or(input);
+            }
+            return input;
+        }
         let mut input = self.file(numbers).clone();
         for _ in 0..=numbers.below(4) {
             input = if numbers.one_in(2) {
@@ -122,6 +138,84 @@ fn values(input: &[u8], numbers: &mut Numbers) -> Option<Vec<u8>> {
         _ => *target = odd(numbers),
     }
     serde_json::to_vec(&document).ok()
+}
+
+/// The file with one thing changed into another of its kind, if it is JSON.
+fn gently(input: &[u8], numbers: &mut Numbers) -> Option<Vec<u8>> {
+    let mut document: Value = serde_json::from_slice(input).ok()?;
+    let mut fields = Vec::new();
+    collect(&document, &mut fields);
+    let (key, _) = numbers.pick(&fields)?.clone();
+    let alike: Vec<Value> = fields
+        .iter()
+        .filter(|(other, _)| *other == key)
+        .map(|(_, value)| value.clone())
+        .collect();
+    let other = numbers.pick(&alike)?.clone();
+    let at = numbers.below(u32::try_from(alike.len()).unwrap());
+    let object = nth_with(&mut document, &key, &mut at.clone())?;
+    match numbers.below(5) {
+        0 => drop(object.remove(&key)),
+        1 => drop(object.insert(format!("x_{key}"), other)),
+        2 => {
+            let nudged = object.get(&key).and_then(|value| nudge(value, numbers))?;
+            object.insert(key, nudged);
+        }
+        // A value that another item has there.
+        _ => drop(object.insert(key, other)),
+    }
+    serde_json::to_vec_pretty(&document).ok()
+}
+
+/// Every key with its value, at any depth.
+fn collect(value: &Value, fields: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Array(array) => array.iter().for_each(|inner| collect(inner, fields)),
+        Value::Object(object) => {
+            for (key, inner) in object {
+                fields.push((key.clone(), inner.clone()));
+                collect(inner, fields);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The n-th object that has this key.
+fn nth_with<'v>(
+    value: &'v mut Value,
+    key: &str,
+    n: &mut u32,
+) -> Option<&'v mut Map<String, Value>> {
+    if let Value::Object(object) = value
+        && object.contains_key(key)
+    {
+        if *n == 0 {
+            return value.as_object_mut();
+        }
+        *n -= 1;
+    }
+    match value {
+        Value::Array(array) => array.iter_mut().find_map(|it| nth_with(it, key, n)),
+        Value::Object(object) => object.values_mut().find_map(|it| nth_with(it, key, n)),
+        _ => None,
+    }
+}
+
+/// A little more, less or other.
+fn nudge(value: &Value, numbers: &mut Numbers) -> Option<Value> {
+    Some(match value {
+        Value::Bool(yes) => json!(!yes),
+        Value::Number(number) => json!(number.as_i64()? + i64::from(numbers.below(3)) - 1),
+        Value::String(text) => json!(format!("{text}{}", numbers.one(&["x", "-2", " ", "0"]))),
+        Value::Array(array) => {
+            let mut array = array.clone();
+            let again = numbers.pick(&array).cloned()?;
+            array.push(again);
+            Value::Array(array)
+        }
+        _ => Value::Null,
+    })
 }
 
 fn count(value: &Value) -> u32 {

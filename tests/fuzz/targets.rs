@@ -7,6 +7,7 @@ use tasq_app::import::{ImportOptions, read};
 use tasq_app::{App, Caller};
 use tasq_domain::{Actor, Settings, life};
 use tasq_formats::import::ReadOptions;
+use tasq_formats::json::{Document, to_text};
 use tasq_formats::snapshot::{self, Fallback};
 use tasq_ports::StoreExt as _;
 use tempfile::TempDir;
@@ -28,62 +29,108 @@ fn fallback() -> Fallback {
 /// What is read of another tool's file becomes sound tasks, or nothing at all.
 #[test]
 fn a_queue_file_is_imported_whole_or_not_at_all() {
-    fuzz("queue files", &corpus::queue_files(), 3_000, |bytes, _| {
-        let Ok(draft) = read("fuzz.json", bytes, &ReadOptions::default()) else {
-            return Fate::Refused;
-        };
-        let desk = Desk::fresh::<MemoryHarness>();
-        let before = desk.contents();
-        if desk
-            .ada()
-            .import(&draft, &ImportOptions::default())
-            .is_err()
-        {
-            assert_eq!(desk.contents(), before, "a refusal changes nothing");
-            return Fate::Refused;
-        }
-        let contents = desk.contents();
-        for task in &contents.tasks {
-            assert_eq!(life::broken_invariant(task), None, "{task:?}");
-        }
-        desk.bench.assert_consistent();
-        let again = desk.ada().import(&draft, &ImportOptions::default());
-        again.expect("what was imported is imported again");
-        assert_eq!(desk.contents().tasks, contents.tasks, "and changes nothing");
-        Fate::Taken
-    });
+    let promise = "a queue file is imported whole or not at all";
+    fuzz(
+        "fuzz_queue_files",
+        promise,
+        &corpus::queue_files(),
+        |bytes, _| {
+            let Ok(draft) = read("fuzz.json", bytes, &ReadOptions::default()) else {
+                return Fate::Refused;
+            };
+            let desk = Desk::fresh::<MemoryHarness>();
+            let before = desk.contents();
+            if desk
+                .ada()
+                .import(&draft, &ImportOptions::default())
+                .is_err()
+            {
+                assert_eq!(desk.contents(), before, "a refusal changes nothing");
+                return Fate::Refused;
+            }
+            let contents = desk.contents();
+            for task in &contents.tasks {
+                assert_eq!(life::broken_invariant(task), None, "{task:?}");
+            }
+            desk.bench.assert_consistent();
+            let again = desk.ada().import(&draft, &ImportOptions::default());
+            again.expect("what was imported is imported again");
+            assert_eq!(desk.contents().tasks, contents.tasks, "and changes nothing");
+            Fate::Taken
+        },
+    );
 }
 
-/// I18 for whatever is read: what is written is read as the same, and written the same again.
+/// What is written is read as the same, and written the same again.
 #[test]
 fn a_snapshot_that_is_taken_is_written_the_same_again() {
-    fuzz("snapshots", &corpus::snapshots(), 3_000, |bytes, _| {
-        let Ok(first) = snapshot::decode(bytes, &fallback()) else {
-            return Fate::Refused;
-        };
-        let text =
-            snapshot::encode(&first.contents, &first.extra).expect("what was read can be written");
-        let second = snapshot::decode(text.as_bytes(), &fallback()).expect("our own text is read");
-        assert_eq!(
-            second.mended,
-            Vec::<String>::new(),
-            "our own text needs no mending"
-        );
-        assert_eq!(second.contents, first.contents);
-        assert_eq!(second.extra, first.extra);
-        let again = snapshot::encode(&second.contents, &second.extra);
-        assert_eq!(again.as_deref(), Ok(text.as_str()));
-        Fate::Taken
-    });
+    let promise = "what is read makes a sound store, and is written the same again";
+    fuzz(
+        "fuzz_snapshots",
+        promise,
+        &corpus::snapshots(),
+        |bytes, _| {
+            let Ok(first) = snapshot::decode(bytes, &fallback()) else {
+                return Fate::Refused;
+            };
+            let text = snapshot::encode(&first.contents, &first.extra)
+                .expect("what was read can be written");
+            let second =
+                snapshot::decode(text.as_bytes(), &fallback()).expect("our own text is read");
+            assert_eq!(
+                second.mended,
+                Vec::<String>::new(),
+                "our own text needs no mending"
+            );
+            assert_eq!(second.contents, first.contents);
+            assert_eq!(second.extra, first.extra);
+            let again = snapshot::encode(&second.contents, &second.extra);
+            assert_eq!(again.as_deref(), Ok(text.as_str()));
+            let desk = Desk::fresh::<MemoryHarness>();
+            desk.bench.write(|tx| tx.load(&first.contents));
+            desk.bench.assert_consistent();
+            for task in &desk.contents().tasks {
+                assert_eq!(life::broken_invariant(task), None, "{task:?}");
+            }
+            Fate::Taken
+        },
+    );
+}
+
+/// The strict reader takes nothing that another reader of JSON does not take, and reads the same.
+#[test]
+fn what_the_strict_reader_takes_is_json() {
+    let promise = "the strict reader takes JSON only, and reads what is there";
+    fuzz(
+        "fuzz_strict_json",
+        promise,
+        &corpus::json(),
+        |bytes, _| match Document::parse(bytes) {
+            Err(_) => Fate::Refused,
+            Ok(document) => {
+                let other: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+                let text = to_text(document.value());
+                assert_eq!(
+                    serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+                    other
+                );
+                Fate::Taken
+            }
+        },
+    );
 }
 
 /// A JSON store whose snapshot is something else is refused and left alone, or it is a queue that works.
 #[test]
 fn a_changed_snapshot_is_refused_untouched_or_works() {
     let (_, log) = corpus::lived_in();
-    fuzz("json snapshots", &corpus::snapshots(), 400, |bytes, _| {
-        json_store(bytes, &log)
-    });
+    let promise = "a store is refused untouched or works";
+    fuzz(
+        "fuzz_json_stores",
+        promise,
+        &corpus::snapshots(),
+        |bytes, _| json_store(bytes, &log),
+    );
 }
 
 /// A log is only the past: whatever it holds, the queue is what its snapshot says.
@@ -92,7 +139,8 @@ fn a_changed_log_never_changes_what_the_tasks_are() {
     let (snapshot, log) = corpus::lived_in();
     let logs = [log, b"".to_vec(), b"{}\n".to_vec(), b"\0".to_vec()];
     // Now and then the snapshot is no queue, so that both ways are gone.
-    fuzz("json logs", &logs, 400, |bytes, numbers| {
+    let promise = "whatever the log holds, the queue is what its snapshot says";
+    fuzz("fuzz_json_logs", promise, &logs, |bytes, numbers| {
         if numbers.one_in(20) {
             return json_store(&snapshot[..snapshot.len() / 2], bytes);
         }

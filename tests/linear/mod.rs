@@ -1,4 +1,4 @@
-//! I19: what concurrent callers are answered about a task could have been answered one after the other.
+//! What concurrent callers are answered about a task could have been answered one after the other.
 //!
 //! Eight threads, each with an opener of its own, call the use cases of a claim's life on a few tasks, also with tokens
 //! that were taken away; each call is kept with its beginning and its end, and a search looks for an order that

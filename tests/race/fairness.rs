@@ -4,14 +4,17 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use crate::crash::place::{Kind, Place};
-use crate::crash::{amount, audit, on_both_stores, report};
+use crate::crash::{amount, audit, on_both_stores};
+use crate::figures::Figures;
 
 const WRITERS: u32 = 32;
 
-/// I14: 32 writers at once all get on, without an error. How long one waited and how small the smallest share was is
+/// 32 writers at once all get on, without an error. How long one waited and how small the smallest share was is
 /// said, not asserted.
 fn thirty_two_writers_all_make_progress(kind: Kind) {
-    let span = Duration::from_secs(amount(6, 60).into());
+    let span = Duration::from_secs(amount(10, 60).into());
+    let promise = "every writer gets on, without an error";
+    let mut figures = Figures::of("thirty_two_writers_all_make_progress", kind.name(), promise);
     let place = Place::with_store(kind);
     place.works(&["feature", "add", "F", "--id", "F"]);
     let start = Barrier::new(WRITERS as usize);
@@ -38,14 +41,11 @@ fn thirty_two_writers_all_make_progress(kind: Kind) {
         "all that was acknowledged is there"
     );
     let mean = f64::from(written) / f64::from(WRITERS);
-    report(
-        "thirty_two_writers_all_make_progress",
-        kind,
-        0,
-        &format!(
-            "{WRITERS} writers for {span:?}: {written} commands, 0 errors, smallest share {smallest} of a mean of {mean:.1}, longest command {longest:.1?}"
-        ),
-    );
+    figures.count("writers", WRITERS).count("commands", written);
+    figures.count("errors", 0).count("smallest share", smallest);
+    figures.count("mean share", format!("{mean:.1}"));
+    figures.count("longest command", format!("{longest:.1?}"));
+    figures.tell();
 }
 
 /// Adds tasks until the time is over, at least one; how many, and how long the longest command took.

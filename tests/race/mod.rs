@@ -1,9 +1,11 @@
-//! Races between processes: the real command, started many times at once, on stores that lie in files.
+//! Races between processes, on stores that lie in files: the real command, started many times at once, and processes
+//! that claim at each opening of a gate ([`contenders`]).
 //!
-//! Processes wait at a barrier: each is a shell that says that it is there, reads from a pipe that all share until
+//! Commands wait at a barrier: each is a shell that says that it is there, reads from a pipe that all share until
 //! the test closes it, and then becomes the command.
 
 mod claims;
+mod contenders;
 mod fairness;
 
 use std::io::{PipeReader, PipeWriter, Read as _};

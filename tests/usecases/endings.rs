@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tasq_app::{Code, CompleteTask, FailTask, ReleaseTask, Report, ScopeRef};
+use tasq_app::{Code, CompleteTask, FailTask, ReleaseTask, Report, ScopeRef, WhichTask};
 use tasq_domain::life::FailureKind;
 use tasq_domain::{JsonObject, Outcome, Proof, Status};
 
 use super::desk::{
-    Desk, any_task, budgeted, code, completing, failing, id_of, manual, name_of, named, of_task,
-    reason, releasing, task_id, with_command,
+    Desk, any_task, budgeted, claims, code, completing, failing, id_of, manual, name_of, named,
+    of_task, reason, releasing, task_id, with_command,
 };
 use super::proofs::{Always, options};
 
@@ -208,6 +208,36 @@ pub(crate) fn completing_and_claiming_the_next_is_one_step(desk: &Desk) {
         .unwrap();
     assert_eq!(done.next, None);
     assert_eq!(desk.feature_status("FEAT-1"), Status::Completed);
+}
+
+pub(crate) fn many_are_completed_in_one_step_or_none(desk: &Desk) {
+    desk.feature("FEAT-1", None);
+    for id in ["A", "B", "C"] {
+        desk.task(id, "FEAT-1");
+    }
+    let wanted = claims(WhichTask::Next(ScopeRef::Queue), 2);
+    let held = desk.ada().claim(&wanted).unwrap();
+    let mut all: Vec<CompleteTask> = held
+        .iter()
+        .map(|claim| completing(id_of(claim), Some(claim.token)))
+        .collect();
+    let stale = CompleteTask {
+        task: task_id("C"),
+        ..all[0].clone()
+    };
+    let with_stale: Vec<_> = all.iter().cloned().chain([stale]).collect();
+    let refused = desk.unchanged(|| desk.ada().complete_all(&with_stale));
+    assert_eq!(code(refused), Code::Conflict);
+    all[1].next = Some(ScopeRef::Queue);
+    let refused = desk.unchanged(|| desk.ada().complete_all(&all));
+    assert_eq!(code(refused), Code::Usage);
+    all[1].next = None;
+    let done = desk.ada().complete_all(&all).unwrap();
+    let ids: Vec<_> = done.iter().map(|view| &view.record.task.id).collect();
+    assert_eq!(ids, [&task_id("A"), &task_id("B")]);
+    assert!(desk.status("A") == Status::Completed && desk.status("B") == Status::Completed);
+    assert_eq!(desk.status("C"), Status::Pending);
+    assert!(desk.ada().complete_all(&[]).unwrap().is_empty());
 }
 
 pub(crate) fn a_failure_waits_for_its_backoff(desk: &Desk) {

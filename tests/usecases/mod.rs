@@ -17,9 +17,11 @@ mod operations;
 mod persons;
 mod processes;
 mod proofs;
+mod questions;
 mod races;
 mod random;
 mod tree;
+mod trust;
 
 use self::desk::Desk;
 use crate::contract::harness::Harness;
@@ -88,6 +90,7 @@ macro_rules! usecases_suite {
                 a_worker_may_not_force,
                 completing_twice_is_a_conflict,
                 completing_and_claiming_the_next_is_one_step,
+                many_are_completed_in_one_step_or_none,
                 a_failure_waits_for_its_backoff,
                 a_spent_budget_blocks,
                 a_budget_of_nothing_allows_one_try,
@@ -142,6 +145,20 @@ macro_rules! usecases_suite {
                 a_new_command_has_to_pass_anew,
                 a_command_passed_by_word_is_an_override,
                 a_worker_may_not_touch_its_own_proof,
+            }
+            questions {
+                a_question_blocks_its_task_and_ends_the_attempt,
+                an_answer_goes_to_the_next_attempt,
+                a_choice_is_named_by_text_or_number,
+                a_stale_holder_asks_nothing,
+                who_goes_on_without_the_answer_closes_the_question,
+                an_answer_needs_a_question_and_a_person,
+                questions_move_with_the_queue,
+            }
+            trust {
+                a_command_runs_once_it_is_trusted,
+                every_command_is_listed_once_with_its_tests,
+                a_worker_does_not_decide_what_is_trusted,
             }
             history {
                 each_change_has_one_event_and_each_rolled_up_parent_its_own,

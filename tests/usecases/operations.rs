@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tasq_app::{
     AddCheckpoint, App, AppError, Code, CompleteTask, EditEpic, EditFeature, EditTask, EditTest,
-    ScopeRef, WhichTask,
+    Reply, ScopeRef, WhichTask,
 };
-use tasq_domain::life::FailureKind;
+use tasq_domain::life::{Ask, FailureKind};
 use tasq_domain::{EntityKind, MAX_ANSWER_BYTES, OperationId, Token};
 
 use super::desk::{
@@ -95,6 +95,14 @@ fn holders_requests(twice: &Twice<'_>) {
         data: None,
     };
     twice.check(|app| app.checkpoint(&holder(&claim), &checkpoint));
+    let ask = Ask {
+        text: reason("which?"),
+        choices: Vec::new(),
+    };
+    twice.check(|app| app.ask(&holder(&claim), &ask));
+    let reply = Reply::Text(reason("that one"));
+    twice.check(|app| app.answer(&task_id("B"), &reply));
+    let claim = twice.check(|app| app.claim(&wanted)).remove(0);
     twice.check(|app| app.fail(&failing(&claim, FailureKind::Failed, "red")));
     let next = twice.check(|app| app.claim(&claims(WhichTask::This("C".to_owned()), 1)));
     twice.check(|app| app.release(&releasing(&next[0])));
@@ -108,6 +116,9 @@ fn holders_requests(twice: &Twice<'_>) {
     let held = done.next.unwrap();
     let blocked = reason("no key");
     twice.check(|app| app.block(id_of(&held), Some(held.token), &blocked, false));
+    let held = twice.check(|app| app.claim(&claims(WhichTask::This("D".to_owned()), 1)));
+    let all = [completing(id_of(&held[0]), Some(held[0].token))];
+    assert_eq!(twice.check(|app| app.complete_all(&all)).len(), 1);
 }
 
 pub(crate) fn another_request_under_the_same_id_is_a_conflict(desk: &Desk) {

@@ -32,6 +32,7 @@ impl Running for Always {
             signal: None,
             duration: Duration::from_millis(5),
             output_tail: format!("exit {}", self.0),
+            ..Exit::default()
         })
     }
 }

@@ -96,7 +96,10 @@ impl Maintenance for JsonStore {
                 what: "its copy does not read as the same queue".to_owned(),
             });
         }
-        move_pair(&built, &to, overwrite)?;
+        match overwrite {
+            Overwrite::Refuse => move_pair(&built, &to)?,
+            Overwrite::Replace => replace_pair(&built, &to, folder)?,
+        }
         let files: Vec<PathBuf> = [to.clone(), SideFiles::of(&to).log]
             .into_iter()
             .filter(|file| file.symlink_metadata().is_ok())
@@ -143,7 +146,7 @@ pub fn put_in_place(
         (true, None) => return Err(exists(path)),
         (true, Some(aside)) => {
             inspect(path).map_err(of_file)?;
-            move_pair(path, aside, Overwrite::Refuse)?;
+            move_pair(path, aside)?;
         }
         (false, _) => {
             // The log of a queue that is gone: whoever makes a queue here puts it aside.
@@ -154,28 +157,57 @@ pub fn put_in_place(
             }
         }
     }
-    move_pair(built, path, Overwrite::Refuse)
+    move_pair(built, path)
 }
 
-/// Gives a snapshot and its log other names. The log goes first: without its snapshot it counts for nothing.
-fn move_pair(from: &Path, to: &Path, overwrite: Overwrite) -> Result<(), StoreError> {
-    let replace = overwrite == Overwrite::Replace;
+/// Gives a snapshot and its log other names, which must be free. The log goes first: without its snapshot it counts for
+/// nothing.
+fn move_pair(from: &Path, to: &Path) -> Result<(), StoreError> {
     let (old, new) = (SideFiles::of(from).log, SideFiles::of(to).log);
-    if old.symlink_metadata().is_ok() {
-        if !rename_durably(&old, &new, replace).map_err(of_file)? {
-            return Err(exists(&new));
-        }
-    } else if replace
-        && let Err(error) = std::fs::remove_file(&new)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(of_file(FileError::new(&new, "remove", error)));
+    if old.symlink_metadata().is_ok() && !rename_durably(&old, &new, false).map_err(of_file)? {
+        return Err(exists(&new));
     }
-    if rename_durably(from, to, replace).map_err(of_file)? {
+    if rename_durably(from, to, false).map_err(of_file)? {
         Ok(())
     } else {
         Err(exists(to))
     }
+}
+
+/// Puts a pair in the place of another. An old snapshot must not be left beside a new log, which may not tell of it, and
+/// two files cannot be renamed at once: so the old pair first moves into the folder of the new one, the snapshot ahead.
+/// Whoever is stopped in between leaves no backup under its name, and both in that folder.
+fn replace_pair(built: &Path, to: &Path, folder: Folder) -> Result<(), StoreError> {
+    let aside = folder
+        .path
+        .join("replaced")
+        .join(built.file_name().unwrap_or_default());
+    if let Some(parent) = aside.parent() {
+        create_private_dir(parent).map_err(of_file)?;
+    }
+    let (old, kept) = (SideFiles::of(to).log, SideFiles::of(&aside).log);
+    let pairs = [(to, aside.as_path()), (old.as_path(), kept.as_path())];
+    let step = |from: &Path, to: &Path| {
+        if from.symlink_metadata().is_ok() && !rename_durably(from, to, false).map_err(of_file)? {
+            return Err(exists(to));
+        }
+        Ok(())
+    };
+    let moved = pairs
+        .iter()
+        .try_for_each(|(from, to)| step(from, to))
+        .and_then(|()| move_pair(built, to));
+    if matches!(moved, Ok(()) | Err(StoreError::OutcomeUnknown { .. }))
+        && to.symlink_metadata().is_ok()
+    {
+        return moved;
+    }
+    // Back to where it was, the log first; where that fails, it stays where it can be found.
+    let back = pairs.iter().rev().try_for_each(|(from, to)| step(to, from));
+    if back.is_err() {
+        std::mem::forget(folder);
+    }
+    moved
 }
 
 fn exists(path: &Path) -> StoreError {
@@ -361,11 +393,18 @@ impl JsonStore {
     /// What is to be said about what lies around the files.
     fn surroundings(&self) -> Result<Vec<Finding>, StoreError> {
         let mut findings = Vec::new();
-        for stray in self.strays()? {
+        let strays = self.strays()?;
+        for stray in &strays {
             let what = "left by a writer that was stopped, unless one is at work just now";
             let place = stray.display().to_string();
             let finding = Finding::new(Check::OrphanFiles, Severity::Warning, place, what);
             findings.push(finding.fixable().hint("`tasq doctor --fix` removes it"));
+        }
+        let name = self.path.file_name().unwrap_or_default();
+        for left in tasq_files::leftovers(self.folder(), name).map_err(of_file)? {
+            if !strays.contains(&left) {
+                findings.push(Finding::of_leftover(left.display().to_string()));
+            }
         }
         for kept in self.kept()? {
             let what = "a log or a copy that was kept when another took its place";

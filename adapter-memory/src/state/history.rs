@@ -105,6 +105,10 @@ impl State {
         Ok(event)
     }
 
+    pub(crate) fn newest_event(&self) -> i64 {
+        self.events.last().map_or(0, |event| event.seq)
+    }
+
     pub(crate) fn events(&self, filter: &EventFilter) -> Vec<Event> {
         let EventFilter {
             entity,
@@ -173,8 +177,9 @@ impl State {
             .collect()
     }
 
-    /// Removes the attempts and checkpoints of a task.
+    /// Removes the questions, attempts and checkpoints of a task.
     pub(super) fn drop_history(&mut self, task: i64) {
+        self.drop_questions(task);
         let keys: Vec<(i64, u32)> = self
             .attempts
             .range((task, 0)..=(task, u32::MAX))

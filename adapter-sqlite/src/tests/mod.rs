@@ -28,7 +28,7 @@ use tasq_ports::Clock;
 use tempfile::TempDir;
 
 use crate::error::Place;
-use crate::{Migrate, Options, SqliteStore, Sync};
+use crate::{Migrate, NetworkFs, Options, SqliteStore, Sync};
 
 /// A clock that stands still until it is set.
 pub(crate) struct TestClock(AtomicI64);
@@ -112,6 +112,7 @@ pub(crate) fn options(clock: &Arc<TestClock>) -> Options {
         wait: Duration::from_secs(30),
         sync: Sync::Normal,
         migrate: Migrate::Auto,
+        network_fs: NetworkFs::Refuse,
     }
 }
 

@@ -9,9 +9,10 @@ use tasq_files::LockFile;
 use tasq_ports::{Access, Store, StoreError, StoreExt, Verdict};
 
 use super::{Fixture, clock, epic, feature, lines, options, settings, task};
-use crate::connect::lock_path;
+use crate::connect::{Journal, configure, establish, lock_path, log_path};
+use crate::error::Place;
 use crate::migrate::make_unversioned;
-use crate::{Migrate, Options, SqliteStore, migrate, migrations_pending};
+use crate::{Migrate, Options, SqliteStore, Sync, migrate, migrations_pending};
 
 /// Opens one more time.
 fn open(path: &std::path::Path) -> Result<SqliteStore, StoreError> {
@@ -159,6 +160,36 @@ fn an_older_schema_waits_for_migrate_where_that_is_wanted() {
     assert_eq!((applied.from, applied.to), (0, 1));
     assert_eq!(applied.migrations, pending.migrations);
     assert_eq!(migrate(&path, wait).unwrap().migrations, [""; 0]);
+}
+
+#[test]
+fn a_file_loses_its_log_and_gets_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place {
+        path: folder.path().join("queue.db"),
+        wait: Duration::from_secs(5),
+    };
+    let made = SqliteStore::create(&place.path, &settings(), options(&clock(1))).unwrap();
+    made.write(|tx| tx.insert_epic(&epic("E-1")).map(drop))
+        .unwrap();
+    drop(made);
+    let mut conn = establish(&place, "mode=rw").unwrap();
+    configure(&place, &mut conn, Sync::Full, Some(Journal::OldPages)).unwrap();
+    assert_eq!(
+        lines(
+            &mut conn,
+            "SELECT journal_mode AS line FROM pragma_journal_mode"
+        ),
+        ["delete"]
+    );
+    conn.batch_execute("UPDATE epics SET name = 'without a log'")
+        .unwrap();
+    assert!(!log_path(&place.path).exists());
+    drop(conn);
+    let store = open(&place.path).unwrap();
+    let epics = store.read(|tx| tx.epics()).unwrap();
+    assert_eq!(epics[0].name.as_str(), "without a log");
+    assert!(log_path(&place.path).exists());
 }
 
 #[test]

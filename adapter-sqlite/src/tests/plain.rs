@@ -160,8 +160,9 @@ db.execute(\"INSERT INTO dependencies VALUES ('T9', 'T1')\")
 db.execute(\"INSERT INTO dependencies VALUES ('T2', 'T1')\")
 db.execute(\"INSERT INTO attempts (task_seq, number, nonce, worker, started_at) VALUES (1, 1, '0000000000000001', 'w', 1)\")
 db.execute(\"INSERT INTO checkpoints (task_id, attempt, at, summary) VALUES ('T1', 1, 1, 's')\")
+db.execute(\"INSERT INTO questions (task_id, number, asked_at, asked_by, question) VALUES ('T1', 1, 1, 'w', 'which?')\")
 db.execute('DELETE FROM epics')
-for table in ('epics', 'features', 'tasks', 'test_cases', 'dependencies', 'attempts', 'checkpoints'):
+for table in ('epics', 'features', 'tasks', 'test_cases', 'dependencies', 'attempts', 'checkpoints', 'questions'):
     all(f'SELECT count(*) FROM {{table}}')
 all(\"SELECT open_deps, ready_rank FROM tasks WHERE id = 'T9'\")
 "
@@ -169,7 +170,7 @@ all(\"SELECT open_deps, ready_rank FROM tasks WHERE id = 'T9'\")
         let printed: Vec<&str> = printed.lines().collect();
         assert_eq!(
             printed,
-            ["0", "1", "1", "0", "0", "0", "0", "0 2"],
+            ["0", "1", "1", "0", "0", "0", "0", "0", "0 2"],
             "{keys}"
         );
     }

@@ -63,6 +63,7 @@ fn diesel_and_the_database_agree_on_every_column() {
         dependencies,
         attempts,
         checkpoints,
+        questions,
         events,
         operations,
         removed_items,

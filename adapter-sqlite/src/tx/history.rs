@@ -364,6 +364,13 @@ fn entity_seqs(conn: &mut SqliteConnection, entity: &AnyId) -> Result<Vec<i64>, 
     Ok(seqs)
 }
 
+pub(crate) fn newest_event(conn: &mut SqliteConnection) -> Result<i64, Fault> {
+    let newest: Option<i64> = events::table
+        .select(diesel::dsl::max(events::seq))
+        .get_result(conn)?;
+    Ok(newest.unwrap_or(0))
+}
+
 pub(crate) fn events(
     conn: &mut SqliteConnection,
     filter: &EventFilter,

@@ -3,6 +3,7 @@
 mod hand;
 pub(crate) mod history;
 pub(crate) mod list;
+pub(crate) mod questions;
 pub(crate) mod ready;
 pub(crate) mod tests;
 pub(crate) mod tree;
@@ -14,8 +15,8 @@ use diesel::result::{DatabaseErrorKind, Error as Sql};
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Place as ProcessPlace, Process, Settings, StatusCounts,
-    Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
+    FeatureId, Operation, OperationId, Place as ProcessPlace, Process, Question, Settings,
+    StatusCounts, Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
     Access, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage, Tx,
@@ -330,11 +331,31 @@ impl Tx for SqliteTx<'_> {
         self.write(|conn| history::insert_checkpoint(conn, checkpoint))
     }
 
+    fn questions_of(&mut self, task: &TaskId) -> Result<Vec<Question>, StoreError> {
+        self.read(|conn| questions::questions_of(conn, task))
+    }
+
+    fn unanswered(&mut self) -> Result<Vec<Question>, StoreError> {
+        self.read(questions::unanswered)
+    }
+
+    fn insert_question(&mut self, question: &Question) -> Result<(), StoreError> {
+        self.write(|conn| questions::insert_question(conn, question))
+    }
+
+    fn update_question(&mut self, question: &Question) -> Result<(), StoreError> {
+        self.write(|conn| questions::update_question(conn, question))
+    }
+
     fn append_event(&mut self, event: &Event) -> Result<i64, StoreError> {
         self.write_in_hand(|hand, conn| {
             let entity = hand.entity_seq(conn, &event.entity)?;
             history::append_event(conn, &mut hand.next_event, entity, event)
         })
+    }
+
+    fn newest_event(&mut self) -> Result<i64, StoreError> {
+        self.read(history::newest_event)
     }
 
     fn events(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {

@@ -9,15 +9,17 @@ use diesel::sql_types::Text;
 use tasq_domain::{AnyId, Contents, EntityKind, Settings};
 use tasq_ports::Inserted;
 
-use super::{history, tests, tree};
+use super::{history, questions, tests, tree};
 use crate::derive::{DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
 use crate::rows::Reading;
 use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
+use crate::rows::question::QuestionRow;
 use crate::rows::settings::SettingsRow;
 use crate::rows::task::StoredTask;
 use crate::schema::{
-    checkpoints, dependencies, epics, events, features, operations, settings, tasks, test_cases,
+    checkpoints, dependencies, epics, events, features, operations, questions as question_rows,
+    settings, tasks, test_cases,
 };
 
 pub(crate) fn settings(conn: &mut SqliteConnection) -> Result<Settings, Fault> {
@@ -62,6 +64,11 @@ pub(crate) fn contents(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
             DependencyRow,
             (dependencies::task_id, dependencies::depends_on)
         ),
+        questions: all!(
+            question_rows,
+            QuestionRow,
+            (question_rows::task_id, question_rows::number)
+        ),
         attempts: history::all_attempts(conn)?,
         checkpoints: all!(checkpoints, CheckpointRow, checkpoints::seq),
         events: all!(events, EventRow, events::seq),
@@ -80,6 +87,7 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
         tasks,
         tests,
         dependencies,
+        questions: asked,
         attempts,
         checkpoints,
         events,
@@ -107,6 +115,9 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     }
     for dependency in dependencies {
         history::insert_dependency(conn, dependency)?;
+    }
+    for question in asked {
+        questions::insert_question(conn, question)?;
     }
     let numbers = Numbers::read(conn)?;
     for attempt in attempts {

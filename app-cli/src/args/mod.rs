@@ -6,13 +6,17 @@ pub(crate) mod care;
 pub(crate) mod items;
 pub(crate) mod life;
 pub(crate) mod moving;
+pub(crate) mod people;
+pub(crate) mod run;
 pub(crate) mod shared;
+pub(crate) mod trust;
 pub(crate) mod views;
 pub(crate) mod work;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use tasq_domain::Actor;
 
@@ -84,6 +88,15 @@ pub(crate) struct Global {
     /// How long to wait for a lock, such as 90s or 2h30m
     #[arg(long, global = true, value_name = "DURATION", default_value = DEFAULT_WAIT, value_parser = duration::parse)]
     pub(crate) wait: Duration,
+    /// Use an SQLite store on a network file system, without its log; sound only if locks hold there
+    #[arg(
+        long,
+        global = true,
+        env = "TASQ_UNSAFE_NETWORK_FS",
+        hide_env_values = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub(crate) unsafe_network_fs: bool,
     /// On whose behalf; user@host unless it is said here or by TASQ_ACTOR
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) actor: Option<Actor>,
@@ -140,10 +153,18 @@ pub(crate) enum Command {
     Fail(work::Fail),
     /// Give a task back
     Release(work::Release),
+    /// Ask a person, and let the task wait for the answer
+    Ask(people::Ask),
+    /// List the questions that wait for an answer
+    Inbox,
+    /// Answer a question, and hand its task out again
+    Answer(people::Answer),
     /// Run test cases
     Verify(work::Verify),
+    /// Let the commands of test cases run that came from elsewhere
+    Trust(trust::Trust),
     /// Hand out tasks to a command, one after another, until all is done
-    Run(work::Run),
+    Run(Box<run::Run>),
     /// Block a task, with a reason
     Block(life::Block),
     /// Make a blocked task pending

@@ -56,3 +56,18 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
         _ => Err(format!("{text:?} is not KEY=VALUE")),
     }
 }
+
+/// What the commands that are started get and may use.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Commands")]
+pub(crate) struct Passed {
+    /// Pass on this variable of ours as well, or 'NAME*' for all that begin so; may be repeated
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) env: Vec<String>,
+    /// Kill what has more processes than this
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_processes: Option<u32>,
+    /// How many MiB of memory each process may map
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub(crate) max_memory: Option<u64>,
+}

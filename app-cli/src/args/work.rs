@@ -1,12 +1,11 @@
-//! What holders of tasks do, and the loop that makes them work.
+//! What holders of tasks do.
 
-use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Args;
 use tasq_domain::{Reason, Worker};
 
-use super::shared::{Change, Held, Within};
+use super::shared::{Change, Held, Passed, Within};
 use crate::duration;
 
 /// `claim`.
@@ -126,44 +125,17 @@ pub(crate) struct Verify {
     /// A task or a feature [env: TASQ_TASK]
     #[arg(value_name = "TASK|FEATURE")]
     pub(crate) id: Option<String>,
+    /// Also run again what passed and may have been touched since (what depends on the task, and its feature), and reopen
+    /// what broke
+    #[arg(long, conflicts_with = "op")]
+    pub(crate) regress: bool,
     /// How long one test case may take
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) change: Change,
-}
-
-/// `run`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The command gets the task as JSON on standard input and as TASQ_TASK, TASQ_TOKEN, TASQ_ATTEMPT, TASQ_WORKER and
-TASQ_STORE in its environment. It ends with 0 when the task is done (then its test cases run), 75 to give it back,
-65 to say that trying again is useless, and anything else to say that this attempt failed.
-
-Examples:
-  tasq run -- my-agent
-  tasq run --feature FEAT-1A2B3C4D --max 10 -- sh -c 'jq -r .description | my-agent'")]
-pub(crate) struct Run {
-    /// How many tasks at a time; only 1 for now
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) jobs: u32,
     #[command(flatten)]
-    pub(crate) within: Within,
-    /// Only this task
-    #[arg(long, value_name = "TASK", conflicts_with_all = ["epic", "feature"])]
-    pub(crate) task: Option<String>,
-    /// Stop after so many attempts
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max: Option<u32>,
-    /// How long to wait for what others hold or what is not due yet
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
-    pub(crate) max_wait: Duration,
-    /// The name under which tasks are claimed [default: the actor]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) worker: Option<Worker>,
-    /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<OsString>,
+    pub(crate) passed: Passed,
 }
 
 fn lease(text: &str) -> Result<Duration, String> {

@@ -13,7 +13,7 @@ use crate::view::{BackedUp, Diagnosis, Restored};
 pub(super) fn doctor(session: &mut Session, args: Doctor) -> Result<u8, Failure> {
     let place = discover::locate(session.global.store.as_deref())?.place;
     let caller = session.caller()?;
-    let diagnosis = match stores::open_maintained(&place, session.global.wait)? {
+    let diagnosis = match stores::open_maintained(&place, session.terms())? {
         Err(error) => {
             let name = place.path().display().to_string();
             Diagnosis {
@@ -60,7 +60,7 @@ pub(super) fn backup(session: &mut Session, args: Backup) -> Result<u8, Failure>
     } else {
         Overwrite::Refuse
     };
-    let store = stores::open_maintained(&place, session.global.wait)??;
+    let store = stores::open_maintained(&place, session.terms())??;
     // Never closed, as everywhere: the next one to open it tidies up.
     let store: &'static dyn Maintenance = Box::leak(store);
     let report = store.backup(&args.file, overwrite).map_err(|error| {
@@ -89,18 +89,18 @@ pub(super) fn restore(session: &mut Session, args: Restore) -> Result<u8, Failur
         return Err(Failure::usage("a store cannot be restored from itself"));
     }
     let caller = session.caller()?;
-    let wait = session.global.wait;
+    let terms = session.terms();
     let BackupRead {
         contents,
         unknown_keys,
-    } = stores::read_backup(&from, wait)?;
+    } = stores::read_backup(&from, terms)?;
     if unknown_keys {
         session
             .out
             .warn("keys that this version does not know were left out");
     }
     let RestoreReport { report, kept } =
-        stores::restore(&contents, &to, args.force, &caller, wait)?;
+        stores::restore(&contents, &to, args.force, &caller, terms)?;
     session.out.answer(&Restored {
         from,
         to,

@@ -44,7 +44,7 @@ pub(super) fn init(session: &mut Session, args: args::Init) -> Result<u8, Failur
     };
     let settings = new.settings(&IDS)?;
     let name = settings.name.clone();
-    stores::create(&place, &settings, session.global.wait)?;
+    stores::create(&place, &settings, session.terms())?;
     session.out.answer(&Made { place, name })?;
     Ok(0)
 }
@@ -138,6 +138,7 @@ pub(super) fn add_task(session: &mut Session, args: args::AddTask) -> Result<u8,
         let new = lines::read(file, &args)?;
         let queue = session.open()?;
         let items = queue.change(args.change).add_tasks(&new)?;
+        session.trust_typed(&queue, new.iter().flat_map(commands).collect());
         session.out.answer(&Several {
             name: "tasks",
             items,
@@ -161,6 +162,7 @@ pub(super) fn add_task(session: &mut Session, args: args::AddTask) -> Result<u8,
     };
     let queue = session.open()?;
     let view = queue.change(args.change).add_task(&new)?;
+    session.trust_typed(&queue, commands(&new).collect());
     session.out.answer(&view)?;
     Ok(0)
 }
@@ -180,6 +182,7 @@ fn add_test(session: &mut Session, args: args::AddTest) -> Result<u8, Failure> {
     };
     let queue = session.open()?;
     let test = queue.change(args.change).add_test(&owner, &new)?;
+    session.trust_typed(&queue, new.command.into_iter().collect());
     session.out.answer(&test)?;
     Ok(0)
 }
@@ -303,6 +306,7 @@ fn edit_test(session: &mut Session, args: args::EditTest) -> Result<u8, Failure>
         metadata: input::edit_metadata(args.meta),
     };
     let test = queue.change(args.change).edit_test(&id, &edit)?;
+    session.trust_typed(&queue, edit.command.flatten().into_iter().collect());
     session.out.answer(&test)?;
     Ok(0)
 }
@@ -324,6 +328,11 @@ fn remove(session: &mut Session, kind: EntityKind, args: args::Remove) -> Result
         .remove_named(kind, &args.id, args.force)?;
     session.out.answer(&Deleted(removed))?;
     Ok(0)
+}
+
+/// The commands of a new task's test cases.
+fn commands(new: &AddTask) -> impl Iterator<Item = CommandLine> {
+    new.tests.iter().filter_map(|test| test.command.clone())
 }
 
 fn description(argument: String) -> Result<Description, Failure> {

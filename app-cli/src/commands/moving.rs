@@ -8,6 +8,7 @@ use tasq_app::{Code, NewQueue};
 use tasq_formats::snapshot;
 use tasq_ports::StoreExt as _;
 
+use super::trust;
 use crate::args::moving::{Copy, Export, Migrate};
 use crate::discover::{self, Place};
 use crate::failure::Failure;
@@ -63,8 +64,9 @@ pub(super) fn copy(session: &mut Session, args: Copy) -> Result<u8, Failure> {
         require_tests: settings.require_tests,
         backoff: settings.backoff,
     };
-    let target = stores::open_or_create(&to, new, session.global.wait, false)?;
+    let target = stores::open_or_create(&to, new, session.terms(), false)?;
     let report = from.app().copy_to(target.as_ref())?;
+    trust::carry_over(session, &from, target.as_ref(), &to)?;
     session.out.answer(&Copied {
         from: from.located.place.clone(),
         to,

@@ -1,25 +1,26 @@
 //! Running commands: test cases, and the loop over the queue.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use tasq_app::{OwnerRef, RunEnd, RunEvent, RunOptions, ScopeRef, VerifyOptions};
+use tasq_app::{RunEnd, RunEvent, RunOptions, ScopeRef, VerifyOptions};
+use tasq_domain::AnyId;
+use tasq_domain::brakes::Brakes;
 use tasq_domain::life::LEASE_UNDER_RUN_SECS;
-use tasq_domain::{TaskId, Token};
-use tasq_formats::json::to_text;
+use tasq_ports::Workplace;
 
-use crate::args::work::{Run, Verify};
+use crate::args::run::{Run, RunPlace};
+use crate::args::work::Verify;
 use crate::failure::Failure;
+use crate::host::LoopHost;
 use crate::output::{Output, Text, View as _};
 use crate::runner::{Interrupt, SystemRunner};
 use crate::session::{Queue, Session};
-use crate::view::{RunLine, Summary, Tests, worker_input};
+use crate::view::{Regressions, RunLine, Summary, Tests};
+use crate::workplace::{ProjectFolder, TaskFiles, WorktreeOptions, Worktrees};
 
 /// How long a test case may take under `run`.
 const TEST_TIMEOUT: Duration = Duration::from_secs(600);
-/// How many test cases of a task a worker is told.
-const TESTS_TOLD: u32 = 1_000;
 
 pub(super) fn verify(session: &mut Session, args: Verify) -> Result<u8, Failure> {
     let queue = session.open()?;
@@ -28,75 +29,54 @@ pub(super) fn verify(session: &mut Session, args: Verify) -> Result<u8, Failure>
         None => queue.task_or_own(None)?.into(),
     };
     let interrupt = listen()?;
-    let runner = SystemRunner::new(interrupt.clone()).giving_up_when_interrupted();
+    let runner = SystemRunner::new(interrupt.clone())
+        .granting(&args.passed)
+        .giving_up_when_interrupted();
     let options = VerifyOptions {
         folder: queue.place().project()?,
         timeout: args.timeout,
         env: Vec::new(),
+    };
+    let task = match (&id, args.regress) {
+        (_, false) => None,
+        (AnyId::Task(task), true) => Some(task),
+        (_, true) => {
+            return Err(Failure::usage(format!(
+                "{id} is no task, and only the change for a task is looked for"
+            ))
+            .with_hint("name the task with --regress"));
+        }
     };
     let verified = queue.change(args.change).verify(&id, &runner, &options);
     if let Some(status) = interrupt.exit_status() {
         return Ok(status);
     }
     let verified = verified?;
-    let passed = verified.passed;
-    session.out.answer(&Tests(verified))?;
+    let Some(task) = task else {
+        let passed = verified.passed;
+        session.out.answer(&Tests(verified))?;
+        return Ok(u8::from(!passed));
+    };
+    let regressed = queue.app().regress(task, &runner, &options);
+    if let Some(status) = interrupt.exit_status() {
+        return Ok(status);
+    }
+    let regressed = regressed?;
+    let passed = verified.passed && regressed.passed();
+    session.out.answer(&Regressions(verified, regressed))?;
     Ok(u8::from(!passed))
 }
 
 pub(super) fn run(session: &mut Session, args: Run) -> Result<u8, Failure> {
-    if args.jobs != 1 {
-        return Err(Failure::usage("only one worker at a time is available yet")
-            .with_hint("leave --jobs away"));
-    }
     let queue = session.open()?;
-    let worker = session.worker(args.worker)?;
     let interrupt = listen()?;
-    let runner = SystemRunner::new(interrupt.clone());
-    let scope = match args.task {
-        Some(task) => ScopeRef::Task(task),
-        None => args.within.scope(),
-    };
-    let logs = logs(&queue);
-    let app = queue.app();
-    let options = RunOptions {
-        scope,
-        command: args
-            .command
-            .into_iter()
-            .map(argument)
-            .collect::<Result<_, _>>()?,
-        worker,
-        lease: Duration::from_secs(LEASE_UNDER_RUN_SECS),
-        pid: Some(std::process::id()),
-        max: args.max,
-        max_wait: args.max_wait,
-        verify: VerifyOptions {
-            folder: queue.place().project()?,
-            timeout: TEST_TIMEOUT,
-            env: Vec::new(),
-        },
-        stdin: &|claim| {
-            // A worker without the list of its tests is still a worker.
-            let owner = OwnerRef::Task(format!("task:{}", claim.task.record.task.id));
-            let tests = app.tests(Some(&owner), 0, TESTS_TOLD).unwrap_or_default();
-            (to_text(&worker_input(claim, &tests)) + "\n").into_bytes()
-        },
-        log: &|task, token| {
-            logs.as_ref()
-                .map(|folder| folder.join(log_name(task, token)))
-        },
-        store: queue.place().url(),
-        stopped: &|| interrupt.signal().map(i32::from),
-        pause: &|span| interrupt.sleep(span),
-    };
+    let runner = SystemRunner::new(interrupt.clone()).granting(&args.passed);
+    let host = LoopHost::new(queue.place(), interrupt.clone());
+    let workplace = workplace(&queue, args.place.clone())?;
+    let options = options(session, &queue, args, workplace.as_ref(), &host)?;
     let mut told = Ok(());
-    let mut waiting = false;
     let summary = queue.app().run(&runner, &options, &mut |event| {
-        // The loop looks again and again while it waits; once is enough to be told.
-        let again = matches!(event, RunEvent::Waiting { .. }) && waiting;
-        waiting = matches!(event, RunEvent::Waiting { .. });
-        if told.is_ok() && !again {
+        if told.is_ok() {
             told = tell(&mut session.out, event);
         }
         if told.is_err() {
@@ -110,12 +90,95 @@ pub(super) fn run(session: &mut Session, args: Run) -> Result<u8, Failure> {
     Ok(status)
 }
 
+fn options<'o>(
+    session: &Session,
+    queue: &Queue,
+    args: Run,
+    workplace: &'o dyn Workplace,
+    host: &'o LoopHost,
+) -> Result<RunOptions<'o>, Failure> {
+    let Run {
+        jobs,
+        within,
+        task,
+        limits,
+        place: _,
+        promise,
+        regress,
+        worker,
+        passed: _,
+        command,
+    } = args;
+    let brakes = Brakes {
+        failures_in_a_row: limits.max_failures,
+        attempts_per_hour: limits.max_per_hour,
+        work: limits.max_work,
+        cost: limits.max_cost,
+        span: limits.within,
+    };
+    Ok(RunOptions {
+        scope: match task {
+            Some(task) => ScopeRef::Task(task),
+            None => within.scope(),
+        },
+        command: command
+            .into_iter()
+            .map(argument)
+            .collect::<Result<_, _>>()?,
+        jobs,
+        worker: session.worker(worker)?,
+        lease: Duration::from_secs(LEASE_UNDER_RUN_SECS),
+        timeout: limits.timeout,
+        idle_timeout: limits.idle_timeout,
+        pid: Some(std::process::id()),
+        max: limits.max,
+        max_time: limits.max_time,
+        brakes,
+        forgiving: limits.forgive_failures,
+        max_wait: limits.max_wait,
+        watch: limits.watch,
+        promise,
+        regress,
+        verify: VerifyOptions {
+            folder: queue.place().project()?,
+            timeout: TEST_TIMEOUT,
+            env: Vec::new(),
+        },
+        workplace,
+        store: queue.place().url(),
+        host,
+    })
+}
+
+/// Where attempts work.
+fn workplace(queue: &Queue, place: RunPlace) -> Result<Box<dyn Workplace>, Failure> {
+    let (folder, own) = (queue.place().project()?, queue.place().folder());
+    let RunPlace {
+        worktree,
+        merge,
+        into,
+        keep_worktree,
+        commit_message,
+    } = place;
+    if !worktree {
+        let files = TaskFiles::in_folder(own)?;
+        return Ok(Box::new(ProjectFolder { folder, files }));
+    }
+    let options = WorktreeOptions {
+        merge,
+        into,
+        keep: keep_worktree,
+        message: commit_message,
+    };
+    Ok(Box::new(Worktrees::of(&folder, own, options)?))
+}
+
 /// 0 when all is completed, 1 when some remain, 12 at a limit, and as a shell counts signals.
 fn exit_status(end: &RunEnd) -> u8 {
     match end {
         RunEnd::AllCompleted => 0,
         RunEnd::Remaining => 1,
-        RunEnd::Limit => 12,
+        RunEnd::Limit(_) => 12,
         RunEnd::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(130),
     }
 }
@@ -130,24 +193,6 @@ fn tell(out: &mut Output, event: &RunEvent) -> Result<(), Failure> {
     line.text(&mut text);
     out.progress(&text.finish());
     Ok(())
-}
-
-/// Where the output of attempts is kept; nowhere for a store outside of a `.tasq/`.
-fn logs(queue: &Queue) -> Option<PathBuf> {
-    queue.place().folder().map(|folder| folder.join("logs"))
-}
-
-/// A file name for an attempt's log. An id may have any characters but white space, a slash for one.
-fn log_name(task: &TaskId, token: Token) -> String {
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') {
-            c
-        } else {
-            '_'
-        }
-    };
-    let name: String = task.as_str().chars().map(plain).take(80).collect();
-    format!("{name}.{token}.log")
 }
 
 fn argument(argument: OsString) -> Result<String, Failure> {

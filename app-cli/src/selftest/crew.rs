@@ -6,7 +6,6 @@ use std::io::{self, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGTERM};
 
@@ -14,12 +13,13 @@ use super::acks::{self, Ack};
 use super::check::{Promise, Violation};
 use crate::discover::Place;
 use crate::failure::Failure;
+use crate::stores::Terms;
 
 /// Workers on one store, with their logs in one folder. They end with this value.
 pub(super) struct Crew {
     program: PathBuf,
     store: OsString,
-    wait: Duration,
+    terms: Terms,
     folder: PathBuf,
     members: Vec<Member>,
     /// The names of all that were ever started.
@@ -46,7 +46,7 @@ struct Member {
 
 impl Crew {
     /// Nobody yet; logs go into `folder`, which is there.
-    pub(super) fn new(place: &Place, folder: &Path, wait: Duration) -> Result<Self, Failure> {
+    pub(super) fn new(place: &Place, folder: &Path, terms: Terms) -> Result<Self, Failure> {
         let program = std::env::current_exe()
             .map_err(|error| Failure::io("cannot find this program itself", &error))?;
         let mut store: OsString = match place {
@@ -57,7 +57,7 @@ impl Crew {
         Ok(Self {
             program,
             store,
-            wait,
+            terms,
             folder: folder.to_owned(),
             members: Vec::new(),
             names: Vec::new(),
@@ -81,7 +81,12 @@ impl Crew {
             .arg("--store")
             .arg(&self.store)
             .arg("--wait")
-            .arg(format!("{}s", self.wait.as_secs().max(1)))
+            .arg(format!("{}s", self.terms.wait.as_secs().max(1)))
+            .args(
+                self.terms
+                    .unsafe_network_fs
+                    .then_some("--unsafe-network-fs"),
+            )
             .arg("selftest-worker")
             .arg("--log")
             .arg(self.file(&name, "log"))

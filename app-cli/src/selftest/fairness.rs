@@ -60,7 +60,7 @@ pub(super) type Measured = Option<(Option<Fairness>, Vec<Violation>)>;
 pub(super) fn measure(test: &Test<'_>, kind: Kind, folder: &Path) -> Result<Measured, Failure> {
     let place = kind.place(folder);
     siege::fill(test, &place, WRITERS)?;
-    let mut crew = Crew::new(&place, folder, test.wait)?;
+    let mut crew = Crew::new(&place, folder, test.terms)?;
     for _ in 0..WRITERS {
         crew.start(Duty::Write)?;
     }

@@ -69,7 +69,7 @@ pub(super) fn round(
 ) -> Result<Option<Vec<Violation>>, Failure> {
     let place = kind.place(folder);
     let added = fill(test, &place, test.amount.tasks)?;
-    let mut crew = Crew::new(&place, folder, test.wait)?;
+    let mut crew = Crew::new(&place, folder, test.terms)?;
     for _ in 0..test.amount.workers {
         crew.start(Duty::Claim(numbers.next()))?;
     }
@@ -99,7 +99,7 @@ pub(super) fn fill(test: &Test<'_>, place: &Place, tasks: usize) -> Result<Vec<T
         require_tests: false,
         backoff,
     };
-    let store = stores::create(place, &new.settings(&IDS)?, test.wait)?;
+    let store = stores::create(place, &new.settings(&IDS)?, test.terms)?;
     let app = App::new(store.as_ref(), &IDS, person());
     for number in 0..FEATURES.min(tasks) {
         app.add_feature(&AddFeature {
@@ -184,7 +184,7 @@ fn compare(
     added: &[TaskId],
     acks: &[Ack],
 ) -> Result<Vec<Violation>, Failure> {
-    let opened = stores::open_maintained(place, test.wait)?;
+    let opened = stores::open_maintained(place, test.terms)?;
     let store = match opened {
         Ok(store) => store,
         Err(error) => {
@@ -207,7 +207,7 @@ fn compare(
 
 /// What `doctor` finds in a store.
 pub(super) fn examine(test: &Test<'_>, place: &Place) -> Result<Vec<Violation>, Failure> {
-    let store = stores::open_maintained(place, test.wait)??;
+    let store = stores::open_maintained(place, test.terms)??;
     let app = App::new(store.as_ref(), &IDS, person());
     let findings = app.doctor(store.as_ref())?.findings;
     Ok(check::sound(&findings).collect())

@@ -37,7 +37,7 @@ const PATIENCE: u32 = 10_000;
 /// `selftest-worker`, the process behind each worker.
 pub(crate) fn work(session: &Session, args: SelftestWorker) -> Result<u8, Failure> {
     let place = discover::locate(session.global.store.as_deref())?.place;
-    let store = stores::open(&place, session.global.wait)?;
+    let store = stores::open(&place, session.terms())?;
     let caller = Caller::Person {
         actor: Actor::new("selftest").expect("a word is a name"),
     };

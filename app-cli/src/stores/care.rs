@@ -1,7 +1,6 @@
 //! Stores that are looked after: checked, backed up, made from a backup.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tasq_adapter_json::{JsonStore, SideFiles};
 use tasq_adapter_sqlite::SqliteStore;
@@ -11,7 +10,7 @@ use tasq_files::{create_private_dir, temp_path};
 use tasq_formats::time::to_rfc3339_clamped;
 use tasq_ports::{Clock as _, Maintenance, StoreError};
 
-use super::{json_options, open, sqlite_options, write_gitignore};
+use super::{Terms, json_options, open, sqlite_options, write_gitignore};
 use crate::clock::SystemClock;
 use crate::discover::Place;
 use crate::failure::Failure;
@@ -20,13 +19,13 @@ use crate::session::IDS;
 /// Opens a store to look after it. What keeps it from being opened may be what is to be told.
 pub(crate) fn open_maintained(
     place: &Place,
-    wait: Duration,
+    terms: Terms,
 ) -> Result<Result<Box<dyn Maintenance>, StoreError>, Failure> {
     crate::discover::check_owner(place)?;
     Ok(match place {
-        Place::Sqlite(path) => SqliteStore::open(path, sqlite_options(wait)?)
+        Place::Sqlite(path) => SqliteStore::open(path, sqlite_options(terms)?)
             .map(|store| Box::new(store) as Box<dyn Maintenance>),
-        Place::Json(path) => JsonStore::open(path, json_options(wait))
+        Place::Json(path) => JsonStore::open(path, json_options(terms))
             .map(|store| Box::new(store) as Box<dyn Maintenance>),
     })
 }
@@ -38,10 +37,10 @@ pub(crate) struct BackupRead {
 }
 
 /// Reads everything in a backup, which stays as it is.
-pub(crate) fn read_backup(place: &Place, wait: Duration) -> Result<BackupRead, Failure> {
+pub(crate) fn read_backup(place: &Place, terms: Terms) -> Result<BackupRead, Failure> {
     let (contents, unknown_keys) = match place {
-        Place::Sqlite(path) => (tasq_adapter_sqlite::read_contents(path, wait)?, false),
-        Place::Json(path) => tasq_adapter_json::read_contents(path, json_options(wait))?,
+        Place::Sqlite(path) => (tasq_adapter_sqlite::read_contents(path, terms.wait)?, false),
+        Place::Json(path) => tasq_adapter_json::read_contents(path, json_options(terms))?,
     };
     Ok(BackupRead {
         contents,
@@ -63,11 +62,11 @@ pub(crate) fn restore(
     to: &Place,
     force: bool,
     caller: &Caller,
-    wait: Duration,
+    terms: Terms,
 ) -> Result<RestoreReport, Failure> {
     let there = to.path().symlink_metadata().is_ok();
     if there {
-        let restored = open(to, wait).and_then(|store| {
+        let restored = open(to, terms).and_then(|store| {
             let app = App::new(store.as_ref(), &IDS, caller.clone());
             Ok(app.restore(contents)?)
         });
@@ -94,14 +93,14 @@ pub(crate) fn restore(
     }
     let kept = there.then(|| dated(to.path(), "before"));
     let building = Building::beside(to)?;
-    let report = build(&building.place, contents, caller, wait)?;
+    let report = build(&building.place, contents, caller, terms)?;
     let (built, path) = (building.place.path(), to.path());
     match to {
         Place::Sqlite(_) => {
-            tasq_adapter_sqlite::put_in_place(built, path, kept.as_deref(), wait)?;
+            tasq_adapter_sqlite::put_in_place(built, path, kept.as_deref(), terms.wait)?;
         }
         Place::Json(_) => {
-            tasq_adapter_json::put_in_place(built, path, kept.as_deref(), wait)?;
+            tasq_adapter_json::put_in_place(built, path, kept.as_deref(), terms.wait)?;
         }
     }
     Ok(RestoreReport { report, kept })
@@ -125,18 +124,18 @@ fn build(
     place: &Place,
     contents: &Contents,
     caller: &Caller,
-    wait: Duration,
+    terms: Terms,
 ) -> Result<CopyReport, Failure> {
     let store: Box<dyn Maintenance> = match place {
         Place::Sqlite(path) => Box::new(SqliteStore::create(
             path,
             &contents.settings,
-            sqlite_options(wait)?,
+            sqlite_options(terms)?,
         )?),
         Place::Json(path) => Box::new(JsonStore::create(
             path,
             &contents.settings,
-            json_options(wait),
+            json_options(terms),
         )?),
     };
     let app = App::new(store.as_ref(), &IDS, caller.clone());

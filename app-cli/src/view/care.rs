@@ -193,6 +193,7 @@ impl View for Restored {
             tasks,
             tests,
             dependencies,
+            questions,
             attempts,
             checkpoints,
             events,
@@ -207,6 +208,7 @@ impl View for Restored {
             .with("tasks", *tasks)
             .with("tests", *tests)
             .with("dependencies", *dependencies)
+            .with("questions", *questions)
             .with("attempts", *attempts)
             .with("checkpoints", *checkpoints)
             .with("events", *events)

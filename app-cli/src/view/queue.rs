@@ -166,6 +166,7 @@ impl View for Copied {
             tasks,
             tests,
             dependencies,
+            questions,
             attempts,
             checkpoints,
             events,
@@ -179,6 +180,7 @@ impl View for Copied {
             .with("tasks", *tasks)
             .with("tests", *tests)
             .with("dependencies", *dependencies)
+            .with("questions", *questions)
             .with("attempts", *attempts)
             .with("checkpoints", *checkpoints)
             .with("events", *events)

@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use tasq_app::{
-    ClaimView, Completed, Finish, Heartbeat, Item, LastFailure, ReasonView, RunEnd, RunEvent,
-    RunSummary, TaskDetail, TaskView, Unfinished, Verified, Why,
+    Assignment, ClaimView, Completed, DependencyResult, Finish, Heartbeat, Item, LastFailure,
+    Limit, ReasonView, RunEnd, RunEvent, RunSummary, Tally, TaskDetail, TaskView, Unfinished,
+    Verified, Why,
 };
 use tasq_domain::ready::NotReady;
-use tasq_domain::{Attempt, Checkpoint, Event, Proof, Reason, TestCase, TestStatus};
+use tasq_domain::{Attempt, Checkpoint, Event, Proof, Reason, TestStatus};
 use tasq_formats::json::{Object, Value};
 
 use super::items::{task_json, test_json};
 use super::parts::{
-    attempt, checkpoint, counts, counts_in_words, event, millis, short_time, time, word_given,
+    attempt, checkpoint, counts, counts_in_words, event, millis, short_time, time, verbatim,
+    word_given,
 };
+use super::question::{newest_answer, question_json, question_lines};
 use crate::duration;
 use crate::output::{Text, Tone, View};
 
@@ -62,6 +65,9 @@ impl View for ClaimView {
         if let Some(checkpoint) = &self.checkpoint {
             checkpoint.text(text);
         }
+        for question in &self.questions {
+            question_lines(text, question);
+        }
     }
 }
 
@@ -72,6 +78,7 @@ fn claim_json(view: &ClaimView) -> Object {
         lease_expires_at,
         last_failure,
         checkpoint: note,
+        questions,
     } = view;
     Object::new()
         .with("task", task_json(task))
@@ -80,6 +87,11 @@ fn claim_json(view: &ClaimView) -> Object {
         .with("lease_expires_at", time(*lease_expires_at))
         .with("last_failure", last_failure.as_ref().map(failure_json))
         .with("checkpoint", note.as_ref().map(checkpoint))
+        .with(
+            "questions",
+            questions.iter().map(question_json).collect::<Value>(),
+        )
+        .with("answer", newest_answer(questions))
 }
 
 fn failure_json(failure: &LastFailure) -> Value {
@@ -99,14 +111,22 @@ fn failure_json(failure: &LastFailure) -> Value {
         .into()
 }
 
-/// What a worker reads on standard input: the task, its test cases, and what earlier attempts left.
-pub(crate) fn worker_input(claim: &ClaimView, tests: &[TestCase]) -> Value {
+/// What a worker reads about its task: the task, its test cases, what earlier attempts left, and what came of the tasks
+/// that it depends on.
+pub(crate) fn worker_input(assignment: &Assignment) -> Value {
+    let Assignment {
+        claim,
+        tests,
+        dependencies,
+        ..
+    } = assignment;
     let ClaimView {
         task,
         token,
         lease_expires_at,
         last_failure,
         checkpoint: note,
+        questions,
     } = claim;
     task_json(task)
         .with("attempt", token.attempt)
@@ -114,6 +134,32 @@ pub(crate) fn worker_input(claim: &ClaimView, tests: &[TestCase]) -> Value {
         .with("tests", tests.iter().map(test_json).collect::<Value>())
         .with("last_failure", last_failure.as_ref().map(failure_json))
         .with("checkpoint", note.as_ref().map(checkpoint))
+        .with(
+            "questions",
+            questions.iter().map(question_json).collect::<Value>(),
+        )
+        .with("answer", newest_answer(questions))
+        .with(
+            "dependencies",
+            dependencies.iter().map(result_json).collect::<Value>(),
+        )
+        .into()
+}
+
+fn result_json(result: &DependencyResult) -> Value {
+    let DependencyResult {
+        task,
+        title,
+        status,
+        summary,
+        result,
+    } = result;
+    Object::new()
+        .with("id", task.as_str())
+        .with("title", title.as_str())
+        .with("status", status.as_str())
+        .with("summary", summary.as_ref().map(Reason::as_str))
+        .with("result", result.as_ref().map(verbatim))
         .into()
 }
 
@@ -203,6 +249,7 @@ impl View for Detail {
             tests,
             attempts,
             checkpoints,
+            questions,
         } = &self.0;
         task_json(task)
             .with(
@@ -219,6 +266,10 @@ impl View for Detail {
                 "checkpoints",
                 checkpoints.iter().map(checkpoint).collect::<Value>(),
             )
+            .with(
+                "questions",
+                questions.iter().map(question_json).collect::<Value>(),
+            )
             .into()
     }
 
@@ -228,6 +279,7 @@ impl View for Detail {
             tests,
             attempts,
             checkpoints,
+            questions,
         } = &self.0;
         facts(text, view);
         for test in tests {
@@ -249,6 +301,9 @@ impl View for Detail {
         }
         for checkpoint in checkpoints {
             checkpoint.text(text);
+        }
+        for question in questions {
+            question_lines(text, question);
         }
     }
 }
@@ -452,9 +507,44 @@ impl View for RunLine<'_> {
                     .with("message", message)
                     .with("duration_ms", millis(*took))
             }
+            RunEvent::Regressed {
+                by,
+                reopened,
+                broken,
+            } => object
+                .with("event", "regressed")
+                .with("task_id", by.as_str())
+                .with(
+                    "reopened",
+                    reopened.iter().map(|id| id.as_str()).collect::<Value>(),
+                )
+                .with(
+                    "broken",
+                    broken.iter().map(|id| id.as_str()).collect::<Value>(),
+                ),
             RunEvent::Waiting { until } => object
                 .with("event", "waiting")
                 .with("until", until.map(time)),
+            RunEvent::Draining { running } => {
+                object.with("event", "draining").with("running", *running)
+            }
+            RunEvent::Ended { end, tally, took } => {
+                let Tally {
+                    attempts,
+                    completed,
+                    failed,
+                    released,
+                } = *tally;
+                object
+                    .with("event", "ended")
+                    .with("end", end.as_ref().map_or("error", end_word))
+                    .with("limit", end.as_ref().and_then(limit_word))
+                    .with("attempts", attempts)
+                    .with("completed", completed)
+                    .with("failed", failed)
+                    .with("released", released)
+                    .with("duration_ms", millis(*took))
+            }
         }
         .into()
     }
@@ -482,7 +572,7 @@ impl View for RunLine<'_> {
                 let (word, message) = finish(how);
                 let (mark, tone) = match how {
                     Finish::Completed => ("✓ ", Tone::Good),
-                    Finish::Failed(_) => ("✗ ", Tone::Bad),
+                    Finish::Failed(_) | Finish::Blocked(_) => ("✗ ", Tone::Bad),
                     Finish::Released | Finish::Elsewhere => ("· ", Tone::Plain),
                 };
                 text.paint(tone, mark)
@@ -494,12 +584,34 @@ impl View for RunLine<'_> {
                 }
                 text.end();
             }
+            RunEvent::Regressed {
+                by,
+                reopened,
+                broken: _,
+            } => {
+                let names: Vec<&str> = reopened.iter().map(|id| id.as_str()).collect();
+                let what = if names.is_empty() {
+                    "test cases of its feature".to_owned()
+                } else {
+                    names.join(", ")
+                };
+                text.paint(Tone::Bad, "↺ ").paint(Tone::Strong, by.as_str());
+                text.push("  broke ").line(&what);
+            }
             RunEvent::Waiting { until } => {
                 let until =
                     until.map_or_else(String::new, |at| format!(" until {}", short_time(at)));
                 text.paint(Tone::Faint, &format!("… nothing is ready, waiting{until}"))
                     .end();
             }
+            RunEvent::Draining { running } => {
+                let what = format!(
+                    "… nothing more is begun; {running} under way, once more stops them now"
+                );
+                text.paint(Tone::Faint, &what).end();
+            }
+            // The summary follows.
+            RunEvent::Ended { .. } => {}
         }
     }
 }
@@ -508,6 +620,7 @@ fn finish(how: &Finish) -> (&'static str, Option<&str>) {
     match how {
         Finish::Completed => ("completed", None),
         Finish::Failed(message) => ("failed", Some(message)),
+        Finish::Blocked(message) => ("blocked", Some(message)),
         Finish::Released => ("released", None),
         Finish::Elsewhere => ("elsewhere", None),
     }
@@ -530,6 +643,7 @@ impl View for Summary {
         } = &self.0;
         Object::new()
             .with("end", end_word(end))
+            .with("limit", limit_word(end))
             .with("attempts", *attempts)
             .with("completed", *completed)
             .with("failed", *failed)
@@ -560,7 +674,9 @@ impl View for Summary {
         let how = match end {
             RunEnd::AllCompleted => "all completed".to_owned(),
             RunEnd::Remaining => "some tasks remain".to_owned(),
-            RunEnd::Limit => "stopped at the limit of attempts".to_owned(),
+            RunEnd::Limit(Limit::Attempts) => "stopped at the limit of attempts".to_owned(),
+            RunEnd::Limit(Limit::Time) => "stopped at the limit of time".to_owned(),
+            RunEnd::Limit(Limit::Brake(tripped)) => format!("stopped by a brake: {tripped}"),
             RunEnd::Interrupted(signal) => format!("interrupted by signal {signal}"),
         };
         text.paint(Tone::Strong, &how);
@@ -583,8 +699,15 @@ fn end_word(end: &RunEnd) -> &'static str {
     match end {
         RunEnd::AllCompleted => "all_completed",
         RunEnd::Remaining => "remaining",
-        RunEnd::Limit => "limit",
+        RunEnd::Limit(_) => "limit",
         RunEnd::Interrupted(_) => "interrupted",
+    }
+}
+
+fn limit_word(end: &RunEnd) -> Option<&'static str> {
+    match end {
+        RunEnd::Limit(limit) => Some(limit.as_str()),
+        _ => None,
     }
 }
 

@@ -104,6 +104,15 @@ fn references(contents: &Contents, index: &Index<'_>) -> Vec<Finding> {
             dangling(place, "task", checkpoint.task.as_str());
         }
     }
+    for question in &contents.questions {
+        if !index.tasks.contains_key(&question.task) {
+            let place = format!(
+                "question of attempt {} of {}",
+                question.attempt, question.task
+            );
+            dangling(place, "task", question.task.as_str());
+        }
+    }
     findings
 }
 

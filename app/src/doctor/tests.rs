@@ -119,6 +119,7 @@ fn contents() -> Contents {
             result: None,
         }],
         tasks: vec![task(1, "A"), task(2, "B"), held],
+        questions: Vec::new(),
         checkpoints: Vec::new(),
         events: vec![
             event(1, "A", EventKind::Created, r#"{"status":"pending"}"#),

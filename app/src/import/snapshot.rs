@@ -191,7 +191,27 @@ fn differing(tx: &mut dyn Tx, incoming: &Contents) -> Result<Vec<String>, AppErr
         .iter()
         .filter(|dependency| !known.contains(dependency));
     names.extend(new.map(|dependency| format!("{} waits for {}", dependency.task, dependency.on)));
+    names.extend(new_questions(&here, incoming));
     Ok(names)
+}
+
+/// The questions of a snapshot that are not here, or not as they are in it.
+fn new_questions<'a>(here: &'a Contents, incoming: &'a Contents) -> impl Iterator<Item = String> {
+    let known: HashMap<_, _> = here
+        .questions
+        .iter()
+        .map(|question| ((&question.task, question.attempt), question))
+        .collect();
+    let new = incoming
+        .questions
+        .iter()
+        .filter(move |question| known.get(&(&question.task, question.attempt)) != Some(question));
+    new.map(|question| {
+        format!(
+            "the question of attempt {} at {}",
+            question.attempt, question.task
+        )
+    })
 }
 
 fn compare<T: PartialEq, I: Hash + Eq + Into<AnyId>>(

@@ -1,37 +1,30 @@
-//! One attempt: start the command, renew the lease, judge how it ended.
+//! One attempt: make its place ready, start the command, renew the lease, wait for its end.
 
 use std::path::PathBuf;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use tasq_domain::life::{FailureKind, Refusal};
-use tasq_domain::{AnyId, FeatureId, Reason, Status, TestId, TestStatus};
-use tasq_ports::{CommandSpec, Exit, Runner, Running, StoreError, StoreExt};
+use tasq_domain::life::Refusal;
+use tasq_domain::{AnyId, FeatureId, Reason, Status, TaskId, TestStatus};
+use tasq_ports::{
+    Bench, CommandSpec, Exit, Job, Leaving, Limits, Running, StoreError, StoreExt, WorkplaceError,
+};
 
-use super::{Finish, RunEvent, RunOptions, Tally};
-use crate::complete::CompleteTask;
+use super::crew::{Crew, Note};
+use super::terms::Terms;
+use super::{Assignment, Finish, RunEvent, RunOptions, Stop};
 use crate::context::{App, HolderRef};
 use crate::error::AppError;
-use crate::fail::FailTask;
-use crate::release::ReleaseTask;
 use crate::unit::Report;
-use crate::verify::Meanwhile;
+use crate::verify::{Meanwhile, VerifyOptions};
 use crate::view::ClaimView;
-
-/// The exit code of a worker that gives the task back (EX_TEMPFAIL of sysexits.h).
-const EXIT_RELEASE: i32 = 75;
-/// The exit code of a worker for which no further try can succeed (EX_DATAERR of sysexits.h).
-const EXIT_PERMANENT: i32 = 65;
-/// How much of the output's end goes into a failure message, in characters.
-const MESSAGE_TAIL_CHARS: usize = 2_000;
 
 /// How a supervised command came to its end.
 enum Ended {
-    /// By itself.
+    /// By itself, or because a limit of its own was met.
     Exited(Exit),
-    /// Stopped, because a person asked for it.
-    Cancelled(Exit),
-    /// Stopped, because the program was asked to stop.
-    Interrupted(Exit),
+    /// Stopped, because a person or the program asked for it.
+    Stopped,
     /// Stopped, because the claim was no longer ours.
     Stale,
 }
@@ -40,43 +33,41 @@ enum Ended {
 enum Look {
     /// Go on.
     On,
-    /// A person asked for an end.
-    Cancelled,
-    /// The program was asked to stop.
-    Interrupted,
+    /// A person, or the program, asked for an end.
+    Stop,
     /// The claim is no longer ours.
     Stale,
 }
 
 /// The heartbeat of an attempt, from its start to the end of its test cases.
-struct Pulse<'p> {
-    app: &'p App<'p>,
-    options: &'p RunOptions<'p>,
+pub(super) struct Pulse<'p> {
+    crew: &'p Crew<'p>,
     holder: &'p HolderRef,
+    lease: Duration,
     next: Instant,
 }
 
 impl<'p> Pulse<'p> {
-    fn new(app: &'p App<'p>, options: &'p RunOptions<'p>, holder: &'p HolderRef) -> Self {
+    fn new(crew: &'p Crew<'p>, holder: &'p HolderRef, lease: Duration) -> Self {
         Self {
-            app,
-            options,
+            crew,
             holder,
-            next: Instant::now() + beat(options.lease),
+            lease,
+            next: Instant::now() + beat(lease),
         }
     }
 
     /// Renews the lease if it is time to.
     fn take(&mut self) -> Result<Look, AppError> {
-        if (self.options.stopped)().is_some() {
-            return Ok(Look::Interrupted);
+        if let Stop::Now(_) = self.crew.stop() {
+            return Ok(Look::Stop);
         }
         if Instant::now() < self.next {
             return Ok(Look::On);
         }
-        self.next = Instant::now() + beat(self.options.lease);
-        match self.app.heartbeat(self.holder, None) {
-            Ok(beat) if beat.cancel_requested => Ok(Look::Cancelled),
+        self.next = Instant::now() + beat(self.lease);
+        match self.crew.app.heartbeat(self.holder, None) {
+            Ok(beat) if beat.cancel_requested => Ok(Look::Stop),
             Ok(_) => Ok(Look::On),
             // The lease outlives one beat, so the next one may still come in time.
             Err(AppError::Store(StoreError::Busy { .. })) => Ok(Look::On),
@@ -94,7 +85,7 @@ impl Meanwhile for Pulse<'_> {
     fn look(&mut self) -> Result<bool, AppError> {
         match self.take()? {
             Look::On => Ok(true),
-            Look::Cancelled | Look::Interrupted => Ok(false),
+            Look::Stop => Ok(false),
             Look::Stale => Err(AppError::refused(&self.holder.task, Refusal::StaleClaim)),
         }
     }
@@ -106,7 +97,7 @@ fn beat(lease: Duration) -> Duration {
 }
 
 /// The test cases of a feature run under no claim; only the program's own end stops them.
-struct UntilStopped<'p>(&'p RunOptions<'p>);
+struct UntilStopped<'p>(&'p Crew<'p>);
 
 impl Meanwhile for UntilStopped<'_> {
     fn until_next(&self) -> Duration {
@@ -114,59 +105,44 @@ impl Meanwhile for UntilStopped<'_> {
     }
 
     fn look(&mut self) -> Result<bool, AppError> {
-        Ok((self.0.stopped)().is_none())
+        Ok(!matches!(self.0.stop(), Stop::Now(_)))
     }
 }
 
-impl App<'_> {
-    /// Carries out one attempt under a claim.
+/// An attempt under way.
+pub(super) struct Work<'w> {
+    pub(super) assignment: &'w Assignment,
+    pub(super) holder: &'w HolderRef,
+    pub(super) job: &'w Job,
+    pub(super) bench: &'w Bench,
+    pub(super) verify: VerifyOptions,
+    pub(super) report: Report,
+    pub(super) notes: &'w Sender<Note>,
+}
+
+/// What came of an attempt, and what was claimed in the same step.
+pub(super) type Judged = (Finish, Option<ClaimView>);
+
+impl Crew<'_> {
+    /// Carries out one attempt under a claim; also returns the claim that its completion was given.
     pub(super) fn attempt(
         &self,
-        runner: &dyn Runner,
-        options: &RunOptions<'_>,
         claim: ClaimView,
-        tally: &mut Tally,
-        tell: &mut dyn FnMut(&RunEvent),
-    ) -> Result<(), AppError> {
+        notes: &Sender<Note>,
+    ) -> Result<Option<ClaimView>, AppError> {
+        if let Err(refused) = self.app.trusted_or_back(&claim) {
+            self.unreserve();
+            return Err(refused);
+        }
         let began = Instant::now();
-        tally.attempts += 1;
-        let id = claim.task.record.task.id.clone();
+        let before = claim.task.clone();
+        let id = before.record.task.id.clone();
         let holder = HolderRef {
             task: id.clone(),
             token: claim.token,
         };
-        let log = (options.log)(&id, claim.token);
-        let mut report = Report {
-            log_path: log.as_ref().map(|path| path.display().to_string()),
-            ..Report::default()
-        };
-        tell(&RunEvent::Started(Box::new(claim.clone())));
-        let spec = command(options, &holder, &claim, log);
-        let mut pulse = Pulse::new(self, options, &holder);
-        let ended = match runner.start(&spec) {
-            Ok(mut running) => supervise(running.as_mut(), &mut pulse)?,
-            Err(error) => {
-                // The command is wrong, not the task: nothing is charged, and the loop ends with the reason.
-                match self.give_back(&holder, report) {
-                    Ok(_) | Err(AppError::Refused { .. } | AppError::NotFound { .. }) => {
-                        return Err(error.into());
-                    }
-                    Err(unwritten) => return Err(unwritten),
-                }
-            }
-        };
-        let finished = match ended {
-            Ended::Stale => Ok(Finish::Elsewhere),
-            Ended::Cancelled(exit) | Ended::Interrupted(exit) => {
-                report.exit_code = exit.code;
-                self.give_back(&holder, report)
-            }
-            Ended::Exited(exit) => {
-                report.exit_code = exit.code;
-                self.judge(runner, &mut pulse, &exit, report, tell)
-            }
-        };
-        let how = match finished {
+        say(notes, RunEvent::Started(Box::new(claim.clone())));
+        let (how, next) = match self.carry_out(claim, &holder, notes) {
             // The worker ended its claim itself, or somebody took it back or removed the task meanwhile.
             Err(
                 AppError::Refused {
@@ -174,154 +150,146 @@ impl App<'_> {
                     ..
                 }
                 | AppError::NotFound { .. },
-            ) => Finish::Elsewhere,
+            ) => (Finish::Elsewhere, None),
             other => other?,
         };
-        let task = match self.item_task(&id) {
-            Err(AppError::NotFound { .. }) => claim.task,
+        let task = match self.app.item_task(&id) {
+            Err(AppError::NotFound { .. }) => before,
             found => found?,
         };
-        match (&how, task.record.task.status) {
-            (Finish::Completed, _) | (Finish::Elsewhere, Status::Completed) => tally.completed += 1,
-            (Finish::Released, _) => tally.released += 1,
-            (Finish::Failed(_) | Finish::Elsewhere, _) => tally.failed += 1,
+        let status = task.record.task.status;
+        {
+            let mut tally = self.tally();
+            match (&how, status) {
+                (Finish::Completed, _) | (Finish::Elsewhere, Status::Completed) => {
+                    tally.completed += 1;
+                }
+                (Finish::Released, _) => tally.released += 1,
+                (Finish::Failed(_) | Finish::Blocked(_) | Finish::Elsewhere, _) => {
+                    tally.failed += 1;
+                }
+            }
         }
-        if task.record.task.status == Status::Completed {
-            self.verify_feature(runner, options, &task.record.task.feature)?;
+        if status == Status::Completed {
+            self.verify_feature(&task.record.task.feature)?;
+            if self.options.regress {
+                self.look_for_regressions(&id, notes)?;
+            }
         }
-        let attempt = holder.token.attempt;
-        tell(&RunEvent::Finished {
+        let finished = RunEvent::Finished {
             task: Box::new(task),
-            attempt,
+            attempt: holder.token.attempt,
             how,
             took: began.elapsed(),
-        });
+        };
+        say(notes, finished);
+        Ok(next)
+    }
+
+    /// From the claim to the judgement.
+    fn carry_out(
+        &self,
+        claim: ClaimView,
+        holder: &HolderRef,
+        notes: &Sender<Note>,
+    ) -> Result<Judged, AppError> {
+        let options = self.options;
+        let assignment = self.app.assignment(claim)?;
+        let task = &assignment.claim.task.record.task;
+        let log = options.host.log(&task.id, holder.token);
+        let report = Report {
+            log_path: log.as_ref().map(|path| path.display().to_string()),
+            ..Report::default()
+        };
+        let terms = match Terms::of(task, usual(options)) {
+            Ok(terms) => terms,
+            Err(why) => return self.block(holder, &why, &report),
+        };
+        if terms.lease != options.lease {
+            self.app
+                .surely(|app| app.heartbeat(holder, Some(terms.lease)))?;
+        }
+        let job = Job {
+            task: task.id.clone(),
+            title: task.description.title().to_owned(),
+            token: holder.token,
+        };
+        let input = options.host.input(&assignment);
+        let bench = match options.workplace.open(&job, &input) {
+            Ok(bench) => bench,
+            Err(error) => return Err(self.give_up_loop(holder, report, workplace(error))?),
+        };
+        let spec = command(options, holder, &bench, input, terms, log);
+        let mut work = Work {
+            assignment: &assignment,
+            holder,
+            job: &job,
+            bench: &bench,
+            verify: VerifyOptions {
+                folder: bench.folder.clone(),
+                ..options.verify.clone()
+            },
+            report,
+            notes,
+        };
+        let mut pulse = Pulse::new(self, holder, terms.lease);
+        let ended = match self.runner.start(&spec) {
+            Ok(mut running) => supervise(running.as_mut(), &mut pulse),
+            Err(error) => {
+                let report = std::mem::take(&mut work.report);
+                Err(self.give_up_loop(holder, report, error.into())?)
+            }
+        };
+        let judged = match ended {
+            Ok(Ended::Stale) => Ok((Finish::Elsewhere, None)),
+            Ok(Ended::Stopped) => self.stopped(&work),
+            Ok(Ended::Exited(exit)) => self.judge(&mut work, &mut pulse, &exit),
+            Err(error) => Err(error),
+        };
+        let how = match &judged {
+            Ok((Finish::Completed, _)) => Leaving::Done,
+            _ => Leaving::Undone,
+        };
+        match (judged, options.workplace.leave(&job, &bench, how)) {
+            (Ok(judged), left) => left.map_err(workplace).map(|()| judged),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Gives a task back because of something that is wrong with the loop and not with the task: nothing is charged, and
+    /// the loop ends with the reason.
+    fn give_up_loop(
+        &self,
+        holder: &HolderRef,
+        report: Report,
+        error: AppError,
+    ) -> Result<AppError, AppError> {
+        match self.give_back(holder, report, Some(stopped_text())) {
+            Ok(_) | Err(AppError::Refused { .. } | AppError::NotFound { .. }) => Ok(error),
+            Err(unwritten) => Err(unwritten),
+        }
+    }
+
+    /// Runs again what passed before a task was completed and may have been touched.
+    fn look_for_regressions(&self, id: &TaskId, notes: &Sender<Note>) -> Result<(), AppError> {
+        let (verify, mut until) = (&self.options.verify, UntilStopped(self));
+        let looked = self
+            .app
+            .regress_while(id, self.runner, verify, &mut until)?;
+        if !looked.passed() {
+            let event = RunEvent::Regressed {
+                by: id.clone(),
+                reopened: looked.reopened,
+                broken: looked.broken,
+            };
+            say(notes, event);
+        }
         Ok(())
     }
 
-    /// What a worker's exit code means.
-    fn judge(
-        &self,
-        runner: &dyn Runner,
-        pulse: &mut Pulse<'_>,
-        exit: &Exit,
-        report: Report,
-        tell: &mut dyn FnMut(&RunEvent),
-    ) -> Result<Finish, AppError> {
-        let holder = pulse.holder;
-        match exit.code {
-            Some(0) => self.prove(runner, pulse, report, tell),
-            Some(EXIT_RELEASE) => self.give_back(holder, report),
-            Some(EXIT_PERMANENT) => {
-                self.give_up(holder, FailureKind::Permanent, &failure_text(exit), report)
-            }
-            Some(_) | None => {
-                self.give_up(holder, FailureKind::Failed, &failure_text(exit), report)
-            }
-        }
-    }
-
-    /// Runs the test cases and completes the task, or fails it naming those that do not pass.
-    fn prove(
-        &self,
-        runner: &dyn Runner,
-        pulse: &mut Pulse<'_>,
-        report: Report,
-        tell: &mut dyn FnMut(&RunEvent),
-    ) -> Result<Finish, AppError> {
-        let (holder, verify) = (pulse.holder, &pulse.options.verify);
-        // A worker that completed its task itself has run the test cases already.
-        let task = self.item_task(&holder.task)?.record.task;
-        tasq_domain::life::holder(&task, holder.token)
-            .map_err(|why| AppError::refused(&holder.task, why))?;
-        tell(&RunEvent::Verifying(holder.task.clone()));
-        let id = AnyId::Task(holder.task.clone());
-        if !self.run_tests(&id, runner, verify, pulse)? {
-            return self.give_back(holder, report);
-        }
-        let wanted = CompleteTask {
-            task: holder.task.clone(),
-            token: Some(holder.token),
-            summary: None,
-            force: None,
-            report: report.clone(),
-            next: None,
-        };
-        match self.surely(|app| app.complete(&wanted)) {
-            Ok(_) => Ok(Finish::Completed),
-            Err(AppError::Refused {
-                why: Refusal::NotVerified(open),
-                ..
-            }) => {
-                let named = self.named(&open)?;
-                let text = format!("not proven: {}", named.join("\n"));
-                self.give_up(holder, FailureKind::Failed, &text, report)
-            }
-            Err(AppError::Refused {
-                why: Refusal::NoTests,
-                item,
-            }) => {
-                let text = format!("not proven: {item} has no test case that could prove it");
-                self.give_up(holder, FailureKind::Permanent, &text, report)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The test cases with how they stand and what they said.
-    fn named(&self, open: &[TestId]) -> Result<Vec<String>, AppError> {
-        self.store.read(|tx| {
-            let mut named = Vec::new();
-            for id in open {
-                let Some(test) = tx.test(id)? else { continue };
-                let failed = test.status == TestStatus::Failing;
-                let last = test.last.as_ref().filter(|_| failed);
-                let output = last.and_then(|last| last.output_tail.as_deref());
-                let (title, output) = (test.description.title(), last_chars(output.unwrap_or("")));
-                named.push(format!("{id} ({title}) is {}\n{output}", test.status));
-            }
-            Ok(named)
-        })
-    }
-
-    fn give_up(
-        &self,
-        holder: &HolderRef,
-        kind: FailureKind,
-        text: &str,
-        report: Report,
-    ) -> Result<Finish, AppError> {
-        let message = Reason::lossy(text)
-            .unwrap_or_else(|| Reason::new("failed").expect("a word is a reason"));
-        let failed = FailTask {
-            holder: holder.clone(),
-            kind,
-            message,
-            report,
-        };
-        self.surely(|app| app.fail(&failed))?;
-        Ok(Finish::Failed(text.to_owned()))
-    }
-
-    fn give_back(&self, holder: &HolderRef, report: Report) -> Result<Finish, AppError> {
-        let released = ReleaseTask {
-            holder: holder.clone(),
-            not_before: None,
-            message: None,
-            report,
-        };
-        self.surely(|app| app.release(&released))?;
-        Ok(Finish::Released)
-    }
-
     /// Runs a feature's own test cases when the last of its tasks has been completed.
-    fn verify_feature(
-        &self,
-        runner: &dyn Runner,
-        options: &RunOptions<'_>,
-        id: &FeatureId,
-    ) -> Result<(), AppError> {
-        let waits = self.store.read(|tx| {
+    fn verify_feature(&self, id: &FeatureId) -> Result<(), AppError> {
+        let waits = self.app.store.read(|tx| {
             let counts = tx.task_counts(&tasq_domain::ready::Scope::Feature(id.clone()))?;
             let tests = tx.tests_of(&tasq_domain::TestOwner::Feature(id.clone()))?;
             let open = tests
@@ -330,10 +298,33 @@ impl App<'_> {
             Ok::<_, AppError>(open && counts.completed == counts.total())
         })?;
         if waits {
-            let (id, mut until) = (AnyId::Feature(id.clone()), UntilStopped(options));
-            self.run_tests(&id, runner, &options.verify, &mut until)?;
+            let (id, mut until) = (AnyId::Feature(id.clone()), UntilStopped(self));
+            let verify = &self.options.verify;
+            self.app.run_tests(&id, self.runner, verify, &mut until)?;
         }
         Ok(())
+    }
+}
+
+/// What a task that was given back because the loop stopped says about it.
+pub(super) fn stopped_text() -> Reason {
+    Reason::new(tasq_domain::worker::LOOP_STOPPED).expect("a word is a reason")
+}
+
+pub(super) fn say(notes: &Sender<Note>, event: RunEvent) {
+    // Nobody listens only when the loop has ended.
+    let _ = notes.send(Note::Event(Box::new(event)));
+}
+
+fn workplace(error: WorkplaceError) -> AppError {
+    AppError::Workplace(error)
+}
+
+fn usual(options: &RunOptions<'_>) -> Terms {
+    Terms {
+        timeout: options.timeout,
+        idle_timeout: options.idle_timeout,
+        lease: options.lease,
     }
 }
 
@@ -343,10 +334,13 @@ fn supervise(running: &mut dyn Running, pulse: &mut Pulse<'_>) -> Result<Ended, 
         if let Some(exit) = running.wait(pulse.until_next())? {
             return Ok(Ended::Exited(exit));
         }
-        match pulse.take() {
+        let look = pulse.take();
+        match look {
             Ok(Look::On) => (),
-            Ok(Look::Cancelled) => return Ok(Ended::Cancelled(running.stop()?)),
-            Ok(Look::Interrupted) => return Ok(Ended::Interrupted(running.stop()?)),
+            Ok(Look::Stop) => {
+                running.stop()?;
+                return Ok(Ended::Stopped);
+            }
             Ok(Look::Stale) => {
                 running.stop()?;
                 return Ok(Ended::Stale);
@@ -362,51 +356,52 @@ fn supervise(running: &mut dyn Running, pulse: &mut Pulse<'_>) -> Result<Ended, 
 fn command(
     options: &RunOptions<'_>,
     holder: &HolderRef,
-    claim: &ClaimView,
+    bench: &Bench,
+    stdin: Vec<u8>,
+    terms: Terms,
     log: Option<PathBuf>,
 ) -> CommandSpec {
-    CommandSpec {
-        argv: options.command.clone(),
-        env: environment(options, holder),
-        stdin: (options.stdin)(claim),
-        folder: options.verify.folder.clone(),
-        log,
-    }
-}
-
-fn environment(options: &RunOptions<'_>, holder: &HolderRef) -> Vec<(String, String)> {
-    [
+    let own = [
         ("TASQ_STORE", options.store.clone()),
         ("TASQ_TASK", holder.task.as_str().to_owned()),
         ("TASQ_TOKEN", holder.token.to_string()),
         ("TASQ_ATTEMPT", holder.token.attempt.to_string()),
         ("TASQ_WORKER", options.worker.as_str().to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
-}
-
-fn failure_text(exit: &Exit) -> String {
-    let how = match (exit.code, exit.signal) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("ended by signal {signal}"),
-        (None, None) => "ended without an exit code".to_owned(),
-    };
-    let output = last_chars(&exit.output_tail);
-    if output.is_empty() {
-        how
-    } else {
-        format!("{how}\n{output}")
+    ];
+    let own = own.map(|(name, value)| (name.to_owned(), value));
+    CommandSpec {
+        argv: options.command.clone(),
+        env: own.into_iter().chain(bench.env.clone()).collect(),
+        stdin,
+        folder: bench.folder.clone(),
+        log,
+        label: holder.task.as_str().to_owned(),
+        limits: Limits {
+            time: terms.timeout,
+            silence: terms.idle_timeout,
+            ..Limits::default()
+        },
     }
 }
 
-/// The end of an output, trimmed, in whole characters.
-fn last_chars(text: &str) -> &str {
-    let text = text.trim_end();
-    let start = text
-        .char_indices()
-        .rev()
-        .nth(MESSAGE_TAIL_CHARS - 1)
-        .map_or(0, |(at, _)| at);
-    &text[start..]
+impl App<'_> {
+    /// What is to be proven, judged before anything is kept or completed.
+    pub(super) fn provable(&self, holder: &HolderRef) -> Result<(), AppError> {
+        self.store.read(|tx| {
+            let record = tx
+                .task(&holder.task)?
+                .ok_or_else(|| AppError::not_found(&(&holder.task).into()))?;
+            let refused = |why| AppError::refused(&holder.task, why);
+            tasq_domain::life::holder(&record.task, holder.token).map_err(refused)?;
+            let tests = tx.tests_of(&tasq_domain::TestOwner::Task(holder.task.clone()))?;
+            let gate = if tx.settings()?.require_tests {
+                tasq_domain::life::Gate::TestsRequired
+            } else {
+                tasq_domain::life::Gate::TestsOptional
+            };
+            let attempt = Some(holder.token.attempt);
+            tasq_domain::life::proof_of(&tests, attempt, gate, None).map_err(refused)?;
+            Ok(())
+        })
+    }
 }

@@ -8,7 +8,7 @@ use tasq_app::{
     AddCheckpoint, App, AppError, Code, CompleteTask, EditEpic, EditFeature, EditTask, EditTest,
     FailTask, OwnerRef, ReleaseTask, Report, ScopeRef,
 };
-use tasq_domain::life::FailureKind;
+use tasq_domain::life::{self, FailureKind};
 use tasq_domain::{AnyId, EpicId, FeatureId, OperationId, TestId};
 
 use crate::desk::{
@@ -111,6 +111,17 @@ fn what_holders_do_is_whole_or_not_at_all() {
             data: None,
         };
         ok(app.checkpoint(&holder(claim), &new))
+    });
+    check("ask", &|app, claim| {
+        let ask = life::Ask {
+            text: reason("which?"),
+            choices: Vec::new(),
+        };
+        ok(app.ask(&holder(claim), &ask))
+    });
+    check("complete_all", &|app, claim| {
+        let all = [completing("A", Some(claim.token)), completing("B", None)];
+        ok(app.complete_all(&all))
     });
     check("complete", &|app, claim| {
         let wanted = CompleteTask {

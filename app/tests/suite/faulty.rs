@@ -6,8 +6,8 @@ use tasq_adapter_memory::MemoryStore;
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Place, Process, Settings, StatusCounts, Task, TaskId,
-    TaskRecord, TestCase, TestId, TestOwner, Timestamp,
+    FeatureId, Operation, OperationId, Place, Process, Question, Settings, StatusCounts, Task,
+    TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
     Access, EventFilter, Inserted, Page, Removed, Store, StoreError, StoreInfo, TaskFilter,
@@ -79,6 +79,14 @@ impl FaultyStore {
     pub(crate) fn fired(&self) -> bool {
         self.left.store(0, Ordering::SeqCst);
         self.fired.swap(false, Ordering::SeqCst)
+    }
+
+    /// How many calls a body makes; a commit counts as one.
+    pub(crate) fn calls(&self, body: impl FnOnce()) -> usize {
+        self.fail_at(usize::MAX, Fault::Full);
+        body();
+        let left = self.left.swap(0, Ordering::SeqCst);
+        usize::MAX - left
     }
 
     fn count(&self) -> Result<(), StoreError> {
@@ -185,7 +193,12 @@ impl Tx for FaultyTx<'_> {
         fn update_attempt(attempt: &Attempt) -> ();
         fn checkpoints_of(task: &TaskId) -> Vec<Checkpoint>;
         fn insert_checkpoint(checkpoint: &Checkpoint) -> i64;
+        fn questions_of(task: &TaskId) -> Vec<Question>;
+        fn unanswered() -> Vec<Question>;
+        fn insert_question(question: &Question) -> ();
+        fn update_question(question: &Question) -> ();
         fn append_event(event: &Event) -> i64;
+        fn newest_event() -> i64;
         fn events(filter: &EventFilter) -> Vec<Event>;
         fn operation(id: &OperationId) -> Option<Operation>;
         fn insert_operation(operation: &Operation, keep: u64) -> ();

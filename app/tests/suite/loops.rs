@@ -1,80 +1,22 @@
 //! The loop, with commands that end in every way.
 
-use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tasq_app::{
-    AddTask, AppError, Code, FailTask, Finish, OwnerRef, Report, RunEnd, RunEvent, RunOptions,
-    RunSummary, ScopeRef,
+    AddTask, Code, FailTask, Finish, Limit, OwnerRef, Report, RunEnd, RunOptions, RunSummary,
+    ScopeRef,
 };
 use tasq_domain::life::FailureKind;
 use tasq_domain::ready::NotReady;
-use tasq_domain::{
-    FeatureId, OperationId, Outcome, Proof, RetryBudget, Status, TaskId, Token, Worker,
-};
+use tasq_domain::{FeatureId, OperationId, Outcome, Proof, RetryBudget, Status, Token};
 use tasq_ports::CommandSpec;
 
 use crate::desk::{Desk, completing, new_task, new_test, reason, task_id};
 use crate::faulty::Fault;
+use crate::house::{House, Wish, run};
 use crate::play::{Play, Player, options};
-
-/// What a test asks of the loop.
-struct Wish {
-    scope: ScopeRef,
-    lease: Duration,
-    max: Option<u32>,
-    max_wait: Duration,
-    signal: Arc<AtomicU32>,
-}
-
-impl Default for Wish {
-    fn default() -> Self {
-        Self {
-            scope: ScopeRef::Queue,
-            // A heartbeat each millisecond; the queue's own clock stands.
-            lease: Duration::from_millis(3),
-            max: Some(20),
-            max_wait: Duration::ZERO,
-            signal: Arc::default(),
-        }
-    }
-}
-
-/// Runs the loop; pauses move the clock. Also returns what came of each attempt.
-fn run(desk: &Desk, player: &Player, wish: &Wish) -> (Result<RunSummary, AppError>, Vec<Finish>) {
-    let paused = Cell::new(0_u32);
-    let options = RunOptions {
-        scope: wish.scope.clone(),
-        command: vec!["agent".to_owned(), "--quiet".to_owned()],
-        worker: Worker::new("w1").unwrap(),
-        pid: None,
-        lease: wish.lease,
-        max: wish.max,
-        max_wait: wish.max_wait,
-        verify: options(),
-        stdin: &|claim| claim.task.record.task.description.as_str().into(),
-        log: &|task: &TaskId, token: Token| Some(format!("logs/{task}.{token}").into()),
-        store: "sqlite:queue.db".to_owned(),
-        stopped: &|| match wish.signal.load(Ordering::SeqCst) {
-            0 => None,
-            signal => i32::try_from(signal).ok(),
-        },
-        pause: &|span| {
-            paused.set(paused.get() + 1);
-            assert!(paused.get() < 20_000, "the loop waits for ever");
-            desk.clock.advance(span);
-        },
-    };
-    let mut ends = Vec::new();
-    let summary = desk.ada().run(player, &options, &mut |event| {
-        if let RunEvent::Finished { how, .. } = event {
-            ends.push(how.clone());
-        }
-    });
-    (summary, ends)
-}
 
 #[track_caller]
 fn summary(desk: &Desk, player: &Player, wish: &Wish) -> RunSummary {
@@ -132,6 +74,7 @@ fn a_command_that_succeeds_completes_its_task_by_its_tests() {
         ("TASQ_TOKEN", &token),
         ("TASQ_ATTEMPT", "1"),
         ("TASQ_WORKER", "w1"),
+        ("TASQ_TASK_FILE", "/project/task.json"),
     ];
     assert_eq!(
         *env,
@@ -432,9 +375,9 @@ fn a_limit_is_the_reason_only_if_there_was_more_to_do() {
         };
         summary(&desk, &Player::new([play]), &wish).end
     };
-    assert_eq!(at_most(0, Play::Exit(0)), RunEnd::Limit);
+    assert_eq!(at_most(0, Play::Exit(0)), RunEnd::Limit(Limit::Attempts));
     assert_eq!(at_most(1, Play::Exit(0)), RunEnd::AllCompleted);
-    assert_eq!(at_most(1, Play::Exit(1)), RunEnd::Limit);
+    assert_eq!(at_most(1, Play::Exit(1)), RunEnd::Limit(Limit::Attempts));
     assert_eq!(at_most(1, Play::Exit(65)), RunEnd::Remaining);
 }
 
@@ -524,20 +467,11 @@ fn what_makes_no_sense_is_refused_before_anything_is_claimed() {
     };
     let (unknown, _) = run(&desk, &Player::new([]), &wish);
     assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+    let wish = Wish::default();
+    let house = House::of(&desk, &wish);
     let options = RunOptions {
-        scope: ScopeRef::Queue,
         command: Vec::new(),
-        worker: Worker::new("w1").unwrap(),
-        pid: None,
-        lease: Duration::from_secs(90),
-        max: None,
-        max_wait: Duration::ZERO,
-        verify: options(),
-        stdin: &|_| Vec::new(),
-        log: &|_, _| None,
-        store: String::new(),
-        stopped: &|| None,
-        pause: &|_| (),
+        ..house.options()
     };
     let no_command = desk.ada().run(&Player::new([]), &options, &mut |_| ());
     assert_eq!(no_command.unwrap_err().code(), Code::Usage);

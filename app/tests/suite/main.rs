@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod calls;
+mod crews;
 mod desk;
 mod faults;
 mod faulty;
+mod house;
 mod loops;
 mod play;
+mod regressing;
+mod trusting;
 mod verifying;

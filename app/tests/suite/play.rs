@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tasq_app::VerifyOptions;
-use tasq_ports::{CommandSpec, Exit, RunError, Runner, Running};
+use tasq_ports::{CommandSpec, End, Exit, RunError, Runner, Running};
 
 /// What becomes of a command.
 pub(crate) enum Play {
@@ -21,13 +21,21 @@ pub(crate) enum Play {
     Hangs(Box<dyn Fn() + Send>),
     /// It runs until a look says with which exit code it ends.
     Until(Box<dyn FnMut() -> Option<i32> + Send>),
+    /// It writes something and ends.
+    Says(String, i32),
+    /// It runs for longer than it may.
+    TimesOut,
     /// There is no such program.
     CannotStart,
 }
 
+/// Says what becomes of a command.
+type Judge = dyn Fn(&CommandSpec) -> Play + Send + Sync;
+
 /// Plays one piece after the other, then ends everything with success.
 pub(crate) struct Player {
     pieces: Mutex<VecDeque<Play>>,
+    judge: Option<Box<Judge>>,
     started: Mutex<Vec<CommandSpec>>,
     stopped: Arc<Mutex<u32>>,
     longest: Arc<Mutex<Duration>>,
@@ -40,9 +48,18 @@ impl Player {
     pub(crate) fn new(pieces: impl IntoIterator<Item = Play>) -> Self {
         Self {
             pieces: Mutex::new(pieces.into_iter().collect()),
+            judge: None,
             started: Mutex::default(),
             stopped: Arc::default(),
             longest: Arc::default(),
+        }
+    }
+
+    /// One that plays what is said of each command.
+    pub(crate) fn judging(judge: impl Fn(&CommandSpec) -> Play + Send + Sync + 'static) -> Self {
+        Self {
+            judge: Some(Box::new(judge)),
+            ..Self::new([])
         }
     }
 
@@ -65,7 +82,10 @@ impl Player {
 impl Runner for Player {
     fn start(&self, command: &CommandSpec) -> Result<Box<dyn Running>, RunError> {
         let play = self.pieces.lock().unwrap().pop_front();
-        let play = play.unwrap_or(Play::Exit(0));
+        let play = match &self.judge {
+            Some(judge) => judge(command),
+            None => play.unwrap_or(Play::Exit(0)),
+        };
         match &play {
             Play::CannotStart => {
                 return Err(RunError::Start {
@@ -104,6 +124,14 @@ impl Running for Piece {
         Ok(match &mut self.play {
             Some(Play::Exit(code) | Play::Does(_, code)) => Some(exit(Some(*code), None)),
             Some(Play::Signal(signal)) => Some(exit(None, Some(*signal))),
+            Some(Play::Says(output, code)) => Some(Exit {
+                output_tail: output.clone(),
+                ..exit(Some(*code), None)
+            }),
+            Some(Play::TimesOut) => Some(Exit {
+                end: End::Time,
+                ..exit(None, Some(15))
+            }),
             Some(Play::Until(look)) => look().map(|code| exit(Some(code), None)),
             Some(Play::Hangs(_)) => {
                 if let Some(Play::Hangs(meanwhile)) = self.play.take() {
@@ -127,6 +155,7 @@ fn exit(code: Option<i32>, signal: Option<i32>) -> Exit {
         signal,
         duration: Duration::from_millis(7),
         output_tail: "the last words\n".to_owned(),
+        ..Exit::default()
     }
 }
 

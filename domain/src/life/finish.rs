@@ -1,7 +1,9 @@
 //! The ends of an attempt that its holder brings about.
 
 use super::claim::{charge, holder};
-use super::{Gate, Refusal, Step, Writer, close, give_back, proof_of, reason, set_blocked};
+use super::{
+    Gate, POISON_AFTER, Refusal, Step, Writer, close, give_back, proof_of, reason, set_blocked,
+};
 use crate::attempt::{Outcome, Token};
 use crate::backoff::Backoff;
 use crate::event::EventKind;
@@ -93,6 +95,9 @@ pub enum FailureKind {
     TimedOut,
     /// The worker says that no further try can succeed.
     Permanent,
+    /// The worker's process was ended by a signal; [`POISON_AFTER`] attempts in a row that end like this, or are lost,
+    /// block the task.
+    Crashed,
 }
 
 /// What a failure comes with.
@@ -107,7 +112,7 @@ pub struct Failure {
 }
 
 /// Ends the attempt as failed and charges one retry: the task waits for its backoff, or is blocked when the budget is
-/// reached or the failure is permanent. When the holder was asked to stop, it is [cancelled](release) instead.
+/// reached, the failure is permanent, or it was the [`POISON_AFTER`]th in a row that cost the worker its life. When the holder was asked to stop, it is [cancelled](release) instead.
 ///
 /// # Errors
 /// [`Refusal::StaleClaim`].
@@ -127,12 +132,21 @@ pub fn fail(
         return Ok(cancelled(record, exit_code, Some(message), now));
     }
     let (outcome, event) = match kind {
-        FailureKind::Failed | FailureKind::Permanent => (Outcome::Failed, EventKind::Failed),
+        FailureKind::Failed | FailureKind::Permanent | FailureKind::Crashed => {
+            (Outcome::Failed, EventKind::Failed)
+        }
         FailureKind::TimedOut => (Outcome::TimedOut, EventKind::TimedOut),
     };
     let mut task = record.task.touched(now);
     charge(&mut task);
-    if kind == FailureKind::Permanent {
+    let crashes = match kind {
+        FailureKind::Crashed => task.lost_in_a_row.saturating_add(1),
+        FailureKind::Failed | FailureKind::TimedOut | FailureKind::Permanent => 0,
+    };
+    if crashes >= POISON_AFTER {
+        let text = format!("poison: {crashes} attempts in a row lost their worker: {message}");
+        set_blocked(&mut task, reason(&text));
+    } else if kind == FailureKind::Permanent {
         set_blocked(&mut task, reason(&format!("failed permanently: {message}")));
     } else if task.retries_used >= task.retry_budget.number() {
         let text = format!(
@@ -146,6 +160,7 @@ pub fn fail(
         task.not_before = Some(task.updated_at.after(wait));
     }
     let closed = close(&mut task, outcome, exit_code, Some(message));
+    task.lost_in_a_row = crashes;
     Ok(Step {
         task,
         closed,

@@ -67,12 +67,14 @@ mod finish;
 mod invariant;
 mod person;
 mod proof;
+mod question;
 
 pub use claim::{Grant, Loss, Renewed, abandon, claim, expire, heartbeat, holder, late};
 pub use finish::{Completion, Failure, FailureKind, complete, fail, release};
 pub use invariant::{Broken, broken_invariant};
 pub use person::{block, cancel, edit_budget, import_budget, reopen, retry, unblock};
 pub use proof::{Gate, judge, proof_of, reset_test};
+pub use question::{Ask, answer, ask, waits_for_answer};
 
 use thiserror::Error;
 
@@ -87,6 +89,8 @@ use crate::time::Timestamp;
 
 /// How many attempts lost in a row block a task, because it seems to kill its workers.
 pub const POISON_AFTER: u32 = 3;
+/// How often a regression reopens a task before it is blocked instead, because something breaks it again and again.
+pub const REGRESSIONS_ALLOWED: u32 = 3;
 /// The lease of a claim made by hand, in seconds, unless another is asked for.
 pub const LEASE_BY_HAND_SECS: u64 = 30 * 60;
 /// The lease of a claim under the loop, in seconds; it heartbeats at a third of it.
@@ -142,6 +146,18 @@ pub enum Refusal {
     NotForWorkers {
         /// What.
         what: &'static str,
+    },
+    /// It does not wait for an answer.
+    #[error("it does not wait for an answer")]
+    NoQuestion,
+    /// A question offers more answers than anybody would read.
+    #[error(
+        "{found} choices are too many: a question has at most {}",
+        crate::question::MAX_CHOICES
+    )]
+    TooManyChoices {
+        /// How many it offers.
+        found: usize,
     },
     /// The budget is spent, and it was asked to keep the count.
     #[error("it has no retry left")]

@@ -24,6 +24,7 @@ fn moved(tasks: Vec<Task>, attempts: Vec<Attempt>, now: Timestamp) -> Contents {
         tasks,
         tests: Vec::new(),
         dependencies: Vec::new(),
+        questions: Vec::new(),
         attempts,
         checkpoints: Vec::new(),
         events: Vec::new(),

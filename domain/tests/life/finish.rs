@@ -227,6 +227,34 @@ fn a_failure_is_charged_and_waits_for_its_backoff() {
 }
 
 #[test]
+fn three_in_a_row_that_cost_the_worker_its_life_block_the_task() {
+    let (task, token) = claimed();
+    let one = fail(&task, token, FailureKind::Crashed, at(50)).unwrap();
+    let (_, end) = one.closed.clone().unwrap();
+    assert_eq!(
+        (end.outcome, one.event),
+        (Outcome::Failed, EventKind::Failed)
+    );
+    assert_eq!(
+        (one.task.status, one.task.lost_in_a_row),
+        (Status::Pending, 1)
+    );
+    assert!(one.task.not_before.is_some(), "it waits like any failure");
+    let again = |before: &Task, kind, secs| {
+        let (task, token) = claim(before, at(secs));
+        fail(&task, token, kind, at(secs + 1)).unwrap().task
+    };
+    let two = again(&one.task, FailureKind::Crashed, 5_000);
+    assert_eq!((two.status, two.lost_in_a_row), (Status::Pending, 2));
+    let other = again(&two, FailureKind::Failed, 10_000);
+    assert_eq!((other.status, other.lost_in_a_row), (Status::Pending, 0));
+    let three = again(&two, FailureKind::Crashed, 10_000);
+    assert_eq!((three.status, three.retries_used), (Status::Blocked, 3));
+    let why = three.blocked_reason.unwrap();
+    assert!(why.as_str().starts_with("poison: 3 attempts"), "{why}");
+}
+
+#[test]
 fn the_wait_follows_the_failures_since_the_reset_and_not_the_attempts() {
     let task = Task {
         attempts: 40,

@@ -9,5 +9,6 @@ mod fixture;
 mod machine;
 mod person;
 mod proof;
+mod question;
 mod ready;
 mod rules;

@@ -273,6 +273,9 @@ pub(super) fn write_back(object: Object, extra: &Object, known: &[&str]) -> Obje
     written
 }
 
+/// The questions inside a task.
+pub(super) const QUESTIONS: &str = "questions";
+
 /// The objects inside an object inside an item: those of a claim.
 pub(super) const CANCEL: &str = "cancel";
 pub(super) const PROCESS: &str = "process";

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use tasq_domain::life::POISON_AFTER;
 use tasq_domain::{Epic, Feature, Status, Task, TestCase};
 
 /// The largest number of creation order that is read.
@@ -66,9 +67,28 @@ pub(super) fn number<T: Seq>(items: Vec<(Option<i64>, T)>, mended: &mut Vec<Stri
     numbered
 }
 
+/// A task that somebody made pending is to be tried again, and only such a task waits for a time.
+fn pending(task: &mut Task, note: &mut impl FnMut(&str)) {
+    if task.status != Status::Pending {
+        if task.not_before.take().is_some() {
+            note("not pending, so it waits for no time");
+        }
+        return;
+    }
+    if task.budget_spent() {
+        task.retries_used = 0;
+        note("pending, so its retries begin anew");
+    }
+    if task.lost_in_a_row >= POISON_AFTER {
+        task.lost_in_a_row = 0;
+        note("pending, so it may be lost again");
+    }
+}
+
 /// Makes what belongs to a status agree with it: the status is what a person edits, and what a merge decides on.
 pub(super) fn task(task: &mut Task, mended: &mut Vec<String>) {
-    let mut note = |what: &str| mended.push(format!("{}: {what}", task.id));
+    let id = task.id.clone();
+    let mut note = |what: &str| mended.push(format!("{id}: {what}"));
     if task.claim.is_some() && task.status != Status::InProgress {
         task.claim = None;
         note("not in progress, so nobody holds it");
@@ -78,6 +98,23 @@ pub(super) fn task(task: &mut Task, mended: &mut Vec<String>) {
     {
         task.attempts = claim.token.attempt;
         note("the open attempt counts as one");
+    }
+    if let Some(claim) = &task.claim
+        && claim.token.attempt < task.attempts
+    {
+        task.claim = None;
+        note("its claim is of an older attempt, so nobody holds it");
+    }
+    if let Some(claim) = &mut task.claim
+        && claim.lease_expires_at < claim.started_at
+    {
+        claim.lease_expires_at = claim.started_at;
+        note("its lease does not end before it began");
+    }
+    pending(task, &mut note);
+    if task.updated_at < task.created_at {
+        task.updated_at = task.created_at;
+        note("it was not changed before it was made");
     }
     if task.blocked_reason.is_some() && task.status != Status::Blocked {
         task.blocked_reason = None;

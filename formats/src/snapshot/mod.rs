@@ -1,7 +1,7 @@
 //! The snapshot: a queue as one JSON text, which people can read and git can merge.
 //!
 //! It is the one format of exports, of imports of our own, and of the JSON store. It holds the tree, the test cases,
-//! the dependencies and the current claims, and no history: attempts that ended, checkpoints, events and operations
+//! the dependencies, the questions to people and the current claims, and no history: attempts that ended, checkpoints, events and operations
 //! have their own records (see [`history`]).
 //!
 //! ```json
@@ -46,7 +46,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use tasq_domain::{AnyId, Contents, Settings, Timestamp};
+use tasq_domain::{AnyId, Contents, Settings, TaskId, Timestamp};
 
 use crate::json::{JsonError, JsonErrorKind, Limits, Object};
 
@@ -84,6 +84,8 @@ pub struct Extra {
     pub settings: Object,
     /// Of items. A known key that holds an object, such as `hold`, stands for the unknown keys inside it.
     pub items: BTreeMap<AnyId, Object>,
+    /// Of questions, by task and attempt.
+    pub questions: BTreeMap<(TaskId, u32), Object>,
 }
 
 /// What stands in for values that a snapshot written by hand may leave out.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use tasq_domain::backoff::Backoff;
 use tasq_domain::{
-    Actor, AnyId, CancelRequest, Claim, CommandLine, Contents, Dependency, Description, Epic,
-    EpicId, Feature, FeatureId, Hold, Name, Priority, Process, Proof, Reason, RetryBudget,
-    Settings, Source, Status, StoreId, Task, TaskId, TestCase, TestId, TestOwner, TestResult,
-    TestStatus, Timestamp, Token, Worker, graph,
+    Actor, Answer, AnyId, CancelRequest, Claim, CommandLine, Contents, Dependency, Description,
+    Epic, EpicId, Feature, FeatureId, Hold, Name, Priority, Process, Proof, Question, Reason,
+    RetryBudget, Settings, Source, Status, StoreId, Task, TaskId, TestCase, TestId, TestOwner,
+    TestResult, TestStatus, Timestamp, Token, Worker, graph,
 };
 
-use super::fields::{CANCEL, Json, PROCESS, Reader};
+use super::fields::{CANCEL, Json, PROCESS, QUESTIONS, Reader};
 use super::mend::{self, Seq};
 use super::{Extra, Fallback, MARK, MAX_FAULTS, Snapshot, SnapshotError, VERSION};
 use crate::json::{Document, JsonError, Limits, Node, Object, ObjectNode, quoted};
@@ -86,6 +86,8 @@ type Section<'a, K, T> = BTreeMap<K, Read<'a, T>>;
 struct Waiting<'a> {
     task: Task,
     on: Vec<(TaskId, Node<'a>)>,
+    /// What was asked about it, each with its unknown keys.
+    questions: Vec<(Question, Object)>,
 }
 
 struct Parts<'a> {
@@ -281,12 +283,25 @@ impl Reading<'_> {
 }
 
 impl Parts<'_> {
-    fn finish(self, extra: Extra, trust: Trust) -> Snapshot {
+    fn finish(self, mut extra: Extra, trust: Trust) -> Snapshot {
+        let mut questions = Vec::new();
         let mut mended = Vec::new();
         let mut dependencies = Vec::new();
         let mut tasks = Vec::with_capacity(self.tasks.len());
         for (id, read) in self.tasks {
-            let Waiting { mut task, on } = read.item;
+            let Waiting {
+                mut task,
+                on,
+                questions: asked,
+            } = read.item;
+            for (question, unknown) in asked {
+                if !unknown.is_empty() {
+                    extra
+                        .questions
+                        .insert((id.clone(), question.attempt), unknown);
+                }
+                questions.push(question);
+            }
             for (on, _) in on {
                 dependencies.push(Dependency {
                     task: id.clone(),
@@ -307,6 +322,7 @@ impl Parts<'_> {
             tasks: numbered(tasks, &mut mended),
             tests: numbered(plain(self.tests), &mut mended),
             dependencies,
+            questions,
             attempts: Vec::new(),
             checkpoints: Vec::new(),
             events: Vec::new(),
@@ -399,7 +415,59 @@ fn task<'a>(id: &TaskId, from: &mut Reader<'a>, at: Timestamp) -> Result<Waiting
             on.push((place.parsed(TaskId::new)?, place));
         }
     }
-    Ok(Waiting { task, on })
+    let questions = questions(id, from)?;
+    Ok(Waiting {
+        task,
+        on,
+        questions,
+    })
+}
+
+/// Questions by the numbers of the attempts that asked them, in their order.
+fn questions(task: &TaskId, from: &mut Reader<'_>) -> Result<Vec<(Question, Object)>, JsonError> {
+    let mut questions = Vec::new();
+    let Some(list) = from.opt(QUESTIONS) else {
+        return Ok(questions);
+    };
+    for (number, node) in list.object()?.iter() {
+        let attempt: u32 = number
+            .parse()
+            .ok()
+            .filter(|attempt: &u32| attempt.to_string() == number)
+            .ok_or_else(|| {
+                node.shape(format!(
+                    "{} is not the number of an attempt",
+                    quoted(number)
+                ))
+            })?;
+        let mut from = Reader::new(node)?;
+        let mut choices = Vec::new();
+        if let Some(list) = from.opt("choices") {
+            for choice in list.array()? {
+                choices.push(choice.parsed(Name::new)?);
+            }
+        }
+        let answer = match from.opt_parsed("answer", Reason::new)? {
+            Some(text) => Some(Answer {
+                at: from.time("answered_at")?,
+                by: from.parsed("answered_by", Actor::new)?,
+                text,
+            }),
+            None => None,
+        };
+        let question = Question {
+            task: task.clone(),
+            attempt,
+            at: from.time("at")?,
+            by: from.parsed("by", Worker::new)?,
+            text: from.parsed("text", Reason::new)?,
+            choices,
+            answer,
+        };
+        questions.push((question, from.unknown()));
+    }
+    questions.sort_by_key(|(question, _)| question.attempt);
+    Ok(questions)
 }
 
 fn test(id: &TestId, from: &mut Reader<'_>, at: Timestamp) -> Result<TestCase, JsonError> {

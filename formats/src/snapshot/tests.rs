@@ -1,12 +1,13 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tasq_domain::backoff::Backoff;
 use tasq_domain::{
-    Actor, CancelRequest, Claim, CommandLine, Contents, Dependency, Description, Epic, EpicId,
-    Feature, FeatureId, Hold, JsonObject, Name, Priority, Process, Proof, Reason, RetryBudget,
-    Settings, Source, Status, StoreId, Task, TaskId, TestCase, TestId, TestOwner, TestResult,
-    TestStatus, Timestamp, Token, Worker,
+    Actor, Answer, CancelRequest, Claim, CommandLine, Contents, Dependency, Description, Epic,
+    EpicId, Feature, FeatureId, Hold, JsonObject, Name, Priority, Process, Proof, Question, Reason,
+    RetryBudget, Settings, Source, Status, StoreId, Task, TaskId, TestCase, TestId, TestOwner,
+    TestResult, TestStatus, Timestamp, Token, Worker,
 };
 
 use super::{Extra, Fallback, Snapshot, SnapshotError, decode, decode_own, encode};
@@ -123,6 +124,38 @@ fn unknown_keys_stay_where_they_stood() {
         r#""why":"w""#,
     ] {
         assert!(written.contains(kept), "{kept} in {written}");
+    }
+}
+
+#[test]
+fn a_question_stands_under_the_number_of_its_attempt() {
+    let text = r#"{
+  "tasq_snapshot": 1, "features": {"F": {"name": "f"}},
+  "tasks": {"A": {"feature": "F", "description": "d", "attempts": 10, "questions": {
+    "10": {"at": "2026-01-01T00:00:00Z", "by": "w", "text": "which?", "choices": ["this"], "mood": "bad"},
+    "2": {"at": "2026-01-01T00:00:00Z", "by": "w", "text": "when?",
+      "answer": "now", "answered_at": "2026-01-02T00:00:00Z", "answered_by": "ada"}}}}
+}"#;
+    let first = read(text).unwrap();
+    let asked: Vec<(u32, bool)> = (first.contents.questions.iter())
+        .map(|it| (it.attempt, it.answer.is_some()))
+        .collect();
+    assert_eq!(asked, [(2, true), (10, false)]);
+    let written = text_of(&first);
+    assert!(written.contains(r#""mood":"bad""#), "{written}");
+    let again = read(&written).unwrap();
+    assert_eq!(again.contents.questions, first.contents.questions);
+    assert_eq!(text_of(&again), written);
+    for (broken, place) in [
+        (text.replace("\"10\"", "\"010\""), "$.tasks.A.questions"),
+        (
+            text.replace("\"answered_by\"", "\"by_whom\""),
+            "answered_by",
+        ),
+        (text.replace("[\"this\"]", "[\" \"]"), "choices"),
+    ] {
+        let fault = read(&broken).unwrap_err().to_string();
+        assert!(fault.contains(place), "{fault}");
     }
 }
 
@@ -271,6 +304,23 @@ fn a_status_changed_by_hand_takes_along_what_belongs_to_it() {
     );
     let spent = task("blocked", r#""retry_budget": 2, "retries_used": 9"#);
     assert_eq!(spent.retries_used, 2);
+    let again = task(
+        "pending",
+        r#""retry_budget": 2, "retries_used": 2, "lost_in_a_row": 3"#,
+    );
+    assert_eq!((again.retries_used, again.lost_in_a_row), (0, 0));
+    let waiting = task("blocked", r#""not_before": "2026-01-01""#);
+    assert_eq!(waiting.not_before, None);
+    let old = claim.replace("\"claim\"", "\"attempts\": 4, \"claim\"");
+    let old = task("in_progress", &old);
+    assert_eq!(
+        (old.attempts, old.claim),
+        (4, None),
+        "nobody holds an older attempt"
+    );
+    let dates = r#""created_at": "2026-01-02", "updated_at": "2026-01-01""#;
+    let dated = task("pending", dates);
+    assert_eq!(dated.updated_at, dated.created_at);
 }
 
 #[test]
@@ -396,13 +446,16 @@ prop_compose! {
     }
 }
 
+/// How many attempts there were at each task.
+const ATTEMPTS: u32 = 9;
+
 prop_compose! {
-    fn claim()(worker in text(), attempt in 1..9_u32, nonce: u64, started_at in time(), micros in 0..u64::from(u32::MAX),
+    fn claim()(worker in text(), nonce: u64, started_at in time(), micros in 0..u64::from(u32::MAX),
         lease_expires_at in time(), cancel in prop::option::of((text(), time())),
         process in prop::option::of(process())) -> Claim {
         Claim {
-            worker: Worker::new(worker).unwrap(), token: Token { attempt, nonce }, started_at,
-            lease: Duration::from_micros(micros), lease_expires_at,
+            worker: Worker::new(worker).unwrap(), token: Token { attempt: ATTEMPTS, nonce }, started_at,
+            lease: Duration::from_micros(micros), lease_expires_at: lease_expires_at.max(started_at),
             cancel: cancel.map(|(by, at)| CancelRequest { by: Actor::new(by).unwrap(), at }), process,
         }
     }
@@ -431,9 +484,11 @@ prop_compose! {
             description: Description::new(description).unwrap(),
             own_priority: own_priority.map(|n| Priority::new(n).unwrap()),
             retry_budget: RetryBudget::new(budget.into()).unwrap(), hold: base.hold, source: base.source,
-            metadata: base.metadata, created_at: base.created_at, updated_at: base.updated_at, status,
+            metadata: base.metadata, created_at: base.created_at,
+            updated_at: base.updated_at.max(base.created_at), status,
             blocked_reason: (status == Status::Blocked).then(|| Reason::new(blocked_reason).unwrap()),
-            retries_used: budget / 2, not_before, attempts: 9, lost_in_a_row,
+            retries_used: budget / 2, not_before: not_before.filter(|_| status == Status::Pending),
+            attempts: ATTEMPTS, lost_in_a_row,
             claim: claim.filter(|_| status == Status::InProgress),
             completed_at: (status == Status::Completed).then_some(completed_at),
             proof: proof.filter(|_| status == Status::Completed),
@@ -466,9 +521,45 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn question()(task in 0..6_usize, attempt in 0..20_u32, at in time(), by in text(), asked in text(),
+        choices in prop::collection::vec(text(), 0..3), answer in prop::option::of((time(), text(), text())))
+        -> Question {
+        Question {
+            task: TaskId::new(format!("T{task}")).unwrap(), attempt, at, by: Worker::new(by).unwrap(),
+            text: Reason::new(asked).unwrap(),
+            choices: choices.into_iter().map(|choice| Name::new(choice).unwrap()).collect(),
+            answer: answer.map(|(at, by, text)| Answer {
+                at, by: Actor::new(by).unwrap(), text: Reason::new(text).unwrap(),
+            }),
+        }
+    }
+}
+
 /// Numbers that are out of the order of ids.
 fn shuffled(at: usize, len: usize) -> i64 {
     i64::try_from((at + len / 2) % len).unwrap() * 3 + 1
+}
+
+/// One question to an attempt, of tasks that are there, in their order.
+fn of_tasks(mut questions: Vec<Question>, tasks: &[Task]) -> Vec<Question> {
+    questions.retain(|it| tasks.iter().any(|task| task.id == it.task));
+    questions.sort_by_key(|it| (it.task.clone(), it.attempt));
+    questions.dedup_by_key(|it| (it.task.clone(), it.attempt));
+    questions
+}
+
+/// Later tasks wait for earlier ones, so that there is no cycle.
+fn waits(edges: BTreeSet<(usize, usize)>, tasks: usize) -> Vec<Dependency> {
+    let id = |n: usize| TaskId::new(format!("T{n}")).unwrap();
+    edges
+        .into_iter()
+        .filter(|&(task, on)| on < task && task < tasks)
+        .map(|(task, on)| Dependency {
+            task: id(task),
+            on: id(on),
+        })
+        .collect()
 }
 
 fn contents() -> impl Strategy<Value = Contents> {
@@ -480,6 +571,7 @@ fn contents() -> impl Strategy<Value = Contents> {
                 prop::collection::vec(task(features), tasks),
                 prop::collection::vec(test(features, tasks), tests),
                 prop::collection::btree_set((0..6_usize, 0..6_usize), 0..6),
+                prop::collection::vec(question(), 0..6),
                 (text(), any::<bool>(), 1..9_999_u64),
             )
                 .prop_map(
@@ -489,6 +581,7 @@ fn contents() -> impl Strategy<Value = Contents> {
                         mut tasks,
                         mut tests,
                         edges,
+                        questions,
                         (name, require_tests, millis),
                     )| {
                         macro_rules! name_all {
@@ -507,15 +600,8 @@ fn contents() -> impl Strategy<Value = Contents> {
                         name_all!(features, "F", FeatureId);
                         name_all!(tasks, "T", TaskId);
                         name_all!(tests, "C", TestId);
-                        let id = |n: usize| TaskId::new(format!("T{n}")).unwrap();
-                        let dependencies = edges
-                            .into_iter()
-                            .filter(|&(task, on)| on < task && task < len)
-                            .map(|(task, on)| Dependency {
-                                task: id(task),
-                                on: id(on),
-                            })
-                            .collect();
+                        let dependencies = waits(edges, len);
+                        let questions = of_tasks(questions, &tasks);
                         Contents {
                             settings: Settings {
                                 store: StoreId::new("S").unwrap(),
@@ -531,6 +617,7 @@ fn contents() -> impl Strategy<Value = Contents> {
                             tasks,
                             tests,
                             dependencies,
+                            questions,
                             attempts: Vec::new(),
                             checkpoints: Vec::new(),
                             events: Vec::new(),

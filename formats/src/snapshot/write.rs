@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use tasq_domain::backoff::Backoff;
 use tasq_domain::{
-    AnyId, CancelRequest, Claim, Contents, Epic, Feature, Hold, Process, Proof, Settings, Source,
-    Status, Task, TaskId, TestCase, TestOwner, TestResult,
+    Answer, AnyId, CancelRequest, Claim, Contents, Epic, Feature, Hold, Process, Proof, Question,
+    Settings, Source, Status, Task, TaskId, TestCase, TestOwner, TestResult,
 };
 
-use super::fields::{FieldError, Json, Writer, secs, time_text, write_back};
+use super::fields::{FieldError, Json, QUESTIONS, Writer, secs, time_text, write_back};
 use super::{Extra, MARK, VERSION};
 use crate::json::{Layout, Object, Value, to_pretty};
 
@@ -27,6 +27,7 @@ pub(super) fn snapshot(contents: &Contents, extra: &Extra) -> Result<String, Fie
         tasks,
         tests,
         dependencies,
+        questions,
         attempts: _,
         checkpoints: _,
         events: _,
@@ -37,6 +38,10 @@ pub(super) fn snapshot(contents: &Contents, extra: &Extra) -> Result<String, Fie
         let list = waits_for.entry(&dependency.task).or_default();
         list.push(&dependency.on);
     }
+    let mut asked: BTreeMap<&TaskId, Vec<&Question>> = BTreeMap::new();
+    for question in questions {
+        asked.entry(&question.task).or_default().push(question);
+    }
     let items = |items: Vec<(AnyId, Object)>| section(items, extra);
     let epics: Result<_, FieldError> = epics.iter().map(epic).collect();
     let features: Result<_, FieldError> = features.iter().map(feature).collect();
@@ -46,7 +51,8 @@ pub(super) fn snapshot(contents: &Contents, extra: &Extra) -> Result<String, Fie
             let mut on = waits_for.get(&one.id).cloned().unwrap_or_default();
             on.sort_unstable();
             on.dedup();
-            task(one, &on)
+            let asked = asked.get(&one.id).map_or(&[][..], Vec::as_slice);
+            task(one, &on, asked, extra)
         })
         .collect();
     let tests: Result<_, FieldError> = tests.iter().map(test).collect();
@@ -159,7 +165,12 @@ fn feature(feature: &Feature) -> Result<(AnyId, Object), FieldError> {
     Ok((id, out.done()))
 }
 
-fn task(task: &Task, depends_on: &[&TaskId]) -> Result<(AnyId, Object), FieldError> {
+fn task(
+    task: &Task,
+    depends_on: &[&TaskId],
+    asked: &[&Question],
+    extra: &Extra,
+) -> Result<(AnyId, Object), FieldError> {
     let Task {
         seq,
         id,
@@ -211,12 +222,51 @@ fn task(task: &Task, depends_on: &[&TaskId]) -> Result<(AnyId, Object), FieldErr
         out.put("proof_by", by.as_str());
         out.put("proof_reason", reason.as_str());
     }
+    if !asked.is_empty() {
+        out.put(QUESTIONS, questions(asked, extra));
+    }
     out.opt("hold", hold.as_ref().map(self::hold));
     out.opt("source", source.as_ref().map(self::source));
     out.put("created_at", time_text(*created_at));
     out.put("updated_at", time_text(*updated_at));
     out.json(Json::METADATA, metadata, &id)?;
     Ok((id, out.done()))
+}
+
+/// Questions under the numbers of the attempts that asked them.
+fn questions(asked: &[&Question], extra: &Extra) -> Object {
+    let one = |question: &&Question| {
+        let Question {
+            task,
+            attempt,
+            at,
+            by,
+            text,
+            choices,
+            answer,
+        } = question;
+        let mut out = Writer::default();
+        out.put("at", time_text(*at));
+        out.put("by", by.as_str());
+        out.put("text", text.as_str());
+        if !choices.is_empty() {
+            let choices = choices.iter().map(|it| it.as_str()).collect::<Value>();
+            out.put("choices", choices);
+        }
+        if let Some(Answer { at, by, text }) = answer {
+            out.put("answer", text.as_str());
+            out.put("answered_at", time_text(*at));
+            out.put("answered_by", by.as_str());
+        }
+        let object = match extra.questions.get(&(task.clone(), *attempt)) {
+            Some(extra) => write_back(out.done(), extra, &[]),
+            None => out.done(),
+        };
+        (attempt.to_string(), object)
+    };
+    let mut asked = asked.to_vec();
+    asked.sort_by_key(|question| question.attempt);
+    asked.iter().map(one).collect()
 }
 
 fn test(test: &TestCase) -> Result<(AnyId, Object), FieldError> {

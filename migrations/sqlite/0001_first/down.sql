@@ -4,6 +4,7 @@ DROP VIEW clock;
 DROP TABLE operations;
 DROP TABLE removed_items;
 DROP TABLE events;
+DROP TABLE questions;
 DROP TABLE checkpoints;
 DROP TABLE attempts;
 DROP TABLE dependencies;

@@ -282,6 +282,20 @@ CREATE TABLE checkpoints (
     data TEXT CHECK (data IS NULL OR length(CAST(data AS BLOB)) <= 1048576 AND data GLOB '{*}')
 ) STRICT;
 
+CREATE TABLE questions (
+    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL CHECK (number >= 0),
+    asked_at INTEGER NOT NULL,
+    asked_by TEXT NOT NULL CHECK (length(asked_by) <= 1000 AND trim(asked_by, char(9, 10, 13, 32)) <> ''),
+    question TEXT NOT NULL CHECK (length(CAST(question AS BLOB)) <= 65536 AND trim(question, char(9, 10, 13, 32)) <> ''),
+    choices TEXT NOT NULL DEFAULT '[]' CHECK (choices GLOB '[[]*]'),
+    answered_at INTEGER,
+    answered_by TEXT CHECK (length(answered_by) <= 1000 AND trim(answered_by, char(9, 10, 13, 32)) <> ''),
+    answer TEXT CHECK (length(CAST(answer AS BLOB)) <= 65536 AND trim(answer, char(9, 10, 13, 32)) <> ''),
+    PRIMARY KEY (task_id, number),
+    CHECK ((answered_by IS NULL) = (answered_at IS NULL) AND (answer IS NULL) = (answered_at IS NULL))
+) STRICT;
+
 -- What happened outlives what it happened to: no foreign keys.
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
@@ -333,6 +347,7 @@ CREATE INDEX idx_test_cases_id_any_case ON test_cases (id COLLATE NOCASE) WHERE 
 
 CREATE INDEX idx_dependencies_depends_on ON dependencies (depends_on, task_id);
 CREATE INDEX idx_checkpoints_task_id ON checkpoints (task_id);
+CREATE INDEX idx_questions_open ON questions (asked_at, task_id, number) WHERE answered_at IS NULL;
 CREATE INDEX idx_events_entity ON events (entity_kind, entity_seq, seq);
 
 -- What holds whether or not the client switched foreign keys on.
@@ -637,6 +652,7 @@ BEGIN
     DELETE FROM dependencies WHERE depends_on = OLD.id;
     DELETE FROM attempts WHERE task_seq = OLD.seq;
     DELETE FROM checkpoints WHERE task_id = OLD.id;
+    DELETE FROM questions WHERE task_id = OLD.id;
     UPDATE epics SET
         tasks_pending = tasks_pending - (OLD.status = 'pending'),
         tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),

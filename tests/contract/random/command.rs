@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use tasq_domain::ready::Scope;
 use tasq_domain::{
-    AnyId, Attempt, AttemptEnd, CommandLine, Contents, Dependency, Description, EntityKind, Epic,
-    EpicId, EventKind, Feature, FeatureId, Hold, JsonObject, Name, Operation, OperationId, Outcome,
-    Priority, Proof, RetryBudget, Settings, Source, Status, Task, TaskId, TestCase, TestOwner,
-    TestResult, TestStatus, Timestamp,
+    Answer, AnyId, Attempt, AttemptEnd, CommandLine, Contents, Dependency, Description, EntityKind,
+    Epic, EpicId, EventKind, Feature, FeatureId, Hold, JsonObject, Name, Operation, OperationId,
+    Outcome, Priority, Proof, Question, RetryBudget, Settings, Source, Status, Task, TaskId,
+    TestCase, TestOwner, TestResult, TestStatus, Timestamp,
 };
 use tasq_ports::{Clock, Inserted, StoreError, Tx};
 
 use super::super::harness::TestClock;
 use super::super::make::{
     actor, attempt, by_process, checkpoint, claimed, epic, event, feature, hold, in_status, json,
-    keep_attempts, place, priority, process, reason, task, test, with_attempts,
+    keep_attempts, place, priority, process, question, reason, task, test, with_attempts,
 };
 use super::numbers::Numbers;
 
@@ -56,7 +56,8 @@ pub(crate) fn any(numbers: &mut Numbers, contents: &Contents, clock: TestClock) 
         89..=91 => maker.update_attempt(),
         92 => maker.insert_attempt(),
         93 => maker.checkpoint(),
-        94..=95 => maker.event(),
+        94 => maker.question(),
+        95 => maker.event(),
         96 => maker.operation(),
         97 => maker.settings(),
         98 => maker.reap(),
@@ -517,6 +518,30 @@ impl Maker<'_> {
         checkpoint.data = self.numbers.maybe(|_| json("{\"x\":null}"));
         command(format!("insert {checkpoint:?}"), move |tx| {
             Ok(told(tx.insert_checkpoint(&checkpoint)?))
+        })
+    }
+
+    /// A question of an attempt, or an answer to it.
+    fn question(&mut self) -> Command {
+        let Some(attempt) = self.numbers.pick(&self.contents.attempts) else {
+            return self.claim();
+        };
+        let asked = Question {
+            at: self.now,
+            ..question(attempt.task.as_str(), attempt.token.attempt)
+        };
+        let answer = self.numbers.maybe(|_| Answer {
+            at: self.now,
+            by: actor("ada@host"),
+            text: reason("blue"),
+        });
+        command(format!("ask {asked:?}, or answer {answer:?}"), move |tx| {
+            let known = tx.questions_of(&asked.task)?;
+            let Some(known) = known.into_iter().find(|it| it.attempt == asked.attempt) else {
+                return Ok(told(tx.insert_question(&asked)?));
+            };
+            let answer = answer.clone();
+            Ok(told(tx.update_question(&Question { answer, ..known })?))
         })
     }
 

@@ -41,7 +41,9 @@ impl Question {
                     tx.dependencies_of(id)?,
                     tx.dependents_of(id)?,
                     tx.attempts_of(id)?,
-                    tx.checkpoints_of(id)?
+                    tx.checkpoints_of(id)?,
+                    tx.questions_of(id)?,
+                    tx.unanswered()?
                 )
             ),
             Self::FeaturesOf(epic) => format!("{:#?}", tx.features_of(epic.as_ref())?),

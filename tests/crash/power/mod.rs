@@ -20,30 +20,29 @@ use tasq_ports::StoreError;
 
 use self::disk::{Disk, Op, State};
 use super::place::{Kind, Place, copy_folder, text};
-use super::{amount, audit, on_both_stores, report, seed};
+use super::{amount, audit, on_both_stores, seed};
 use crate::contract::random::numbers::Numbers;
+use crate::figures::Figures;
 
 /// As many as make SQLite move its log into the database on the way (at 1,000 pages).
 const COMMANDS: usize = 70;
 
-/// I4, I10: in every state that a power cut may leave, each command that had answered is there, the one that was
+/// In every state that a power cut may leave, each command that had answered is there, the one that was
 /// running is there as a whole or not at all, and the next command works by itself.
 fn a_power_cut_loses_nothing_that_was_acknowledged(kind: Kind) {
     let seed = seed();
+    let name = "a_power_cut_loses_nothing_that_was_acknowledged";
+    let promise = "after a power cut, what was acknowledged is there, and nothing by half";
+    let mut figures = Figures::of(name, kind.name(), promise).seeded(seed);
     let record = Record::of(kind, None);
     let states = amount(2_500, 125_000);
-    match record.check(&record.ops, states, seed) {
-        Ok(distinct) => report(
-            "a_power_cut_loses_nothing_that_was_acknowledged",
-            kind,
-            seed,
-            &format!(
-                "{COMMANDS} commands, {} recorded operations, {states} states ({distinct} distinct), 0 lost, 0 broken",
-                record.ops.len()
-            ),
-        ),
-        Err(violation) => panic!("seed {seed}: {violation}"),
-    }
+    let distinct = record
+        .check(&record.ops, states, seed)
+        .unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+    figures.count("commands", COMMANDS);
+    figures.count("recorded operations", record.ops.len());
+    figures.count("states", states).count("distinct", distinct);
+    figures.count("lost", 0).count("broken", 0).tell();
 }
 
 on_both_stores!(a_power_cut_loses_nothing_that_was_acknowledged);
@@ -94,17 +93,14 @@ fn expect_caught(record: &Record, control: &str, ops: &[Op], seed: u64) {
         control.contains('=') || ops.len() < record.ops.len(),
         "{control}: there was none"
     );
+    let promise = "a control run with weaker syncing fails";
+    let mut figures = Figures::of("power_cut_control", record.kind.name(), promise).seeded(seed);
     match record.check(ops, 2_000, seed) {
         Ok(distinct) => panic!("{control}: {distinct} states, and nothing was found"),
-        Err(violation) => report(
-            "control",
-            record.kind,
-            seed,
-            &format!(
-                "{control}: caught, as it must be: {}",
-                first_line(&violation)
-            ),
-        ),
+        Err(violation) => {
+            figures.count("control", control);
+            figures.count("caught", first_line(&violation)).tell();
+        }
     }
 }
 

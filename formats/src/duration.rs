@@ -7,7 +7,10 @@ const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1
 
 /// Reads a span such as `90s`, `15m` or `2h30m`: whole numbers with a unit each, larger units first. `500ms` is read,
 /// too.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What is wrong with the text, and what a duration looks like.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let refused = || format!("{text:?} is not a duration such as 90s, 15m or 2h30m");
     if let Some(millis) = text.strip_suffix("ms").and_then(number) {
         return Ok(Duration::from_millis(millis));
@@ -36,7 +39,8 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// A span for people: two units at most, tenths below a minute.
-pub(crate) fn shown(span: Duration) -> String {
+#[must_use]
+pub fn shown(span: Duration) -> String {
     let secs = span.as_secs();
     if secs < 60 {
         return match span.subsec_millis() {

@@ -1,0 +1,163 @@
+//! What the write-ahead log holds, read from the files themselves: whether a COMMIT that failed can have left anything.
+//!
+//! The log is a header and frames, each with a checksum over all before it; a frame that ends a transaction says so.
+//! Whoever opens the database after a crash takes every transaction whose last frame is whole. While the database is in
+//! use, an index in shared memory (`-shm`) says how many frames count. So a failed COMMIT has left nothing if the log
+//! has no whole transaction beyond those: <https://www.sqlite.org/fileformat2.html#walformat>.
+
+use std::path::Path;
+
+use crate::connect::{beside, log_path};
+
+const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+/// The last bit of the magic number says in which order of bytes checksums are made.
+const MAGIC: u32 = 0x377F_0682;
+/// Where the index has the number of frames that count, in the machine's own order of bytes.
+const INDEX_FRAMES: usize = 16;
+
+/// Whether the log has no transaction but those that its index counts. In every doubt it has.
+///
+/// Reading the index lets go of the locks that this process has on it, so this is for a connection that is never used
+/// again.
+pub(crate) fn nothing_beyond_its_index(database: &Path) -> bool {
+    let read = || {
+        let log = std::fs::read(log_path(database)).ok()?;
+        let index = std::fs::read(beside(database, "-shm")).ok()?;
+        let counted = index.get(INDEX_FRAMES..INDEX_FRAMES + 4)?;
+        let counted = u32::from_ne_bytes(counted.try_into().ok()?);
+        Some(whole_frames(&log) <= counted as usize)
+    };
+    read().unwrap_or(false)
+}
+
+/// How many frames belong to transactions that are there as a whole.
+fn whole_frames(log: &[u8]) -> usize {
+    let Some((header, mut rest)) = log.split_at_checked(HEADER) else {
+        return 0;
+    };
+    let magic = word(header, 0);
+    if magic & !1 != MAGIC {
+        return 0;
+    }
+    let order = if magic & 1 == 0 {
+        u32::from_le_bytes
+    } else {
+        u32::from_be_bytes
+    };
+    let page = word(header, 2) as usize;
+    let mut sum = checksum(order, (0, 0), &header[..HEADER - 8]);
+    if sum != (word(header, 6), word(header, 7)) {
+        return 0;
+    }
+    let (mut frames, mut whole) = (0, 0);
+    while let Some((frame, next)) = rest.split_at_checked(FRAME_HEADER + page) {
+        sum = checksum(order, sum, &frame[..8]);
+        sum = checksum(order, sum, &frame[FRAME_HEADER..]);
+        let salts = (word(frame, 2), word(frame, 3));
+        if salts != (word(header, 4), word(header, 5)) || sum != (word(frame, 4), word(frame, 5)) {
+            break;
+        }
+        frames += 1;
+        if word(frame, 1) != 0 {
+            whole = frames;
+        }
+        rest = next;
+    }
+    whole
+}
+
+/// The n-th number of a header.
+fn word(bytes: &[u8], n: usize) -> u32 {
+    let bytes = &bytes[n * 4..n * 4 + 4];
+    u32::from_be_bytes(bytes.try_into().expect("four bytes were taken"))
+}
+
+fn checksum(order: fn([u8; 4]) -> u32, mut sum: (u32, u32), bytes: &[u8]) -> (u32, u32) {
+    let numbers = bytes.chunks_exact(4);
+    let mut numbers = numbers.map(|four| order(four.try_into().expect("chunks of four bytes")));
+    while let (Some(first), Some(second)) = (numbers.next(), numbers.next()) {
+        sum.0 = sum.0.wrapping_add(first).wrapping_add(sum.1);
+        sum.1 = sum.1.wrapping_add(second).wrapping_add(sum.0);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tasq_ports::StoreExt as _;
+
+    use super::*;
+    use crate::tests::{Fixture, epic};
+
+    fn counted(fixture: &Fixture) -> usize {
+        let index = fs::read(beside(&fixture.path, "-shm")).unwrap();
+        u32::from_ne_bytes(index[16..20].try_into().unwrap()) as usize
+    }
+
+    #[test]
+    fn every_frame_that_counts_is_found_and_none_beyond() {
+        let fixture = Fixture::new();
+        for number in 0..5 {
+            let one = epic(&format!("E-{number}"));
+            fixture
+                .store
+                .write(|tx| tx.insert_epic(&one).map(drop))
+                .unwrap();
+            let log = fs::read(log_path(&fixture.path)).unwrap();
+            assert_eq!(whole_frames(&log), counted(&fixture));
+            assert!(whole_frames(&log) > number);
+        }
+        assert!(nothing_beyond_its_index(&fixture.path));
+    }
+
+    #[test]
+    fn a_transaction_without_its_last_byte_is_none() {
+        let fixture = Fixture::new();
+        let write = |id| {
+            fixture
+                .store
+                .write(|tx| tx.insert_epic(&epic(id)).map(drop))
+                .unwrap()
+        };
+        write("E-1");
+        let before = whole_frames(&fs::read(log_path(&fixture.path)).unwrap());
+        write("E-2");
+        let log = fs::read(log_path(&fixture.path)).unwrap();
+        let all = whole_frames(&log);
+        assert!(all > before);
+        let end = HEADER + all * (FRAME_HEADER + 4096);
+        assert_eq!(whole_frames(&log[..end]), all);
+        assert_eq!(whole_frames(&log[..end - 1]), before);
+        let mut wrong = log;
+        wrong[end - 1] ^= 1;
+        assert_eq!(whole_frames(&wrong), before);
+    }
+
+    #[test]
+    fn what_is_beyond_the_index_is_seen() {
+        let fixture = Fixture::new();
+        let write = |id| {
+            fixture
+                .store
+                .write(|tx| tx.insert_epic(&epic(id)).map(drop))
+                .unwrap()
+        };
+        write("E-1");
+        let copy = fixture.folder().join("copy.db");
+        fs::copy(beside(&fixture.path, "-shm"), beside(&copy, "-shm")).unwrap();
+        write("E-2");
+        fs::copy(log_path(&fixture.path), log_path(&copy)).unwrap();
+        assert!(!nothing_beyond_its_index(&copy));
+    }
+
+    #[test]
+    fn files_that_are_not_there_leave_it_in_doubt() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!nothing_beyond_its_index(&folder.path().join("queue.db")));
+        assert_eq!(whole_frames(b"no log at all"), 0);
+        assert_eq!(whole_frames(&[0; 64]), 0);
+    }
+}

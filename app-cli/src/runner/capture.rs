@@ -1,0 +1,209 @@
+//! The output of a command under way: drained by a thread of its own into the log and a tail, whatever its size, so that
+//! the command never waits for a slow or a full disk.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tasq_ports::Written;
+
+use super::log::Log;
+use super::redaction::Redaction;
+use super::tail::Tail;
+
+/// How much is read at a time.
+const PIECE: usize = 64 * 1024;
+/// How much of a line a person is shown at the most, in bytes.
+const LINE_SHOWN: usize = 4 * 1024;
+
+/// What one command has written so far.
+#[derive(Debug)]
+pub(super) struct Capture {
+    redaction: Arc<Redaction>,
+    so_far: Mutex<SoFar>,
+}
+
+#[derive(Debug)]
+struct SoFar {
+    tail: Tail,
+    log: Option<Log>,
+    written: Written,
+    /// When it last wrote something, or began.
+    last: Instant,
+}
+
+impl Capture {
+    pub(super) fn new(log: Option<Log>, redaction: Arc<Redaction>) -> Self {
+        Self {
+            redaction,
+            so_far: Mutex::new(SoFar {
+                tail: Tail::default(),
+                log,
+                written: Written::default(),
+                last: Instant::now(),
+            }),
+        }
+    }
+
+    /// Reads all output in a thread. The answer comes when there will be no more.
+    pub(super) fn drain(self: Arc<Self>, mut reader: io::PipeReader) -> Receiver<()> {
+        let (done, drained) = channel();
+        thread::spawn(move || {
+            let mut buffer = vec![0; PIECE];
+            loop {
+                match reader.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(count) => self.take(&buffer[..count]),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                }
+            }
+            // Nobody waits any more if the command was given up.
+            let _ = done.send(());
+        });
+        drained
+    }
+
+    fn take(&self, bytes: &[u8]) {
+        let mut so_far = self.so_far();
+        so_far.last = Instant::now();
+        so_far.written.bytes += u64::try_from(bytes.len()).unwrap_or_default();
+        so_far.tail.push(bytes);
+        if let Some(log) = &mut so_far.log {
+            log.push(&self.redaction, bytes);
+        }
+    }
+
+    /// How long nothing was written.
+    pub(super) fn silence(&self) -> Duration {
+        self.so_far().last.elapsed()
+    }
+
+    /// The last line that says something, for a person to look at: without secrets, colours and movements.
+    fn last_line(&self) -> String {
+        let line = self.so_far().tail.last_line(LINE_SHOWN);
+        let line = self.redaction.of(line.as_bytes());
+        without_sequences(&String::from_utf8_lossy(&line))
+            .trim()
+            .to_owned()
+    }
+
+    /// Finishes the log. What is written later is dropped from it.
+    pub(super) fn finish(&self) -> (String, Written) {
+        let mut so_far = self.so_far();
+        if let Some(log) = so_far.log.take() {
+            let kept = log.finish(&self.redaction);
+            so_far.written.left_out = kept.left_out;
+            so_far.written.failure = kept.failure.map(|failure| failure.to_string());
+        }
+        (so_far.tail.text(&self.redaction), so_far.written.clone())
+    }
+
+    fn so_far(&self) -> MutexGuard<'_, SoFar> {
+        self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The outputs of the commands under way, by their labels, for whoever wants to look. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outputs(Arc<Mutex<BTreeMap<String, Arc<Capture>>>>);
+
+impl Outputs {
+    /// The last line that a command with this label has written.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a view of the loop will look at it")
+    )]
+    pub(crate) fn last_line(&self, label: &str) -> Option<String> {
+        let capture = self.all().get(label).cloned()?;
+        Some(capture.last_line()).filter(|line| !line.is_empty())
+    }
+
+    pub(super) fn add(&self, label: &str, capture: &Arc<Capture>) {
+        if !label.is_empty() {
+            self.all().insert(label.to_owned(), Arc::clone(capture));
+        }
+    }
+
+    /// Removes a command, unless another has taken its label.
+    pub(super) fn remove(&self, label: &str, capture: &Arc<Capture>) {
+        let mut all = self.all();
+        if all.get(label).is_some_and(|it| Arc::ptr_eq(it, capture)) {
+            all.remove(label);
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Capture>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A line without the sequences that colour it or move the cursor: escape, a bracket, up to the final letter; and those
+/// that set titles, up to the bell.
+fn without_sequences(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line.chars().peekable();
+    while let Some(character) = rest.next() {
+        if character != '\u{1b}' {
+            out.push(character);
+            continue;
+        }
+        match rest.next() {
+            Some('[') => while rest.next().is_some_and(|it| !('@'..='~').contains(&it)) {},
+            Some(']') => {
+                while let Some(it) = rest.next_if(|&it| it != '\u{7}' && it != '\u{1b}') {
+                    let _ = it;
+                }
+                rest.next_if_eq(&'\u{7}');
+            }
+            Some(_) | None => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_and_movements_are_taken_out_of_a_line() {
+        for (line, shown) in [
+            (
+                "\u{1b}[1;32m   Compiling\u{1b}[0m tasq",
+                "   Compiling tasq",
+            ),
+            ("\u{1b}[2K\u{1b}[1Gdone", "done"),
+            ("\u{1b}]0;title\u{7}text", "text"),
+            ("\u{1b}]8;;http://x\u{1b}\\link", "link"),
+            ("cut \u{1b}[3", "cut "),
+            ("cut \u{1b}", "cut "),
+            ("Grüße 你好", "Grüße 你好"),
+        ] {
+            assert_eq!(without_sequences(line), shown, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn an_output_is_found_by_its_label_while_the_command_runs() {
+        let outputs = Outputs::default();
+        let capture = |text: &[u8]| {
+            let capture = Capture::new(None, Arc::default());
+            capture.take(text);
+            Arc::new(capture)
+        };
+        let (first, second) = (capture(b"one\n\n"), capture(b"two"));
+        outputs.add("TASK-1", &first);
+        assert_eq!(outputs.last_line("TASK-1").as_deref(), Some("one"));
+        outputs.add("TASK-1", &second);
+        outputs.remove("TASK-1", &first);
+        assert_eq!(outputs.last_line("TASK-1").as_deref(), Some("two"));
+        outputs.remove("TASK-1", &second);
+        assert_eq!(outputs.last_line("TASK-1"), None);
+        outputs.add("", &first);
+        assert_eq!(outputs.last_line(""), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! Where attempts work on this machine: the project's own folder, or a git worktree for each task.
+
+mod git;
+mod worktree;
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tasq_domain::TaskId;
+use tasq_formats::digest::sha256_hex;
+use tasq_ports::{Bench, Job, Kept, Leaving, Workplace, WorkplaceError};
+
+use crate::failure::Failure;
+use crate::scratch::Scratch;
+pub(crate) use worktree::{KeepWorktree, Merge, WorktreeOptions, Worktrees};
+
+/// The variable that names the file with the task.
+const TASK_FILE: &str = "TASQ_TASK_FILE";
+/// How much of an id a name made from it shows.
+const SHOWN_CHARS: usize = 60;
+
+/// The folder in which each attempt finds its task as a file. What was written there goes when the attempt ends.
+pub(crate) struct TaskFiles {
+    folder: PathBuf,
+    /// Where there is no `.tasq/`: goes with the loop.
+    _scratch: Option<Scratch>,
+}
+
+impl TaskFiles {
+    /// In the queue's own folder, or else in one for this program alone.
+    pub(crate) fn in_folder(queue: Option<&Path>) -> Result<Self, Failure> {
+        let (folder, scratch) = match queue {
+            Some(queue) => (queue.join("work"), None),
+            None => {
+                let scratch = Scratch::make(&std::env::temp_dir(), "tasq-work")?;
+                (scratch.path.clone(), Some(scratch))
+            }
+        };
+        if scratch.is_none() {
+            tasq_files::create_private_dir(&folder)?;
+        }
+        Ok(Self {
+            folder,
+            _scratch: scratch,
+        })
+    }
+
+    fn path(&self, job: &Job) -> PathBuf {
+        let name = format!("{}.{}.json", safe_name(&job.task), job.token);
+        self.folder.join(name)
+    }
+
+    /// Writes the file for its owner alone; what another had put there is not followed and not overwritten.
+    pub(crate) fn write(
+        &self,
+        job: &Job,
+        input: &[u8],
+    ) -> Result<(String, String), WorkplaceError> {
+        let path = self.path(job);
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(input));
+        written.map_err(|error| failed(&path, &error))?;
+        let text = path.to_str().ok_or_else(|| WorkplaceError {
+            what: format!("{}: its name is not UTF-8", path.display()),
+        })?;
+        Ok((TASK_FILE.to_owned(), text.to_owned()))
+    }
+
+    pub(crate) fn remove(&self, job: &Job) -> Result<(), WorkplaceError> {
+        let path = self.path(job);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, &error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn failed(path: &Path, error: &io::Error) -> WorkplaceError {
+    WorkplaceError {
+        what: format!("{}: {error}", path.display()),
+    }
+}
+
+/// A name for files and branches made from an id, which may have any characters but white space: two ids never get the
+/// same one.
+pub(crate) fn safe_name(task: &TaskId) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let id = task.as_str();
+    let name: String = id
+        .chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .take(SHOWN_CHARS)
+        .collect();
+    if name == id && !name.starts_with('-') {
+        return name;
+    }
+    format!("_{name}.{}", &sha256_hex(id.as_bytes())[..12])
+}
+
+/// Every attempt works in the project's folder.
+pub(crate) struct ProjectFolder {
+    pub(crate) folder: PathBuf,
+    pub(crate) files: TaskFiles,
+}
+
+impl Workplace for ProjectFolder {
+    fn open(&self, job: &Job, input: &[u8]) -> Result<Bench, WorkplaceError> {
+        Ok(Bench {
+            folder: self.folder.clone(),
+            env: vec![self.files.write(job, input)?],
+        })
+    }
+
+    fn keep(&self, _: &Job, _: &Bench) -> Result<Kept, WorkplaceError> {
+        Ok(Kept::InPlace)
+    }
+
+    fn leave(&self, job: &Job, _: &Bench, _: Leaving) -> Result<(), WorkplaceError> {
+        self.files.remove(job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(id: &str) -> String {
+        safe_name(&TaskId::new(id).unwrap())
+    }
+
+    #[test]
+    fn an_id_becomes_a_name_that_harms_nobody() {
+        assert_eq!(name("TASK-0A1B2C3D"), "TASK-0A1B2C3D");
+        let hostile = [
+            "../../etc",
+            "-rf",
+            "a/b",
+            "a_b/",
+            "$(id)",
+            ".git",
+            "a\u{202e}b",
+            "é",
+        ];
+        for id in hostile {
+            let safe = name(id);
+            assert!(
+                safe.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')),
+                "{id}: {safe}"
+            );
+            assert!(
+                safe.starts_with('_') && !safe.contains(".."),
+                "{id}: {safe}"
+            );
+        }
+        assert_ne!(name("a/b"), name("a:b"));
+        assert_ne!(name(&"x".repeat(100)), name(&"x".repeat(101)));
+    }
+}

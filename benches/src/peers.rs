@@ -1,0 +1,205 @@
+//! The group `peers`: other queues on SQLite, each in its own language, as its own documents use it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+use crate::measure::{Amount, Share, Spent, compare, median};
+use crate::micro::BATCH;
+use crate::plan::{Bench, Sync};
+use crate::plot::Point;
+use crate::queue::plain;
+use crate::report::{Must, Row};
+use crate::scale::{BASE, FEATURES, remove, tasks};
+use crate::tasq::Tasq;
+
+const GROUP: &str = "peers";
+/// Names the folder that `benches/peers/install` filled.
+const FOLDER: &str = "TASQ_BENCH_PEERS";
+
+/// Another queue.
+struct Peer {
+    name: &'static str,
+    script: &'static str,
+    /// What must be there for it, in the folder of the peers.
+    needs: &'static str,
+    /// Whether the figures against it have bounds.
+    bound: bool,
+}
+
+const PEERS: [Peer; 3] = [
+    Peer {
+        name: "plainjob",
+        script: "plainjob.mjs",
+        needs: "node_modules/better-sqlite3/build/Release/better_sqlite3.node",
+        bound: true,
+    },
+    Peer {
+        name: "litequeue",
+        script: "litequeue_peer.py",
+        needs: "venv/bin/python3",
+        bound: false,
+    },
+    Peer {
+        name: "huey",
+        script: "huey_peer.py",
+        needs: "venv/bin/python3",
+        bound: false,
+    },
+];
+
+pub(crate) fn run(bench: &mut Bench, folder: &Path) -> anyhow::Result<()> {
+    let installed = installed();
+    for peer in PEERS {
+        if !installed.join(peer.needs).is_file() {
+            bench.report.note(format!(
+                "peers: {} is left out, because {} is missing: benches/peers/install installs it",
+                peer.name,
+                installed.join(peer.needs).display()
+            ))?;
+            continue;
+        }
+        for size in [BASE, 1_000_000] {
+            if size <= bench.plan.size {
+                beside(bench, folder, &installed, &peer, size)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn installed() -> PathBuf {
+    let folder =
+        std::env::var_os(FOLDER).map_or_else(|| PathBuf::from("target/peers"), PathBuf::from);
+    // It is used from other folders.
+    std::path::absolute(&folder).unwrap_or(folder)
+}
+
+fn beside(
+    bench: &mut Bench,
+    folder: &Path,
+    installed: &Path,
+    peer: &Peer,
+    size: u64,
+) -> anyhow::Result<()> {
+    let rounds = bench.plan.rounds;
+    // Every slice takes from the queue; nothing is measured in one that is nearly empty.
+    let slice = bench
+        .plan
+        .slice
+        .min(u32::try_from(size)? / (rounds + 2) / 3);
+    let path = folder.join("ours.db");
+    let mut ours = Tasq::filled(&path, Sync::Normal, &plain(size, FEATURES)?)?;
+    let their_path = folder.join("theirs.db");
+    let mut theirs = Running::start(installed, peer, &their_path)?;
+    theirs.ask("fill", u32::try_from(size)?)?;
+    let cycle = compare(
+        Share::Rate,
+        Amount::same(rounds, slice),
+        &mut |n| ours.complete_next(n),
+        &mut |n| theirs.ask("cycle", n),
+    )?;
+    let must = |bound| {
+        if peer.bound {
+            Must::AtLeast(bound)
+        } else {
+            Must::Free
+        }
+    };
+    let name = format!("complete + next at {}", tasks(size));
+    bench
+        .report
+        .tell(Row::ratio(GROUP, name, against(peer), &cycle, must(0.7)))?;
+    bench.report.points.push(Point {
+        series: format!("{}: take + done", peer.name),
+        size,
+        micros: median(&cycle.other),
+    });
+    let batch = Amount {
+        ours_each: BATCH,
+        ours: (slice / BATCH).max(1),
+        ..Amount::same(rounds, slice)
+    };
+    let batches = compare(
+        Share::Rate,
+        batch,
+        &mut |n| (0..n).map(|_| ours.batch(BATCH)).sum(),
+        &mut |n| theirs.ask("cycle", n),
+    )?;
+    let name = format!("claim 100 and complete 100 at {}, per task", tasks(size));
+    bench
+        .report
+        .tell(Row::ratio(GROUP, name, against(peer), &batches, must(3.0)))?;
+    theirs.end()?;
+    drop(ours);
+    remove(&path)?;
+    remove(&their_path)
+}
+
+fn against(peer: &Peer) -> String {
+    format!("{}, take + done, rate", peer.name)
+}
+
+/// A peer in a process of its own.
+struct Running {
+    name: &'static str,
+    child: Child,
+    input: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(installed: &Path, peer: &Peer, file: &Path) -> anyhow::Result<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("peers")
+            .join(peer.script);
+        let mut command = if peer.script.ends_with(".py") {
+            let mut command = Command::new(installed.join("venv/bin/python3"));
+            command.arg(script).arg(file);
+            command
+        } else {
+            let mut command = Command::new("node");
+            command.arg(script).arg(installed).arg(file);
+            command
+        };
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", peer.name))?;
+        Ok(Self {
+            name: peer.name,
+            input: child.stdin.take().context("its input was asked for")?,
+            answers: BufReader::new(child.stdout.take().context("its output was asked for")?),
+            child,
+        })
+    }
+
+    /// Lets it do something so many times; it measures the time itself.
+    fn ask(&mut self, step: &str, count: u32) -> anyhow::Result<Spent> {
+        writeln!(self.input, "{step} {count}")?;
+        self.input.flush()?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        let secs = answer.trim().parse();
+        let secs =
+            secs.with_context(|| format!("{} answered {answer:?} to {step} {count}", self.name))?;
+        Ok(Duration::from_secs_f64(secs).into())
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        let Self {
+            name,
+            mut child,
+            input,
+            answers: _answers,
+        } = self;
+        drop(input);
+        let status = child.wait()?;
+        ensure!(status.success(), "{name} ended with {status}");
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! What an operation costs where no clock is needed to say it: waits for the disk, counted by strace.
+//!
+//! A wait for the disk takes a hundred times as long as all else that a step of the queue does, so their number is the
+//! speed of a store that survives power cuts.
+
+mod open;
+
+use std::fs;
+
+use crate::crash::place::{Kind, Place, text};
+use crate::crash::strace::strace;
+
+/// Every call that waits for a disk.
+pub(super) const WAITS: &str = "trace=fsync,fdatasync,?sync,?syncfs,?sync_file_range,?msync";
+
+/// The waits for the disk in what strace wrote.
+pub(super) fn waits(trace: &str) -> usize {
+    trace.lines().filter(|line| line.contains("sync")).count()
+}
+
+/// How often a command waits for the disk.
+fn waits_of(place: &Place, words: &[&str]) -> usize {
+    let trace = place.project.with_file_name("waits");
+    let ran = strace(place, &["-e", WAITS], words, trace.to_str().unwrap());
+    assert_eq!(ran.code, Some(0), "{words:?}: {ran:?}");
+    waits(&fs::read_to_string(trace).unwrap())
+}
+
+#[test]
+fn a_command_that_writes_waits_for_the_disk_twice_at_most() {
+    let place = Place::with_store(Kind::Sqlite);
+    place.add_tasks((0..10).map(|number| format!("TASK-{number}")));
+    let claim = |task: &str| {
+        let claim = place.data(&["claim", task, "--worker", "w"]);
+        text(&claim["token"])
+    };
+    let tokens = ["TASK-0", "TASK-1", "TASK-2"].map(claim);
+    let [done, failed, held] = &tokens;
+    for words in [
+        &["add", "one more"][..],
+        &["claim", "--worker", "w"],
+        &["claim", "-n", "3", "--worker", "w"],
+        &["heartbeat", "TASK-2", "--token", held],
+        &["checkpoint", "TASK-2", "--token", held, "--summary", "half"],
+        &["complete", "TASK-0", "--token", done, "--next"],
+        &["fail", "TASK-1", "--token", failed, "--message", "red"],
+        &["release", "TASK-2", "--token", held],
+        &["hold", "F", "--reason", "wait"],
+        &["unhold", "F"],
+        &["feature", "edit", "F", "--priority", "1"],
+        &["block", "TASK-9", "--reason", "no key"],
+    ] {
+        let waits = waits_of(&place, words);
+        assert!((1..=2).contains(&waits), "{words:?} waits {waits} times");
+    }
+}
+
+#[test]
+fn a_command_that_reads_never_waits_for_the_disk() {
+    let place = Place::with_store(Kind::Sqlite);
+    place.add_tasks(["TASK-1".to_owned()]);
+    for words in [
+        &["next"][..],
+        &["list"],
+        &["tree"],
+        &["progress"],
+        &["show", "TASK-1"],
+        &["why", "TASK-1"],
+    ] {
+        assert_eq!(waits_of(&place, words), 0, "{words:?}");
+    }
+}
+
+/// The log, its folder where that is new, the new file, and the folder after the rename.
+#[test]
+fn a_change_of_a_json_store_waits_for_the_log_the_file_and_the_folder() {
+    let place = Place::with_store(Kind::Json);
+    place.add_tasks((0..3).map(|number| format!("TASK-{number}")));
+    assert_eq!(waits_of(&place, &["claim", "--worker", "w"]), 3);
+    assert_eq!(waits_of(&place, &["next"]), 0);
+}

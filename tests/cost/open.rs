@@ -1,0 +1,222 @@
+//! Waits for the disk on a connection that stays open.
+//!
+//! The test binary starts itself under strace, to carry out an operation once and eleven times; the difference is what ten
+//! of them cost, without what opening and closing costs.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasq_adapter_sqlite::{Migrate, NetworkFs, Options, SqliteStore, Sync};
+use tasq_app::{
+    AddTask, App, Caller, ClaimTasks, ClaimView, CompleteTask, FailTask, HolderRef, NewQueue,
+    Report, ScopeRef, WhichTask,
+};
+use tasq_domain::backoff::Backoff;
+use tasq_domain::life::FailureKind;
+use tasq_domain::{
+    Actor, Description, JsonObject, Reason, RetryBudget, TaskId, Timestamp, Token, Worker,
+};
+use tasq_ports::{Clock, Ids};
+
+use super::{WAITS, waits};
+
+/// Names the store and the operation for the second process, and how often it carries it out.
+const STORE: &str = "TASQ_COST_STORE";
+const OPERATION: &str = "TASQ_COST_OPERATION";
+const TIMES: &str = "TASQ_COST_TIMES";
+const MORE: u32 = 10;
+/// Enough for eleven batches, twice.
+const TASKS: u32 = 2_500;
+
+/// One step of an open queue.
+type Operation = fn(&App<'_>, &mut Vec<(TaskId, Token)>);
+
+const OPERATIONS: [(&str, u32, Operation); 8] = [
+    ("add", 0, |app, _| drop(app.add_task(&new()).unwrap())),
+    ("claim", 0, |app, _| drop(claim(app, 1))),
+    ("claim a hundred", 0, |app, _| drop(claim(app, 100))),
+    ("complete", 20, |app, held| {
+        let done = completion(held.pop().unwrap());
+        app.complete(&done).unwrap();
+    }),
+    ("complete and claim the next", 1, |app, held| {
+        let done = CompleteTask {
+            next: Some(ScopeRef::Queue),
+            ..completion(held.pop().unwrap())
+        };
+        held.push(parts(&app.complete(&done).unwrap().next.unwrap()));
+    }),
+    ("complete a hundred", 1_100, |app, held| {
+        let all: Vec<_> = held
+            .split_off(held.len() - 100)
+            .into_iter()
+            .map(completion)
+            .collect();
+        app.complete_all(&all).unwrap();
+    }),
+    ("heartbeat", 1, |app, held| {
+        let (task, token) = held[0].clone();
+        app.heartbeat(&HolderRef { task, token }, None).unwrap();
+    }),
+    ("fail", 20, |app, held| {
+        let (task, token) = held.pop().unwrap();
+        let failed = FailTask {
+            holder: HolderRef { task, token },
+            kind: FailureKind::Failed,
+            message: Reason::new("red").unwrap(),
+            report: Report::default(),
+        };
+        app.fail(&failed).unwrap();
+    }),
+];
+
+#[test]
+fn every_step_on_an_open_connection_waits_for_the_disk_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("queue.db");
+    make(&store);
+    for (name, ..) in OPERATIONS {
+        let count = |times: u32| {
+            let copy = folder.path().join("copy.db");
+            let _ = fs::remove_file(copy.with_extension("db-wal"));
+            let _ = fs::remove_file(copy.with_extension("db-shm"));
+            fs::copy(&store, &copy).unwrap();
+            waits_of(folder.path(), &copy, name, times)
+        };
+        let each = count(1 + MORE) - count(1);
+        assert_eq!(each, usize::try_from(MORE).unwrap(), "ten times: {name}");
+    }
+}
+
+fn waits_of(folder: &Path, store: &Path, operation: &str, times: u32) -> usize {
+    let trace = folder.join("waits");
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-e", WAITS, "-o"])
+        .arg(&trace)
+        .arg("--")
+        .arg(env::current_exe().unwrap())
+        .args(["cost::open::role_of_a_worker", "--exact"])
+        .env(STORE, store)
+        .env(OPERATION, operation)
+        .env(TIMES, times.to_string())
+        .output()
+        .expect("strace is needed: scripts/test installs it");
+    assert!(output.status.success(), "{operation}: {output:?}");
+    waits(&fs::read_to_string(trace).unwrap())
+}
+
+/// The part of a second process; nothing in the first.
+#[test]
+fn role_of_a_worker() {
+    let Some(store) = env::var_os(STORE) else {
+        return;
+    };
+    let (name, times) = (env::var(OPERATION).unwrap(), env::var(TIMES).unwrap());
+    let found = OPERATIONS.iter().find(|(word, ..)| *word == name);
+    let (_, claims, operation) = found.expect("an operation of the table");
+    let store = SqliteStore::open(store.as_ref(), options(Sync::Full)).unwrap();
+    let app = app(&store);
+    let mut held = if *claims > 0 {
+        claim(&app, *claims)
+    } else {
+        Vec::new()
+    };
+    for _ in 0..times.parse::<u32>().unwrap() {
+        operation(&app, &mut held);
+    }
+}
+
+/// A queue in one piece: closing it folds its log into the file.
+fn make(path: &Path) {
+    let queue = NewQueue {
+        name: "cost".to_owned(),
+        require_tests: false,
+        backoff: Backoff::default(),
+    };
+    let settings = queue.settings(&Counted).unwrap();
+    let store = SqliteStore::create(path, &settings, options(Sync::Normal)).unwrap();
+    let tasks: Vec<AddTask> = (0..TASKS).map(|_| new()).collect();
+    app(&store).add_tasks(&tasks).unwrap();
+}
+
+fn app(store: &SqliteStore) -> App<'_> {
+    let actor = Actor::new("ada").unwrap();
+    App::new(store, &Counted, Caller::Person { actor })
+}
+
+fn options(sync: Sync) -> Options {
+    Options {
+        clock: Arc::new(Fixed),
+        wait: Duration::from_secs(30),
+        sync,
+        migrate: Migrate::Never,
+        network_fs: NetworkFs::Refuse,
+    }
+}
+
+fn new() -> AddTask {
+    AddTask {
+        id: None,
+        description: Description::new("work").unwrap(),
+        feature: None,
+        create_feature: false,
+        priority: None,
+        depends_on: Vec::new(),
+        tests: Vec::new(),
+        retry_budget: RetryBudget::default(),
+        metadata: JsonObject::default(),
+    }
+}
+
+fn claim(app: &App<'_>, count: u32) -> Vec<(TaskId, Token)> {
+    let wanted = ClaimTasks {
+        which: WhichTask::Next(ScopeRef::Queue),
+        worker: Worker::new("w").unwrap(),
+        lease: Duration::from_secs(1_800),
+        count,
+        pid: None,
+    };
+    let claims = app.claim(&wanted).unwrap();
+    assert_eq!(claims.len(), usize::try_from(count).unwrap());
+    claims.iter().map(parts).collect()
+}
+
+fn parts(claim: &ClaimView) -> (TaskId, Token) {
+    (claim.task.record.task.id.clone(), claim.token)
+}
+
+fn completion((task, token): (TaskId, Token)) -> CompleteTask {
+    CompleteTask {
+        task,
+        token: Some(token),
+        summary: None,
+        force: None,
+        report: Report::default(),
+        next: None,
+    }
+}
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_700_000_000_000_000)
+    }
+}
+
+/// Another number each time, and in each process.
+struct Counted;
+
+impl Ids for Counted {
+    fn random(&self) -> u64 {
+        use std::hash::{BuildHasher as _, Hasher as _};
+        // Every state of std's hash maps has fresh random keys.
+        std::collections::hash_map::RandomState::new()
+            .build_hasher()
+            .finish()
+    }
+}
