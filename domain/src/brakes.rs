@@ -96,6 +96,14 @@ impl Default for Brakes {
 }
 
 impl Brakes {
+    /// How far back what counts may lie, failures in a row apart.
+    #[must_use]
+    pub fn reach(&self) -> Duration {
+        let attempts = self.attempts_per_hour.map(|_| ATTEMPTS_SPAN);
+        let spending = (self.work.is_some() || self.cost.is_some()).then_some(self.span);
+        attempts.max(spending).unwrap_or_default()
+    }
+
     /// Whether there is any.
     #[must_use]
     pub const fn any(&self) -> bool {
@@ -211,15 +219,29 @@ impl Gauge {
         }
     }
 
+    /// How many attempts failed in a row.
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Forgets the failures in a row that it has seen.
     pub const fn forgive(&mut self) {
         self.failures = 0;
     }
 
-    /// The brake that lets no attempt begin now, if any does. `running` attempts, which are under way in the same
-    /// program, are taken to fail, so that never more of them do in a row than is allowed.
+    /// Whether another attempt has to wait for one that is under way: if all of those fail, as many do in a row as are
+    /// allowed. So never more of them do, however many loops there are.
     #[must_use]
-    pub fn tripped(&mut self, brakes: &Brakes, running: u32, now: Timestamp) -> Option<Tripped> {
+    pub fn must_wait(&self, brakes: &Brakes) -> bool {
+        let open = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
+        let most = brakes.failures_in_a_row;
+        most.is_some_and(|most| self.failures.saturating_add(open) >= most)
+    }
+
+    /// The brake that lets no attempt begin now, if any does.
+    #[must_use]
+    pub fn tripped(&mut self, brakes: &Brakes, now: Timestamp) -> Option<Tripped> {
         let Brakes {
             failures_in_a_row,
             attempts_per_hour,
@@ -242,7 +264,7 @@ impl Gauge {
         {
             self.spent.pop_front();
         }
-        if failures_in_a_row.is_some_and(|most| self.failures.saturating_add(running) >= most) {
+        if failures_in_a_row.is_some_and(|most| self.failures >= most) {
             return Some(Tripped::Failures(self.failures));
         }
         let begun = u32::try_from(self.begun.len()).unwrap_or(u32::MAX);
@@ -303,18 +325,19 @@ mod tests {
         let failing = [EventKind::Failed, EventKind::TimedOut, EventKind::Lost];
         let mut events: Vec<Noted> = failing.iter().map(|&kind| noted(kind, 0)).collect();
         assert_eq!(
-            gauge(&events).tripped(&brakes, 0, at(0)),
+            gauge(&events).tripped(&brakes, at(0)),
             Some(Tripped::Failures(3))
         );
-        assert_eq!(gauge(&events[1..]).tripped(&brakes, 0, at(0)), None);
-        assert_eq!(
-            gauge(&events[1..]).tripped(&brakes, 1, at(0)),
-            Some(Tripped::Failures(2)),
-            "one under way may be the third"
-        );
+        assert_eq!(gauge(&events[1..]).tripped(&brakes, at(0)), None);
+        let mut under_way = gauge(&events[1..]);
+        assert!(!under_way.must_wait(&brakes));
+        under_way.note(&noted(EventKind::Claimed, 1));
+        assert!(under_way.must_wait(&brakes), "it may be the third");
+        under_way.note(&noted(EventKind::Released, 2));
+        assert!(!under_way.must_wait(&brakes));
         for kind in [EventKind::Released, EventKind::Created] {
             events.push(noted(kind, 1));
-            assert!(gauge(&events).tripped(&brakes, 0, at(1)).is_some());
+            assert!(gauge(&events).tripped(&brakes, at(1)).is_some());
         }
         for kind in [
             EventKind::Completed,
@@ -323,11 +346,11 @@ mod tests {
         ] {
             let mut events = events.clone();
             events.push(noted(kind, 2));
-            assert_eq!(gauge(&events).tripped(&brakes, 0, at(2)), None);
+            assert_eq!(gauge(&events).tripped(&brakes, at(2)), None);
         }
         let mut forgiven = gauge(&events);
         forgiven.forgive();
-        assert_eq!(forgiven.tripped(&brakes, 0, at(3)), None);
+        assert_eq!(forgiven.tripped(&brakes, at(3)), None);
     }
 
     #[test]
@@ -337,12 +360,9 @@ mod tests {
             ..Brakes::default()
         };
         let mut gauge = gauge(&[noted(EventKind::Claimed, 0), noted(EventKind::Claimed, 10)]);
-        assert_eq!(
-            gauge.tripped(&brakes, 0, at(20)),
-            Some(Tripped::Attempts(2))
-        );
+        assert_eq!(gauge.tripped(&brakes, at(20)), Some(Tripped::Attempts(2)));
         let later = at(0).after(HOUR);
-        assert_eq!(gauge.tripped(&brakes, 0, later), None);
+        assert_eq!(gauge.tripped(&brakes, later), None);
     }
 
     #[test]
@@ -356,10 +376,10 @@ mod tests {
             noted(EventKind::Completed, 10),
             noted(EventKind::Claimed, 20),
         ];
-        assert_eq!(gauge(&events).tripped(&brakes, 0, at(24)), None);
+        assert_eq!(gauge(&events).tripped(&brakes, at(24)), None);
         let taken = Duration::from_secs(15);
         assert_eq!(
-            gauge(&events).tripped(&brakes, 0, at(25)),
+            gauge(&events).tripped(&brakes, at(25)),
             Some(Tripped::Work(taken))
         );
     }
@@ -377,8 +397,8 @@ mod tests {
         };
         let mut gauge = gauge(&[costly(0), costly(30)]);
         let all = Cost::from_micros(1_000_000);
-        assert_eq!(gauge.tripped(&brakes, 0, at(59)), Some(Tripped::Cost(all)));
-        assert_eq!(gauge.tripped(&brakes, 0, at(60)), None);
+        assert_eq!(gauge.tripped(&brakes, at(59)), Some(Tripped::Cost(all)));
+        assert_eq!(gauge.tripped(&brakes, at(60)), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod discovery;
 mod examples;
 mod exit_codes;
 mod harness;
+mod loops;
 mod output;
 mod packed;
 mod processes;

@@ -10,7 +10,7 @@ use tasq_domain::Worker;
 use tasq_domain::brakes::Tripped;
 use tasq_ports::Runner;
 
-use super::braking::Braking;
+use super::braking::{Braked, Braking};
 use super::waits::Wait;
 use super::{Limit, RunEnd, RunEvent, RunOptions, Stop, Tally};
 use crate::claim::{ClaimTasks, WhichTask};
@@ -49,6 +49,8 @@ enum Tried {
     Task(Box<ClaimView>),
     /// Nothing is ready.
     Nothing(Box<crate::Waiting>),
+    /// Something may be ready, but not before something that is under way somewhere has ended.
+    Waits(Tripped),
     /// Nothing more may begin.
     Over(RunEnd),
 }
@@ -165,7 +167,7 @@ impl<'r> Crew<'r> {
         self.tally().attempts -= 1;
     }
 
-    fn claim(&self, slot: usize, running: u32) -> Result<Tried, AppError> {
+    fn claim(&self, slot: usize) -> Result<Tried, AppError> {
         if let Err(end) = self.reserve() {
             return Ok(Tried::Over(end));
         }
@@ -177,13 +179,14 @@ impl<'r> Crew<'r> {
             count: 1,
             pid: options.pid,
         };
-        let outcome = self.braking.claim(self.app, &wanted, running);
-        if !matches!(outcome, Ok(Ok(_))) {
+        let outcome = self.braking.claim(self.app, &wanted);
+        if !matches!(outcome, Ok(Braked::Free(_))) {
             self.unreserve();
         }
         match outcome {
-            Ok(Ok(claim)) => Ok(Tried::Task(Box::new(claim))),
-            Ok(Err(tripped)) => Ok(Tried::Over(RunEnd::Limit(Limit::Brake(tripped)))),
+            Ok(Braked::Free(claim)) => Ok(Tried::Task(claim)),
+            Ok(Braked::Waits(failures)) => Ok(Tried::Waits(failures)),
+            Ok(Braked::Tripped(brake)) => Ok(Tried::Over(RunEnd::Limit(Limit::Brake(brake)))),
             Err(AppError::NothingReady(waiting)) => Ok(Tried::Nothing(waiting)),
             Err(error) => Err(error),
         }
@@ -239,6 +242,15 @@ impl Lead<'_, '_> {
                 }
                 Tried::Over(_) if self.running() > 0 => drop(self.hear_one(None)),
                 Tried::Over(end) => return self.end(end),
+                Tried::Waits(failures) => {
+                    self.news.look(stamp);
+                    let alone = self.running() == 0;
+                    if alone && waited >= crew.options.max_wait {
+                        return Ok(RunEnd::Limit(Limit::Brake(failures)));
+                    }
+                    let rested = self.rest(None);
+                    waited += if alone { rested } else { Duration::ZERO };
+                }
                 Tried::Nothing(_) if self.running() > 0 => {
                     self.news.look(stamp);
                     let _ = self.rest(None);
@@ -286,10 +298,9 @@ impl Lead<'_, '_> {
     }
 
     fn try_claim(&mut self, slot: usize) -> Result<Tried, AppError> {
-        let running = u32::try_from(self.running()).unwrap_or(u32::MAX);
-        match self.crew.claim(slot, running) {
+        match self.crew.claim(slot) {
             // What runs is stopped and given back first.
-            Err(error) if running > 0 => {
+            Err(error) if self.running() > 0 => {
                 self.crew.aborted.store(true, Ordering::SeqCst);
                 self.failed.get_or_insert(error);
                 Ok(Tried::Over(RunEnd::Remaining))
