@@ -126,7 +126,7 @@ pub(crate) fn configure(
     };
     conn.batch_execute(&format!(
         "PRAGMA synchronous = {sync};
-         PRAGMA foreign_keys = OFF;
+         PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON;
          PRAGMA recursive_triggers = OFF;

@@ -176,14 +176,19 @@ impl InHand {
         if let Some(epic) = self.epics.get(id) {
             return Ok(Some(epic.clone()));
         }
-        if self.features.values().any(|parent| parent.rolled_up) {
-            self.write_out(conn)?;
-        }
         let Some(epic) = tree::epic(conn, id)? else {
             return Ok(None);
         };
         self.epics.insert(id.clone(), epic.clone());
         Ok(Some(epic))
+    }
+
+    /// The number of a task that is there.
+    pub(crate) fn task_seq(&self, conn: &mut SqliteConnection, id: &TaskId) -> Result<i64, Fault> {
+        match self.tasks.get(id) {
+            Some(record) => Ok(record.task.seq),
+            None => history::task_seq(conn, id),
+        }
     }
 
     /// The number of an item that is there or was.
@@ -252,6 +257,10 @@ impl InHand {
         parent.count(before, after, at);
         let epic = parent.feature.epic.clone();
         let rolled_up = parent.rolled_up;
+        if rolled_up {
+            // At once, so that the epic follows each turn of its feature, with the time of each.
+            parent.write_out(conn)?;
+        }
         let add = |moved: &mut Moved| {
             if let Some(before) = before {
                 moved.count(before, -1);

@@ -300,6 +300,12 @@ pub(crate) fn append_event(
     Ok(seq)
 }
 
+/// The number of a task that is there.
+pub(crate) fn task_seq(conn: &mut SqliteConnection, id: &TaskId) -> Result<i64, Fault> {
+    let seq: Option<i64> = SeqOfTask::new(id.as_str()).get_result(conn).optional()?;
+    seq.ok_or_else(|| Fault::misuse(format!("there is no task {id}")))
+}
+
 /// The number of an item: of one that is there, or was, or else one made up for it.
 pub(crate) fn entity_seq(conn: &mut SqliteConnection, entity: &AnyId) -> Result<i64, Fault> {
     let id = AnyId::as_str(entity);

@@ -311,14 +311,14 @@ impl Tx for SqliteTx<'_> {
 
     fn insert_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
         self.write_in_hand(|hand, conn| {
-            let task = hand.entity_seq(conn, &(&attempt.task).into())?;
+            let task = hand.task_seq(conn, &attempt.task)?;
             history::insert_attempt(conn, task, attempt)
         })
     }
 
     fn update_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
         self.write_in_hand(|hand, conn| {
-            let task = hand.entity_seq(conn, &(&attempt.task).into())?;
+            let task = hand.task_seq(conn, &attempt.task)?;
             history::update_attempt(conn, task, attempt)
         })
     }

@@ -6,7 +6,7 @@ use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use tasq_domain::{AnyId, Contents, EntityKind, Settings};
+use tasq_domain::{AnyId, Contents, EntityKind, Settings, TaskId};
 use tasq_ports::Inserted;
 
 use super::{history, questions, tests, tree};
@@ -121,7 +121,7 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     }
     let numbers = Numbers::read(conn)?;
     for attempt in attempts {
-        let task = numbers.of(conn, &(&attempt.task).into())?;
+        let task = numbers.task(&attempt.task)?;
         history::insert_attempt(conn, task, attempt)?;
     }
     for checkpoint in checkpoints {
@@ -166,6 +166,11 @@ impl Numbers {
         all!(tasks, EntityKind::Task);
         all!(test_cases, EntityKind::Test);
         Ok(Self(numbers))
+    }
+
+    fn task(&self, id: &TaskId) -> Result<i64, Fault> {
+        let seq = self.0.get(&id.into()).copied();
+        seq.ok_or_else(|| Fault::misuse(format!("there is no task {id}")))
     }
 
     fn of(&self, conn: &mut SqliteConnection, entity: &AnyId) -> Result<i64, Fault> {
