@@ -129,7 +129,7 @@ impl Drop for Live {
 /// Whether an event leaves a line behind; the others are seen in the picture.
 const fn stays(event: &RunEvent) -> bool {
     match event {
-        RunEvent::Finished { .. } | RunEvent::Draining { .. } => true,
+        RunEvent::Finished { .. } | RunEvent::Regressed { .. } | RunEvent::Draining { .. } => true,
         RunEvent::Started(_)
         | RunEvent::Verifying(_)
         | RunEvent::Waiting { .. }

@@ -124,6 +124,8 @@ impl Model {
                 }
             }
             RunEvent::Draining { .. } => self.state = State::Draining,
+            // The next look at the queue tells what it changed.
+            RunEvent::Regressed { .. } => {}
             RunEvent::Ended { .. } => self.rows.clear(),
         }
     }
