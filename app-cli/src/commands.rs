@@ -1,5 +1,6 @@
 //! Each command: arguments in, one use case, one view out. No rules here.
 
+mod attempts;
 mod care;
 mod import;
 mod items;
@@ -43,6 +44,8 @@ pub(crate) fn carry_out(cli: Cli, out: &mut Option<Session>) -> Result<u8, Failu
         Command::Show(args) => views::show(session, &args.id),
         Command::Why(args) => views::why(session, args),
         Command::Log(args) => views::log(session, args),
+        Command::Attempts(args) => attempts::attempts(session, args),
+        Command::Output(args) => attempts::output(session, args),
         Command::Claim(args) => work::claim(session, args),
         Command::Heartbeat(args) => work::heartbeat(session, args),
         Command::Checkpoint(args) => work::checkpoint(session, args),

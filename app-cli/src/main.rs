@@ -14,6 +14,7 @@ mod failure;
 mod host;
 mod ids;
 mod input;
+mod live;
 mod output;
 mod processes;
 mod runner;

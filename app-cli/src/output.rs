@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 
 use tasq_formats::json::{Object, Value, to_text};
 
-pub(crate) use escape::escaped;
+pub(crate) use escape::{escaped, without_sequences};
 pub(crate) use text::{Cell, Style, Table, Text, Tone, cut};
 
 use crate::failure::{Failure, Problem};

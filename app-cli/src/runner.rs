@@ -34,6 +34,7 @@ use tasq_ports::{CommandSpec, End, Exit, Limits, Processes as _, RunError, Runne
 
 pub(crate) use capture::Outputs;
 pub(crate) use interrupt::Interrupt;
+pub(crate) use log::open_to_read;
 pub(crate) use redaction::Redaction;
 
 use crate::args::shared::Passed;
@@ -110,10 +111,6 @@ impl SystemRunner {
     }
 
     /// What the commands under way write, by their labels.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a view of the loop will look at it")
-    )]
     pub(crate) fn outputs(&self) -> Outputs {
         self.outputs.clone()
     }

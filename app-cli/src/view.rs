@@ -3,6 +3,7 @@
 //! Each shape is made by taking a domain type apart to the last field, so that a new field that nobody thought of here
 //! does not compile. What is absent is `null`, never left out.
 
+mod attempts;
 mod care;
 mod import;
 mod items;
@@ -14,10 +15,11 @@ mod tree;
 mod trust;
 mod work;
 
+pub(crate) use attempts::{Attempts, Piece, WholeOutput};
 pub(crate) use care::{BackedUp, Diagnosis, Restored};
 pub(crate) use import::{Imported, OneFile};
 pub(crate) use items::Several;
-pub(crate) use parts::{counts_in_words, mark, millis, tone};
+pub(crate) use parts::{counts_in_words, mark, millis, short_time, tone};
 pub(crate) use question::{AskedView, Inbox};
 pub(crate) use queue::{Copied, Deleted, Found, Made, Migrated, TaskPage, Tasks};
 pub(crate) use regress::Regressions;

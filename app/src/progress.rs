@@ -6,7 +6,7 @@ use tasq_ports::{StoreExt, Tx};
 
 use crate::context::App;
 use crate::error::AppError;
-use crate::find;
+use crate::find::{self, ScopeRef};
 use crate::view::{EpicView, FeatureView};
 
 /// How far a part of the queue is.
@@ -33,6 +33,17 @@ pub struct EpicProgress {
 pub type FeatureProgress = FeatureView;
 
 impl App<'_> {
+    /// How many tasks of a part of the queue have each status: a few rows, whatever its size.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Ambiguous`].
+    pub fn counts(&self, of: &ScopeRef) -> Result<StatusCounts, AppError> {
+        self.store.read(|tx| {
+            let scope = find::scope(tx, of)?;
+            Ok(tx.task_counts(&scope)?)
+        })
+    }
+
     /// How far the whole queue is, or an epic, a feature, a lane or a task, as typed.
     ///
     /// # Errors

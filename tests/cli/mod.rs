@@ -3,6 +3,7 @@
 //! Each test runs the real binary in a folder of its own, with an empty environment. Build it first (`cargo build`);
 //! `cargo test --workspace` does.
 
+mod attempts;
 mod bad_input;
 mod care;
 mod demo;
@@ -10,6 +11,7 @@ mod discovery;
 mod examples;
 mod exit_codes;
 mod harness;
+mod live;
 mod loops;
 mod output;
 mod packed;

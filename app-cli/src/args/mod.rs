@@ -141,6 +141,10 @@ pub(crate) enum Command {
     Why(views::Why),
     /// Show what happened
     Log(views::Log),
+    /// Show the attempts at a task
+    Attempts(views::Attempts),
+    /// Show what an attempt has written
+    Output(views::OutputOf),
     /// Take a task, or the first that is ready
     Claim(work::Claim),
     /// Keep a claim alive

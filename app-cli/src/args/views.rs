@@ -101,3 +101,32 @@ pub(crate) struct Log {
     #[arg(long)]
     pub(crate) follow: bool,
 }
+
+/// `attempts`.
+#[derive(Debug, Args)]
+pub(crate) struct Attempts {
+    /// The task [env: TASQ_TASK]
+    #[arg(value_name = "TASK")]
+    pub(crate) task: Option<String>,
+}
+
+/// `output`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+To a terminal the output is written without colours and with control characters spelled out, elsewhere byte by byte.
+
+Examples:
+  tasq output TASK-0A1B              what the latest attempt has written
+  tasq output TASK-0A1B --follow     go on until that attempt ends
+  tasq output TASK-0A1B --attempt 1 | grep error")]
+pub(crate) struct OutputOf {
+    /// The task [env: TASQ_TASK]
+    #[arg(value_name = "TASK")]
+    pub(crate) task: Option<String>,
+    /// Of this attempt [default: the latest]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attempt: Option<u32>,
+    /// Go on as more is written, until the attempt ends; with --json, one line for each piece
+    #[arg(long)]
+    pub(crate) follow: bool,
+}

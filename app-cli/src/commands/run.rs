@@ -13,6 +13,7 @@ use crate::args::run::{Run, RunPlace};
 use crate::args::work::Verify;
 use crate::failure::Failure;
 use crate::host::LoopHost;
+use crate::live::Live;
 use crate::output::{Output, Text, View as _};
 use crate::runner::{Interrupt, SystemRunner};
 use crate::session::{Queue, Session};
@@ -74,15 +75,23 @@ pub(super) fn run(session: &mut Session, args: Run) -> Result<u8, Failure> {
     let host = LoopHost::new(queue.place(), interrupt.clone());
     let workplace = workplace(&queue, args.place.clone())?;
     let options = options(session, &queue, args, workplace.as_ref(), &host)?;
+    let mut live = Live::on_terminal(&session.out, runner.outputs());
+    let app = queue.app();
     let mut told = Ok(());
-    let summary = queue.app().run(&runner, &options, &mut |event| {
-        if told.is_ok() {
+    let summary = app.run(&runner, &options, &mut |event| {
+        if let Some(live) = &mut live {
+            // Without the counts the picture is only less up to date.
+            live.tell(event, || app.counts(&options.scope).ok());
+        } else if told.is_ok() {
             told = tell(&mut session.out, event);
         }
         if told.is_err() {
             interrupt.ask_to_stop();
         }
     });
+    if let Some(live) = live {
+        live.end();
+    }
     told?;
     let summary = summary?;
     let status = exit_status(&summary.end);

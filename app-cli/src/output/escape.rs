@@ -21,6 +21,30 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A line without the sequences that colour it or move the cursor: escape, a bracket, up to the final letter; and those
+/// that set titles, up to the bell.
+pub(crate) fn without_sequences(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line.chars().peekable();
+    while let Some(character) = rest.next() {
+        if character != '\u{1b}' {
+            out.push(character);
+            continue;
+        }
+        match rest.next() {
+            Some('[') => while rest.next().is_some_and(|it| !('@'..='~').contains(&it)) {},
+            Some(']') => {
+                while let Some(it) = rest.next_if(|&it| it != '\u{7}' && it != '\u{1b}') {
+                    let _ = it;
+                }
+                rest.next_if_eq(&'\u{7}');
+            }
+            Some(_) | None => {}
+        }
+    }
+    out
+}
+
 fn unsafe_to_show(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -47,6 +71,24 @@ mod tests {
             ("a\u{200b}b\u{feff}", "a\\u{200b}b\\u{feff}"),
         ] {
             assert_eq!(escaped(text), shown);
+        }
+    }
+
+    #[test]
+    fn colours_and_movements_are_taken_out_of_a_line() {
+        for (line, shown) in [
+            (
+                "\u{1b}[1;32m   Compiling\u{1b}[0m tasq",
+                "   Compiling tasq",
+            ),
+            ("\u{1b}[2K\u{1b}[1Gdone", "done"),
+            ("\u{1b}]0;title\u{7}text", "text"),
+            ("\u{1b}]8;;http://x\u{1b}\\link", "link"),
+            ("cut \u{1b}[3", "cut "),
+            ("cut \u{1b}", "cut "),
+            ("Grüße 你好", "Grüße 你好"),
+        ] {
+            assert_eq!(without_sequences(line), shown, "{line:?}");
         }
     }
 

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tasq_ports::Written;
 
+use crate::output::without_sequences;
+
 use super::log::Log;
 use super::redaction::Redaction;
 use super::tail::Tail;
@@ -113,10 +115,6 @@ pub(crate) struct Outputs(Arc<Mutex<BTreeMap<String, Arc<Capture>>>>);
 
 impl Outputs {
     /// The last line that a command with this label has written.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a view of the loop will look at it")
-    )]
     pub(crate) fn last_line(&self, label: &str) -> Option<String> {
         let capture = self.all().get(label).cloned()?;
         Some(capture.last_line()).filter(|line| !line.is_empty())
@@ -141,51 +139,9 @@ impl Outputs {
     }
 }
 
-/// A line without the sequences that colour it or move the cursor: escape, a bracket, up to the final letter; and those
-/// that set titles, up to the bell.
-fn without_sequences(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line.chars().peekable();
-    while let Some(character) = rest.next() {
-        if character != '\u{1b}' {
-            out.push(character);
-            continue;
-        }
-        match rest.next() {
-            Some('[') => while rest.next().is_some_and(|it| !('@'..='~').contains(&it)) {},
-            Some(']') => {
-                while let Some(it) = rest.next_if(|&it| it != '\u{7}' && it != '\u{1b}') {
-                    let _ = it;
-                }
-                rest.next_if_eq(&'\u{7}');
-            }
-            Some(_) | None => {}
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn colours_and_movements_are_taken_out_of_a_line() {
-        for (line, shown) in [
-            (
-                "\u{1b}[1;32m   Compiling\u{1b}[0m tasq",
-                "   Compiling tasq",
-            ),
-            ("\u{1b}[2K\u{1b}[1Gdone", "done"),
-            ("\u{1b}]0;title\u{7}text", "text"),
-            ("\u{1b}]8;;http://x\u{1b}\\link", "link"),
-            ("cut \u{1b}[3", "cut "),
-            ("cut \u{1b}", "cut "),
-            ("Grüße 你好", "Grüße 你好"),
-        ] {
-            assert_eq!(without_sequences(line), shown, "{line:?}");
-        }
-    }
 
     #[test]
     fn an_output_is_found_by_its_label_while_the_command_runs() {

@@ -47,13 +47,12 @@ impl Log {
                 .mode(0o700)
                 .create(folder)?;
         }
-        let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .custom_flags(no_follow)
+            .custom_flags(no_follow())
             .open(path)?;
         let at = file.metadata()?.len();
         Ok(Self {
@@ -155,6 +154,21 @@ impl Log {
         let _ = self.file.write_at(&mark.as_bytes()[cut..], from);
         let _ = (&self.file).flush();
     }
+}
+
+/// Opens a log to read it; a link is not followed.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(no_follow())
+        .open(path)
+}
+
+fn no_follow() -> i32 {
+    i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0)
 }
 
 /// The line between the beginning and the end.
