@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use tasq_adapter_memory::{Changes, MemoryTx, State};
 use tasq_domain::backoff::Backoff;
-use tasq_domain::{Contents, Settings, StoreId, Timestamp};
+use tasq_domain::{Settings, StoreId, Timestamp};
 use tasq_files::{FileError, Identity, LockFile, Opened, Replacement};
 use tasq_formats::digest::sha256_hex;
 use tasq_formats::json::Limits;
-use tasq_formats::snapshot::{self, Extra, Fallback};
+use tasq_formats::snapshot::{self, Extra, Fallback, Tree};
 use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
 
 use crate::error::{of_field, of_file, of_snapshot, too_large};
@@ -141,7 +141,7 @@ impl JsonStore {
         }
         store.tidy()?;
         let empty = State::new(settings.clone());
-        let text = store.text(&empty.tree(), &Extra::default())?;
+        let text = store.text(&empty, &Extra::default())?;
         let replacement = Replacement::prepare(path, text.as_bytes()).map_err(of_file)?;
         // A log without a snapshot is that of a queue that is gone, or of one whose making was broken off.
         if let Some(old) = store.open_log()? {
@@ -229,14 +229,13 @@ impl JsonStore {
         state: State,
         changes: &Changes,
     ) -> Result<Attempted, StoreError> {
-        let tree = state.tree();
-        let text = self.text(&tree, &loaded.extra)?;
+        let text = self.text(&state, &loaded.extra)?;
         if text.as_bytes() == &*loaded.bytes && changes.history.is_empty() {
             return Ok(Attempted::Committed);
         }
         let digest = sha256_hex(text.as_bytes());
         let generation = loaded.log.generation + 1;
-        let store = &tree.settings.store;
+        let store = &state.settings().store;
         let (settled, history) = (&loaded.settled, &changes.history);
         let group = log::group(generation, store, &loaded.digest, &digest, settled, history)
             .map_err(|error| of_field(&self.path, &error))?;
@@ -271,7 +270,7 @@ impl JsonStore {
 
     /// Whether the snapshot is no longer what was loaded.
     fn overtaken(&self, loaded: &Loaded) -> Result<bool, StoreError> {
-        let overtaken = *self.read_snapshot(true)?.0 != *loaded.bytes;
+        let overtaken = !self.is_still(&loaded.bytes, true)?;
         if overtaken {
             self.forget();
         }
@@ -360,7 +359,7 @@ impl JsonStore {
     fn load_for_reading(&self) -> Result<Loaded, StoreError> {
         for _ in 0..MAX_LOOKS {
             let loaded = self.load(false)?;
-            if *self.read_snapshot(false)?.0 == *loaded.bytes {
+            if self.is_still(&loaded.bytes, false)? {
                 return Ok(loaded);
             }
         }
@@ -428,17 +427,27 @@ impl JsonStore {
 
     /// The snapshot's bytes, and when they were last changed.
     fn read_snapshot(&self, to_write: bool) -> Result<(Vec<u8>, Timestamp), StoreError> {
+        let Opened { file, facts } = self.open_snapshot(to_write)?;
+        let cap = self.options.max_bytes as u64;
+        let bytes = tasq_files::read_capped(&file, &self.path, cap).map_err(of_file)?;
+        let micros = i64::try_from(facts.modified_nanos / 1_000).unwrap_or(0);
+        Ok((bytes, Timestamp::from_micros(micros)))
+    }
+
+    /// Whether the snapshot has these bytes.
+    fn is_still(&self, bytes: &[u8], to_write: bool) -> Result<bool, StoreError> {
+        let Opened { file, .. } = self.open_snapshot(to_write)?;
+        tasq_files::has_content(&file, &self.path, bytes).map_err(of_file)
+    }
+
+    fn open_snapshot(&self, to_write: bool) -> Result<Opened, StoreError> {
         // A file that may not be written would be replaced all the same: asking for the right to write is the check.
         let open = if to_write {
             tasq_files::open_read_write
         } else {
             tasq_files::open_read
         };
-        let Opened { file, facts } = open(&self.path).map_err(of_file)?;
-        let cap = self.options.max_bytes as u64;
-        let bytes = tasq_files::read_capped(&file, &self.path, cap).map_err(of_file)?;
-        let micros = i64::try_from(facts.modified_nanos / 1_000).unwrap_or(0);
-        Ok((bytes, Timestamp::from_micros(micros)))
+        open(&self.path).map_err(of_file)
     }
 
     fn read_log(&self) -> Result<(Option<(Identity, u64)>, Groups), StoreError> {
@@ -453,8 +462,18 @@ impl JsonStore {
         Ok((Some(file), Groups::read(&bytes)))
     }
 
-    fn text(&self, tree: &Contents, extra: &Extra) -> Result<String, StoreError> {
-        let text = snapshot::encode(tree, extra).map_err(|error| of_field(&self.path, &error))?;
+    fn text(&self, state: &State, extra: &Extra) -> Result<String, StoreError> {
+        let tree = Tree {
+            settings: state.settings(),
+            epics: state.epics_by_id().collect(),
+            features: state.features_by_id().collect(),
+            tasks: state.tasks_by_id().collect(),
+            tests: state.tests_by_id().collect(),
+            dependencies: state.dependencies().collect(),
+            questions: state.questions().collect(),
+        };
+        let text =
+            snapshot::encode_tree(&tree, extra).map_err(|error| of_field(&self.path, &error))?;
         if text.len() > self.options.max_bytes {
             return Err(StoreError::Limit {
                 place: self.path.display().to_string(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tasq_domain::{
     Attempt, Checkpoint, Contents, Dependency, Epic, Event, Feature, Operation, OperationId,
-    Question, Settings, Task, TestCase,
+    Question, Settings, Task, TaskId, TestCase,
 };
 use tasq_ports::{Inserted, StoreError};
 
@@ -156,11 +156,10 @@ impl State {
     #[must_use]
     pub fn tree(&self) -> Contents {
         let mut dependencies: Vec<Dependency> = self
-            .waits_for
-            .iter()
+            .dependencies()
             .map(|(task, on)| Dependency {
-                task: self.tasks.at(task).id.clone(),
-                on: self.tasks.at(on).id.clone(),
+                task: task.clone(),
+                on: on.clone(),
             })
             .collect();
         dependencies.sort();
@@ -179,6 +178,45 @@ impl State {
             events: Vec::new(),
             operations: Vec::new(),
         }
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Its epics, in the order of their ids.
+    pub fn epics_by_id(&self) -> impl Iterator<Item = &Epic> {
+        self.epics.by_id()
+    }
+
+    /// Its features, in the order of their ids.
+    pub fn features_by_id(&self) -> impl Iterator<Item = &Feature> {
+        self.features.by_id()
+    }
+
+    /// Its tasks, in the order of their ids.
+    pub fn tasks_by_id(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.by_id()
+    }
+
+    /// Its test cases, in the order of their ids.
+    pub fn tests_by_id(&self) -> impl Iterator<Item = &TestCase> {
+        self.tests.by_id()
+    }
+
+    /// Each task that waits, with one that it waits for.
+    pub fn dependencies(&self) -> impl Iterator<Item = (&TaskId, &TaskId)> {
+        let id = |seq| &self.tasks.at(seq).id;
+        self.waits_for
+            .iter()
+            .map(move |(task, on)| (id(task), id(on)))
+    }
+
+    /// What was asked about its tasks, by the `seq` of the task and the attempt.
+    pub fn questions(&self) -> impl Iterator<Item = &Question> {
+        self.questions.values().map(AsRef::as_ref)
     }
 
     /// Whether there is nothing in it but settings.

@@ -2,6 +2,7 @@
 //!
 //! Everything lies behind `Arc`s: cloning a table costs nothing, and only what is then written is copied.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -77,6 +78,10 @@ impl<R: Row> Table<R> {
             .map(|(_, row)| row)
     }
 
+    pub(crate) fn by_id(&self) -> impl Iterator<Item = &R> {
+        self.ids.values().map(|&seq| self.at(seq).as_ref())
+    }
+
     pub(crate) fn ids(&self) -> impl Iterator<Item = &R::Id> {
         self.ids.keys()
     }
@@ -104,20 +109,22 @@ impl<R: Row> Table<R> {
 
     /// Adds a row and says its `seq`, or `None` if its id is taken. A `seq` of 0 becomes the next.
     pub(crate) fn add(&mut self, mut row: R) -> Result<Option<i64>, StoreError> {
-        if self.ids.contains_key(row.id()) {
+        // A whole queue is read by this, so an id is looked for once, and a number that is the next not at all.
+        let Entry::Vacant(place) = Arc::make_mut(&mut self.ids).entry(row.id().clone()) else {
             return Ok(None);
-        }
+        };
+        let last = self.rows.last_key_value().map(|(&last, _)| last);
         if row.seq() == 0 {
-            row.set_seq(self.rows.last_key_value().map_or(1, |(last, _)| last + 1));
+            row.set_seq(last.map_or(1, |last| last + 1));
         }
         let seq = row.seq();
-        if self.rows.contains_key(&seq) {
+        if last.is_some_and(|last| seq <= last) && self.rows.contains_key(&seq) {
             return Err(broken(format!(
                 "{} cannot have the number {seq}: it is taken",
                 row.id()
             )));
         }
-        Arc::make_mut(&mut self.ids).insert(row.id().clone(), seq);
+        place.insert(seq);
         Arc::make_mut(&mut self.rows).insert(seq, Arc::new(row));
         Ok(Some(seq))
     }
@@ -150,7 +157,13 @@ impl Pairs {
     }
 
     pub(crate) fn insert(&mut self, left: i64, right: i64) -> bool {
-        !self.0.contains(&(left, right)) && Arc::make_mut(&mut self.0).insert((left, right))
+        // Where nobody shares it there is nothing to save by looking first.
+        match Arc::get_mut(&mut self.0) {
+            Some(own) => own.insert((left, right)),
+            None => {
+                !self.0.contains(&(left, right)) && Arc::make_mut(&mut self.0).insert((left, right))
+            }
+        }
     }
 
     pub(crate) fn remove(&mut self, left: i64, right: i64) -> bool {

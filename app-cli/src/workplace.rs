@@ -124,6 +124,17 @@ impl Workplace for ProjectFolder {
     fn leave(&self, job: &Job, _: &Bench, _: Leaving) -> Result<(), WorkplaceError> {
         self.files.remove(job)
     }
+
+    fn open_whole(&self) -> Result<Bench, WorkplaceError> {
+        Ok(Bench {
+            folder: self.folder.clone(),
+            env: Vec::new(),
+        })
+    }
+
+    fn leave_whole(&self, _: &Bench) -> Result<(), WorkplaceError> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ mod space;
 pub use error::{FileError, Holder};
 pub use lock::{LockFile, LockGuard};
 pub use open::{
-    Facts, Identity, Opened, Others, check_private_dir, create_private_dir, identity, inspect,
-    open_append, open_read, open_read_write, others, read_capped,
+    Facts, Identity, Opened, Others, check_private_dir, create_private_dir, has_content, identity,
+    inspect, open_append, open_read, open_read_write, others, read_capped,
 };
 pub use replace::{
     Replacement, append_durably, leftovers, remove_stray_temps, rename_durably, replace,

@@ -14,6 +14,9 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::error::FileError;
 use crate::replace::sync_parent;
 
+/// How much of a file is read at a time where it is only compared.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// Which file it is, whatever its name: two that differ are two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -118,6 +121,27 @@ pub fn read_capped(mut file: &File, path: &Path, cap: u64) -> Result<Vec<u8>, Fi
         return Err(limit(found));
     }
     Ok(bytes)
+}
+
+/// Whether a file has just these bytes, read a piece at a time.
+///
+/// # Errors
+/// [`FileError::Io`] if it cannot be read.
+pub fn has_content(mut file: &File, path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
+    let mut piece = [0; PIECE_BYTES];
+    let mut rest = bytes;
+    loop {
+        let read = match file.read(&mut piece) {
+            Ok(0) => return Ok(rest.is_empty()),
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(FileError::new(path, "read", source)),
+        };
+        match rest.strip_prefix(&piece[..read]) {
+            Some(after) => rest = after,
+            None => return Ok(false),
+        }
+    }
 }
 
 /// Checks that a store's folder is a folder of this account and not reached by a link. Root is no

@@ -74,4 +74,16 @@ pub trait Workplace: Send + Sync {
     /// # Errors
     /// If it cannot be tidied up.
     fn leave(&self, job: &Job, bench: &Bench, how: Leaving) -> Result<(), WorkplaceError>;
+
+    /// Makes a place ready that has everything that was finished, for test cases that look at more than one task.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    fn open_whole(&self) -> Result<Bench, WorkplaceError>;
+
+    /// Leaves such a place.
+    ///
+    /// # Errors
+    /// If it cannot be tidied up.
+    fn leave_whole(&self, bench: &Bench) -> Result<(), WorkplaceError>;
 }

@@ -278,3 +278,36 @@ fn work_that_does_not_prove_itself_is_not_committed() {
         main
     );
 }
+
+#[test]
+fn a_feature_s_own_test_cases_see_what_was_brought_together() {
+    let repository = Repository::new();
+    for name in ["a", "b"] {
+        let add = [
+            "task",
+            "add",
+            "work",
+            "--feature",
+            "F",
+            "--create-feature",
+            "--id",
+            name,
+        ];
+        repository.sandbox.id(&add);
+    }
+    let whole = "test -e a && test -e b && test ! -e untracked";
+    let test = ["test", "add", "both", "--feature", "F", "--command", whole];
+    let test = repository.sandbox.id(&test);
+    let before = repository.state();
+    let ran = repository.run(&["--merge", "ff"], "touch $TASQ_TASK");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!((repository.state(), repository.worktrees()), (before, 0));
+    assert_eq!(
+        repository.sandbox.data(&["show", &test])["status"],
+        "passing"
+    );
+    assert_eq!(
+        repository.sandbox.data(&["show", "F"])["status"],
+        "completed"
+    );
+}

@@ -140,9 +140,6 @@ impl State {
 
     /// Adds a task without rolling up its feature.
     pub(crate) fn add_task(&mut self, task: Task) -> Result<Inserted, StoreError> {
-        if self.tasks.seq_of(&task.id).is_some() {
-            return Ok(Inserted::Taken);
-        }
         let feature = self.features.must(&task.feature)?.seq;
         let status = task.status;
         let Some(seq) = self.tasks.add(task)? else {

@@ -2,16 +2,18 @@
 //! brought onto a branch that nobody has checked out. The person's own tree and index are never touched.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tasq_ports::{Bench, Job, Kept, Leaving, Workplace, WorkplaceError};
+use tasq_ports::{Bench, Ids as _, Job, Kept, Leaving, Workplace, WorkplaceError};
 
 use super::git::Git;
 use super::{TaskFiles, failed, safe_name};
 use crate::failure::Failure;
+use crate::session::IDS;
 
 /// The name of commits where git has none for this account.
 const NOBODY: [&str; 4] = ["-c", "user.name=tasq", "-c", "user.email=tasq@localhost"];
@@ -56,6 +58,8 @@ pub(crate) struct Worktrees {
     files: TaskFiles,
     /// The repository as the person has it checked out: only looked at.
     home: Git,
+    /// The project's folder as the person has it.
+    project: PathBuf,
     /// The folder that has one folder for each task.
     root: PathBuf,
     /// Where the project is within the repository.
@@ -118,6 +122,7 @@ impl Worktrees {
         let made = Self {
             files,
             home,
+            project: project.to_path_buf(),
             root,
             prefix: prefix.into(),
             merge,
@@ -206,11 +211,10 @@ impl Worktrees {
         }
         if !folder.exists() {
             let base = self.start()?;
-            let path = folder.as_os_str();
             let words = ["worktree", "add", "-q", "--no-track", "-b", &branch, "--"];
-            let mut args: Vec<&std::ffi::OsStr> = words.iter().map(std::ffi::OsStr::new).collect();
-            args.extend([path, std::ffi::OsStr::new(&base)]);
-            self.home.ask(&args)?;
+            let place = [folder.as_os_str(), OsStr::new(&base)];
+            self.home
+                .ask(&[&words.map(OsStr::new)[..], &place].concat())?;
             let git = self.fixed(&folder)?;
             return Ok(Desk {
                 folder,
@@ -452,9 +456,44 @@ impl Workplace for Worktrees {
         }
         Ok(())
     }
+
+    /// What was brought together so far, in a worktree of its own; the person's tree where nothing is.
+    fn open_whole(&self) -> Result<Bench, WorkplaceError> {
+        let tip = match self.merge {
+            Merge::None => None,
+            Merge::Ff | Merge::Squash => self.tip()?,
+        };
+        let env = Vec::new();
+        let Some(tip) = tip else {
+            let folder = self.project.clone();
+            return Ok(Bench { folder, env });
+        };
+        // No task's folder has such a name.
+        let folder = self.root.join(format!("+whole-{:016x}", IDS.random()));
+        let _shared = lock(&self.shared);
+        let words = ["worktree", "add", "-q", "--detach", "--"].map(OsStr::new);
+        let place = [folder.as_os_str(), OsStr::new(&tip)];
+        self.home.ask(&[&words[..], &place].concat())?;
+        let folder = folder.join(&self.prefix);
+        Ok(Bench { folder, env })
+    }
+
+    fn leave_whole(&self, bench: &Bench) -> Result<(), WorkplaceError> {
+        let Some(folder) = self.tree_of(bench) else {
+            return Ok(());
+        };
+        let _shared = lock(&self.shared);
+        self.clear(&folder)
+    }
 }
 
 impl Worktrees {
+    /// The worktree that a place lies in.
+    fn tree_of(&self, bench: &Bench) -> Option<PathBuf> {
+        let inside = bench.folder.strip_prefix(&self.root).ok()?;
+        Some(self.root.join(inside.components().next()?))
+    }
+
     fn under_way(&self, job: &Job) -> Result<Desk, WorkplaceError> {
         let desk = lock(&self.desks).get(&job.token.nonce).cloned();
         desk.ok_or_else(|| WorkplaceError {

@@ -272,10 +272,9 @@ impl Crew<'_> {
 
     /// Runs again what passed before a task was completed and may have been touched.
     fn look_for_regressions(&self, id: &TaskId, notes: &Sender<Note>) -> Result<(), AppError> {
-        let (verify, mut until) = (&self.options.verify, UntilStopped(self));
-        let looked = self
-            .app
-            .regress_while(id, self.runner, verify, &mut until)?;
+        let mut until = UntilStopped(self);
+        let looked =
+            self.in_whole(|verify| self.app.regress_while(id, self.runner, verify, &mut until))?;
         if !looked.passed() {
             let event = RunEvent::Regressed {
                 by: id.clone(),
@@ -299,10 +298,29 @@ impl Crew<'_> {
         })?;
         if waits {
             let (id, mut until) = (AnyId::Feature(id.clone()), UntilStopped(self));
-            let verify = &self.options.verify;
-            self.app.run_tests(&id, self.runner, verify, &mut until)?;
+            self.in_whole(|verify| {
+                self.app.run_tests(&id, self.runner, verify, &mut until)?;
+                Ok(())
+            })?;
         }
         Ok(())
+    }
+
+    /// Does something in a place that has all that was finished.
+    fn in_whole<T>(
+        &self,
+        body: impl FnOnce(&VerifyOptions) -> Result<T, AppError>,
+    ) -> Result<T, AppError> {
+        let workplace = self.options.workplace;
+        let bench = workplace.open_whole()?;
+        let done = body(&VerifyOptions {
+            folder: bench.folder.clone(),
+            ..self.options.verify.clone()
+        });
+        let left = workplace.leave_whole(&bench);
+        let done = done?;
+        left?;
+        Ok(done)
     }
 }
 

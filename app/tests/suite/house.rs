@@ -62,6 +62,8 @@ pub(crate) struct House<'h> {
     desk: &'h Desk,
     wish: &'h Wish,
     paused: AtomicU32,
+    /// How many places with everything are open.
+    pub(crate) wholes: AtomicU32,
     /// How each place was left.
     pub(crate) left: Mutex<Vec<Leaving>>,
 }
@@ -72,6 +74,7 @@ impl<'h> House<'h> {
             desk,
             wish,
             paused: AtomicU32::new(0),
+            wholes: AtomicU32::new(0),
             left: Mutex::default(),
         }
     }
@@ -154,6 +157,20 @@ impl Workplace for House<'_> {
         self.left.lock().unwrap().push(how);
         Ok(())
     }
+
+    fn open_whole(&self) -> Result<Bench, WorkplaceError> {
+        self.wholes.fetch_add(1, Ordering::SeqCst);
+        Ok(Bench {
+            folder: "/whole".into(),
+            env: Vec::new(),
+        })
+    }
+
+    fn leave_whole(&self, bench: &Bench) -> Result<(), WorkplaceError> {
+        assert_eq!(bench.folder, PathBuf::from("/whole"));
+        self.wholes.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
 }
 
 /// Runs the loop; pauses move the clock. Also returns what came of each attempt.
@@ -209,5 +226,6 @@ fn told_as(
     let summary = app.run(player, &house.options(), &mut |event| {
         events.push(event.clone());
     });
+    assert_eq!(house.wholes.load(Ordering::SeqCst), 0, "each place is left");
     (summary, events)
 }

@@ -448,12 +448,10 @@ fn a_features_own_tests_run_after_its_last_task() {
         summary(&desk, &player, &Wish::default()).end,
         RunEnd::AllCompleted
     );
-    let ran: Vec<String> = player
-        .started()
-        .into_iter()
-        .map(|mut spec| spec.argv.remove(0))
-        .collect();
+    let started = player.started();
+    let ran: Vec<&str> = started.iter().map(|spec| &*spec.argv[0]).collect();
     assert_eq!(ran, ["agent", "agent", "sh"]);
+    assert_eq!(started[2].folder.to_str(), Some("/whole"));
     assert_eq!(desk.contents().features[0].status, Status::Completed);
 }
 

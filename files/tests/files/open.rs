@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tasq_files::{
-    FileError, check_private_dir, create_private_dir, identity, inspect, open_append, open_read,
-    open_read_write, read_capped,
+    FileError, check_private_dir, create_private_dir, has_content, identity, inspect, open_append,
+    open_read, open_read_write, read_capped,
 };
 
 pub(crate) fn make_fifo(path: &Path) {
@@ -96,6 +96,25 @@ fn opening_and_looking_agree_on_what_a_file_is() {
     assert_eq!(facts, inspect(&one).unwrap());
     assert_eq!(facts.len, 3);
     assert_ne!(identity(&one).unwrap(), identity(&two).unwrap());
+}
+
+#[test]
+fn a_file_has_its_content_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    // More than is read at a time, and no multiple of it.
+    let bytes: Vec<u8> = (0..200_001_u32).map(|n| n.to_le_bytes()[0]).collect();
+    fs::write(&path, &bytes).unwrap();
+    let has = |bytes: &[u8]| has_content(&open_read(&path).unwrap().file, &path, bytes).unwrap();
+    assert!(has(&bytes));
+    let mut other = bytes.clone();
+    *other.last_mut().unwrap() ^= 1;
+    assert!(!has(&other) && !has(&bytes[..bytes.len() - 1]) && !has(b""));
+    other = bytes.clone();
+    other.push(0);
+    assert!(!has(&other));
+    fs::write(&path, b"").unwrap();
+    assert!(has(b"") && !has(b"x"));
 }
 
 #[test]

@@ -38,3 +38,4 @@ pub use node::{Node, ObjectNode};
 pub use read::{Document, Limits, RepeatedKey, lines};
 pub use value::{Number, Object, Value};
 pub use write::{Layout, quoted, to_pretty, to_text};
+pub(crate) use write::{push_line, push_quoted, push_value};

@@ -17,6 +17,15 @@ pub enum Layout {
     Levels(usize),
 }
 
+impl Layout {
+    const fn levels(self) -> usize {
+        match self {
+            Self::OneKeyPerLine => usize::MAX,
+            Self::Levels(levels) => levels,
+        }
+    }
+}
+
 /// The compact text: no white space outside texts, no line break at the end.
 #[must_use]
 pub fn to_text(value: &Value) -> String {
@@ -29,14 +38,15 @@ pub fn to_text(value: &Value) -> String {
 /// give equal bytes.
 #[must_use]
 pub fn to_pretty(value: &Value, layout: Layout) -> String {
-    let levels = match layout {
-        Layout::OneKeyPerLine => usize::MAX,
-        Layout::Levels(levels) => levels,
-    };
     let mut text = String::new();
-    push_pretty(&mut text, value, levels, 0);
+    push_value(&mut text, value, layout, 0);
     text.push('\n');
     text
+}
+
+/// A value as [`to_pretty`] writes it at a depth of its text, without a line break at the end.
+pub(crate) fn push_value(out: &mut String, value: &Value, layout: Layout, depth: usize) {
+    push_pretty(out, value, layout.levels(), depth);
 }
 
 /// `text` as a JSON text: quoted and escaped, fit for a terminal.
@@ -106,7 +116,7 @@ fn push_pretty(out: &mut String, value: &Value, levels: usize, depth: usize) {
 }
 
 /// A new line at `depth`, after a comma unless it is the first.
-fn push_line(out: &mut String, at: usize, depth: usize) {
+pub(crate) fn push_line(out: &mut String, at: usize, depth: usize) {
     if at > 0 {
         out.push(',');
     }
@@ -116,8 +126,14 @@ fn push_line(out: &mut String, at: usize, depth: usize) {
     }
 }
 
-fn push_quoted(out: &mut String, text: &str) {
+/// Appends [`quoted`] text.
+pub(crate) fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
+    if text.bytes().all(is_plain) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     let mut copied = 0;
     for (at, character) in text.char_indices() {
         if !needs_escape(character) {
@@ -140,6 +156,11 @@ fn push_quoted(out: &mut String, text: &str) {
     }
     out.push_str(&text[copied..]);
     out.push('"');
+}
+
+/// Whether a byte is a character of ASCII that stands for itself, which most texts have no others of.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 fn needs_escape(character: char) -> bool {

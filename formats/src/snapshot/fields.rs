@@ -1,15 +1,20 @@
 //! Single fields: from a domain type to a value under a key, and back.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tasq_domain::{AnyId, JsonObject, Timestamp};
 
-use crate::json::{Document, JsonError, Limits, Node, Number, Object, ObjectNode, Value, to_text};
+use crate::json::{
+    Document, JsonError, Layout, Limits, Node, Number, Object, ObjectNode, Value, push_line,
+    push_quoted, push_value, to_text,
+};
 use crate::time;
 
 const NANOS_DIGITS: usize = 9;
+/// The empty object, which is left out.
+const NOTHING: &str = "{}";
 
 /// The JSON of an item cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,17 +50,85 @@ impl Json {
     };
 }
 
+/// A value that is being written. What there is of most is not copied before it is written.
+#[derive(Debug)]
+pub(super) enum Field<'a> {
+    Text(&'a str),
+    Number(i64),
+    Time(Timestamp),
+    Value(Value),
+}
+
+impl<'a> From<&'a str> for Field<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Timestamp> for Field<'_> {
+    fn from(at: Timestamp) -> Self {
+        Self::Time(at)
+    }
+}
+
+macro_rules! field_from {
+    ($($number:ty),*; $($value:ty),*) => {
+        $(impl From<$number> for Field<'_> {
+            fn from(number: $number) -> Self {
+                Self::Number(i64::from(number))
+            }
+        })*
+        $(impl From<$value> for Field<'_> {
+            fn from(value: $value) -> Self {
+                Self::Value(value.into())
+            }
+        })*
+    };
+}
+
+field_from!(u8, u32, i32, i64; u64, bool, String, Number, Object, Value);
+
+impl Field<'_> {
+    fn push(&self, out: &mut String, layout: Layout, depth: usize) {
+        match self {
+            Self::Text(text) => push_quoted(out, text),
+            Self::Number(number) => {
+                write!(out, "{number}").expect("writing to a string cannot fail");
+            }
+            // Digits and signs need no escape.
+            Self::Time(at) => {
+                out.push('"');
+                time::push_rfc3339_clamped(out, at.micros());
+                out.push('"');
+            }
+            Self::Value(value) => push_value(out, value, layout, depth),
+        }
+    }
+}
+
+impl From<Field<'_>> for Value {
+    fn from(field: Field<'_>) -> Self {
+        match field {
+            Field::Text(text) => text.into(),
+            Field::Number(number) => number.into(),
+            Field::Time(at) => time_text(at).into(),
+            Field::Value(value) => value,
+        }
+    }
+}
+
 /// An object that is being written.
 #[derive(Debug, Default)]
-pub(super) struct Writer(Object);
+pub(super) struct Writer<'a>(Vec<(&'static str, Field<'a>)>);
 
-impl Writer {
-    pub(super) fn put(&mut self, key: &'static str, value: impl Into<Value>) {
-        self.0.insert(key, value);
+impl<'a> Writer<'a> {
+    /// Sets a key, which must be set only once.
+    pub(super) fn put(&mut self, key: &'static str, value: impl Into<Field<'a>>) {
+        self.0.push((key, value.into()));
     }
 
     /// Leaves `None` out.
-    pub(super) fn opt(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
+    pub(super) fn opt(&mut self, key: &'static str, value: Option<impl Into<Field<'a>>>) {
         if let Some(value) = value {
             self.put(key, value);
         }
@@ -70,10 +143,10 @@ impl Writer {
     pub(super) fn json(
         &mut self,
         key: Json,
-        json: &JsonObject,
+        json: &'a JsonObject,
         item: &AnyId,
     ) -> Result<(), FieldError> {
-        if *json == JsonObject::default() {
+        if json.as_str() == NOTHING {
             return Ok(());
         }
         self.opt_json(key, Some(json), item)
@@ -83,7 +156,7 @@ impl Writer {
     pub(super) fn opt_json(
         &mut self,
         key: Json,
-        json: Option<&JsonObject>,
+        json: Option<&'a JsonObject>,
         item: &AnyId,
     ) -> Result<(), FieldError> {
         let Some(json) = json else { return Ok(()) };
@@ -101,7 +174,24 @@ impl Writer {
     }
 
     pub(super) fn done(self) -> Object {
-        self.0
+        self.0.into_iter().collect()
+    }
+
+    /// Writes the object as `to_pretty` writes what `done` gives, and begins the next one.
+    pub(super) fn push(&mut self, out: &mut String, layout: Layout, depth: usize) {
+        if self.0.is_empty() {
+            out.push_str("{}");
+            return;
+        }
+        out.push('{');
+        for (at, (key, field)) in self.0.drain(..).enumerate() {
+            push_line(out, at, depth + 1);
+            push_quoted(out, key);
+            out.push_str(": ");
+            field.push(out, layout, depth + 1);
+        }
+        push_line(out, 0, depth);
+        out.push('}');
     }
 }
 
@@ -281,6 +371,16 @@ pub(super) const CANCEL: &str = "cancel";
 pub(super) const PROCESS: &str = "process";
 const INSIDE_CLAIM: [&str; 2] = [CANCEL, PROCESS];
 
+/// Seconds spelled as a decimal number of JSON.
+pub(super) fn span_of(spelled: &str) -> Option<Duration> {
+    let (whole, fraction) = spelled.split_once('.').unwrap_or((spelled, ""));
+    if fraction.len() > NANOS_DIGITS {
+        return None;
+    }
+    let nanos = format!("{fraction:0<NANOS_DIGITS$}").parse().ok()?;
+    Some(Duration::new(whole.parse().ok()?, nanos))
+}
+
 fn time_of(node: Node<'_>) -> Result<Timestamp, JsonError> {
     let parsed = node.parsed(time::parse)?;
     Ok(Timestamp::from_micros(parsed.micros))
@@ -288,15 +388,7 @@ fn time_of(node: Node<'_>) -> Result<Timestamp, JsonError> {
 
 fn secs_of(node: Node<'_>) -> Result<Duration, JsonError> {
     let spelled = node.number()?.as_str();
-    let read = || -> Option<Duration> {
-        let (whole, fraction) = spelled.split_once('.').unwrap_or((spelled, ""));
-        if fraction.len() > NANOS_DIGITS {
-            return None;
-        }
-        let nanos = format!("{fraction:0<NANOS_DIGITS$}").parse().ok()?;
-        Some(Duration::new(whole.parse().ok()?, nanos))
-    };
-    read().ok_or_else(|| {
+    span_of(spelled).ok_or_else(|| {
         node.shape(format!(
             "expected seconds such as 90 or 0.5, found {spelled}"
         ))

@@ -6,6 +6,7 @@ use tasq_domain::{
 };
 
 use super::fields::{FieldError, Json, Reader, Writer, time_text};
+use super::own;
 use crate::json::{JsonError, Node, Object, Value, quoted};
 
 /// The record of an attempt.
@@ -75,6 +76,25 @@ pub fn read_attempt(node: Node<'_>) -> Result<Attempt, JsonError> {
         log_path: from.opt_text("log_path")?,
         result: from.opt_json(Json::RESULT)?,
     })
+}
+
+/// Reads the text of an attempt's record quickly, if it is as [`attempt`] writes it and has no result; else `None`, and
+/// [`read_attempt`] reads it or says what is wrong.
+#[must_use]
+pub fn read_own_attempt(text: &str) -> Option<Attempt> {
+    own::attempt(text)
+}
+
+/// Reads the text of an event's record quickly, as [`read_own_attempt`].
+#[must_use]
+pub fn read_own_event(text: &str) -> Option<Event> {
+    own::event(text)
+}
+
+/// Reads the text of an operation's record quickly, as [`read_own_attempt`].
+#[must_use]
+pub fn read_own_operation(text: &str) -> Option<Operation> {
+    own::operation(text)
 }
 
 /// The record of a checkpoint.

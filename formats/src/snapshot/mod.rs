@@ -39,6 +39,7 @@
 mod fields;
 pub mod history;
 mod mend;
+mod own;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -46,7 +47,10 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use tasq_domain::{AnyId, Contents, Settings, TaskId, Timestamp};
+use tasq_domain::{
+    AnyId, Contents, Dependency, Epic, Feature, Question, Settings, Task, TaskId, TestCase,
+    Timestamp,
+};
 
 use crate::json::{JsonError, JsonErrorKind, Limits, Object};
 
@@ -86,6 +90,57 @@ pub struct Extra {
     pub items: BTreeMap<AnyId, Object>,
     /// Of questions, by task and attempt.
     pub questions: BTreeMap<(TaskId, u32), Object>,
+}
+
+/// What of a queue is in a snapshot: everything but its history. Items come in any order;
+/// in that of their ids it takes the least time.
+#[derive(Debug, Clone)]
+pub struct Tree<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// Epics.
+    pub epics: Vec<&'a Epic>,
+    /// Features.
+    pub features: Vec<&'a Feature>,
+    /// Tasks.
+    pub tasks: Vec<&'a Task>,
+    /// Test cases.
+    pub tests: Vec<&'a TestCase>,
+    /// Tasks, each with one that it waits for.
+    pub dependencies: Vec<(&'a TaskId, &'a TaskId)>,
+    /// Questions.
+    pub questions: Vec<&'a Question>,
+}
+
+impl<'a> From<&'a Contents> for Tree<'a> {
+    fn from(contents: &'a Contents) -> Self {
+        // The history has its own records.
+        let Contents {
+            settings,
+            epics,
+            features,
+            tasks,
+            tests,
+            dependencies,
+            questions,
+            attempts: _,
+            checkpoints: _,
+            events: _,
+            operations: _,
+        } = contents;
+        Self {
+            settings,
+            epics: epics.iter().collect(),
+            features: features.iter().collect(),
+            tasks: tasks.iter().collect(),
+            tests: tests.iter().collect(),
+            dependencies: dependencies
+                .iter()
+                .map(|Dependency { task, on }| (task, on))
+                .collect(),
+            questions: questions.iter().collect(),
+        }
+    }
 }
 
 /// What stands in for values that a snapshot written by hand may leave out.
@@ -132,7 +187,15 @@ impl SnapshotError {
 /// # Errors
 /// [`FieldError`] if the metadata of an item is no JSON object, or is nested more than 64 deep.
 pub fn encode(contents: &Contents, extra: &Extra) -> Result<String, FieldError> {
-    write::snapshot(contents, extra)
+    encode_tree(&Tree::from(contents), extra)
+}
+
+/// [`encode`] for items that lie elsewhere than in [`Contents`].
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_tree(tree: &Tree<'_>, extra: &Extra) -> Result<String, FieldError> {
+    write::snapshot(tree, extra)
 }
 
 /// Reads a snapshot of at most 256 MiB.

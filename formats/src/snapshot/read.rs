@@ -12,6 +12,7 @@ use tasq_domain::{
 
 use super::fields::{CANCEL, Json, PROCESS, QUESTIONS, Reader};
 use super::mend::{self, Seq};
+use super::own;
 use super::{Extra, Fallback, MARK, MAX_FAULTS, Snapshot, SnapshotError, VERSION};
 use crate::json::{Document, JsonError, Limits, Node, Object, ObjectNode, quoted};
 
@@ -30,6 +31,21 @@ pub(super) enum Trust {
 }
 
 pub(super) fn snapshot(
+    bytes: &[u8],
+    limits: Limits,
+    fallback: &Fallback,
+    trust: Trust,
+) -> Result<Snapshot, SnapshotError> {
+    if trust == Trust::Encoder
+        && let Some(snapshot) = own::snapshot(bytes, limits)
+    {
+        return Ok(snapshot);
+    }
+    thoroughly(bytes, limits, fallback, trust)
+}
+
+/// The way for every text, ours or not.
+pub(super) fn thoroughly(
     bytes: &[u8],
     limits: Limits,
     fallback: &Fallback,
@@ -424,7 +440,10 @@ fn task<'a>(id: &TaskId, from: &mut Reader<'a>, at: Timestamp) -> Result<Waiting
 }
 
 /// Questions by the numbers of the attempts that asked them, in their order.
-fn questions(task: &TaskId, from: &mut Reader<'_>) -> Result<Vec<(Question, Object)>, JsonError> {
+pub(super) fn questions(
+    task: &TaskId,
+    from: &mut Reader<'_>,
+) -> Result<Vec<(Question, Object)>, JsonError> {
     let mut questions = Vec::new();
     let Some(list) = from.opt(QUESTIONS) else {
         return Ok(questions);
@@ -552,7 +571,7 @@ fn source(from: &mut Reader<'_>) -> Result<Option<Source>, JsonError> {
 }
 
 /// As many ticks as every store can keep.
-const MAX_TICKS: u64 = i64::MAX.unsigned_abs();
+pub(super) const MAX_TICKS: u64 = i64::MAX.unsigned_abs();
 
 fn claim(from: &mut Reader<'_>) -> Result<Claim, JsonError> {
     Ok(Claim {

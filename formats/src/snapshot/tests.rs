@@ -641,7 +641,8 @@ proptest! {
         prop_assert_eq!(&snapshot.extra, &Extra::default());
         prop_assert_eq!(&encode(&snapshot.contents, &snapshot.extra).unwrap(), &text);
         let own = decode_own(text.as_bytes(), Limits::OWN, &fallback());
-        prop_assert_eq!(own, Ok(snapshot));
+        prop_assert_eq!(own.as_ref(), Ok(&snapshot));
+        prop_assert_eq!(super::own::snapshot(text.as_bytes(), Limits::OWN), Some(snapshot));
     }
 
     #[test]
@@ -717,6 +718,12 @@ mod history_records {
         };
         for attempt in [open, closed] {
             let record = history::attempt(&attempt).unwrap();
+            let quick = history::read_own_attempt(&to_text(&record.clone().into()));
+            // One with a result is left to the thorough way.
+            assert_eq!(
+                quick,
+                Some(attempt.clone()).filter(|it| it.result.is_none())
+            );
             assert_eq!(reread(record, history::read_attempt), attempt);
         }
         let bare = Checkpoint {
@@ -755,6 +762,8 @@ mod history_records {
             reread(history::event(&event).unwrap(), history::read_event),
             event
         );
+        let text = to_text(&history::event(&event).unwrap().into());
+        assert_eq!(history::read_own_event(&text), Some(event));
         let operation = Operation {
             id: OperationId::new("op").unwrap(),
             use_case: "claim".into(),
@@ -765,5 +774,7 @@ mod history_records {
             reread(history::operation(&operation), history::read_operation),
             operation
         );
+        let text = to_text(&history::operation(&operation).into());
+        assert_eq!(history::read_own_operation(&text), Some(operation));
     }
 }

@@ -1,26 +1,34 @@
 //! From a queue to its text.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use tasq_domain::backoff::Backoff;
 use tasq_domain::{
-    Answer, AnyId, CancelRequest, Claim, Contents, Epic, Feature, Hold, Process, Proof, Question,
-    Settings, Source, Status, Task, TaskId, TestCase, TestOwner, TestResult,
+    Answer, AnyId, CancelRequest, Claim, Epic, Feature, Hold, Process, Proof, Question, Settings,
+    Source, Status, Task, TaskId, TestCase, TestOwner, TestResult,
 };
 
 use super::fields::{FieldError, Json, QUESTIONS, Writer, secs, time_text, write_back};
-use super::{Extra, MARK, VERSION};
-use crate::json::{Layout, Object, Value, to_pretty};
+use super::{Extra, MARK, Tree, VERSION};
+use crate::json::{Layout, Object, Value, push_line, push_quoted, push_value};
 
 /// Root, sections, items, and the keys of what is inside an item.
 const LAYOUT: Layout = Layout::Levels(4);
 
+/// The keys of the whole.
+const TOP: [&str; 7] = [
+    MARK, "store", "settings", "epics", "features", "tasks", "tests",
+];
+
+/// What an item takes in the text, about.
+const BYTES_PER_ITEM: usize = 320;
+
 /// Keys of items whose objects may have unknown keys inside, but which are not unknown themselves.
 const OBJECTS: [&str; 4] = ["hold", "source", "claim", "last"];
 
-pub(super) fn snapshot(contents: &Contents, extra: &Extra) -> Result<String, FieldError> {
-    // The history has its own records.
-    let Contents {
+pub(super) fn snapshot(tree: &Tree<'_>, extra: &Extra) -> Result<String, FieldError> {
+    let Tree {
         settings,
         epics,
         features,
@@ -28,67 +36,133 @@ pub(super) fn snapshot(contents: &Contents, extra: &Extra) -> Result<String, Fie
         tests,
         dependencies,
         questions,
-        attempts: _,
-        checkpoints: _,
-        events: _,
-        operations: _,
-    } = contents;
-    let mut waits_for: BTreeMap<&TaskId, Vec<&TaskId>> = BTreeMap::new();
-    for dependency in dependencies {
-        let list = waits_for.entry(&dependency.task).or_default();
-        list.push(&dependency.on);
+    } = tree;
+    let mut waits_for: HashMap<&TaskId, Vec<&TaskId>> = HashMap::new();
+    for (task, on) in dependencies {
+        waits_for.entry(task).or_default().push(on);
     }
-    let mut asked: BTreeMap<&TaskId, Vec<&Question>> = BTreeMap::new();
+    let mut asked: HashMap<&TaskId, Vec<&Question>> = HashMap::new();
     for question in questions {
         asked.entry(&question.task).or_default().push(question);
     }
-    let items = |items: Vec<(AnyId, Object)>| section(items, extra);
-    let epics: Result<_, FieldError> = epics.iter().map(epic).collect();
-    let features: Result<_, FieldError> = features.iter().map(feature).collect();
-    let tasks: Result<_, FieldError> = tasks
-        .iter()
-        .map(|one| {
-            let mut on = waits_for.get(&one.id).cloned().unwrap_or_default();
-            on.sort_unstable();
-            on.dedup();
-            let asked = asked.get(&one.id).map_or(&[][..], Vec::as_slice);
-            task(one, &on, asked, extra)
-        })
-        .collect();
-    let tests: Result<_, FieldError> = tests.iter().map(test).collect();
-
-    let mut top = Writer::default();
-    top.put(MARK, VERSION);
-    top.put("store", settings.store.as_str());
-    top.put(
-        "settings",
-        write_back(self::settings(settings), &extra.settings, &[]),
-    );
-    top.put("epics", items(epics?));
-    top.put("features", items(features?));
-    top.put("tasks", items(tasks?));
-    top.put("tests", items(tests?));
-    let mut top = top.done();
-    for (key, value) in extra.top.iter() {
-        if !top.contains_key(key) {
-            top.insert(key, value.clone());
+    let mut text = Text::begin(tasks.len() + tests.len());
+    text.key(MARK, &VERSION.into());
+    text.key("store", &settings.store.as_str().into());
+    let own = write_back(self::settings(settings), &extra.settings, &[]);
+    text.key("settings", &own.into());
+    text.section("epics", epics, extra, |out, one, id| epic(out, one, id))?;
+    text.section("features", features, extra, |out, one, id| {
+        feature(out, one, id)
+    })?;
+    text.section("tasks", tasks, extra, |out, one, id| {
+        let mut on = waits_for.get(&one.id).cloned().unwrap_or_default();
+        on.sort_unstable();
+        on.dedup();
+        if let Some(asked) = asked.get(&one.id) {
+            let below = self::questions(asked, extra);
+            return task(out, one, &on, Some(below), id);
         }
+        task(out, one, &on, None, id)
+    })?;
+    text.section("tests", tests, extra, |out, one, id| test(out, one, id))?;
+    for (key, value) in extra.top.iter().filter(|(key, _)| !TOP.contains(key)) {
+        text.key(key, value);
     }
-    Ok(to_pretty(&Value::Object(top), LAYOUT))
+    Ok(text.end())
 }
 
-fn section(mut items: Vec<(AnyId, Object)>, extra: &Extra) -> Object {
-    items.sort_by(|(a, _), (b, _)| a.cmp(b));
-    items
-        .into_iter()
-        .map(|(id, object)| {
-            let object = match extra.items.get(&id) {
-                Some(extra) => write_back(object, extra, &OBJECTS),
-                None => object,
-            };
-            (id.as_str().to_owned(), object)
-        })
-        .collect()
+/// What has an id of its own.
+trait Item {
+    fn id(&self) -> AnyId;
+    fn id_text(&self) -> &str;
+}
+
+macro_rules! item {
+    ($($item:ident),*) => {$(
+        impl Item for $item {
+            fn id(&self) -> AnyId {
+                AnyId::from(&self.id)
+            }
+
+            fn id_text(&self) -> &str {
+                self.id.as_str()
+            }
+        }
+    )*};
+}
+
+item!(Epic, Feature, Task, TestCase);
+
+/// The text as it grows. What is written is never a tree of values before, but where unknown keys are written back.
+struct Text {
+    out: String,
+    keys: usize,
+}
+
+impl Text {
+    fn begin(items: usize) -> Self {
+        let mut out = String::with_capacity(items.saturating_mul(BYTES_PER_ITEM));
+        out.push('{');
+        Self { out, keys: 0 }
+    }
+
+    fn name(&mut self, key: &str) {
+        push_line(&mut self.out, self.keys, 1);
+        self.keys += 1;
+        push_quoted(&mut self.out, key);
+        self.out.push_str(": ");
+    }
+
+    fn key(&mut self, key: &str, value: &Value) {
+        self.name(key);
+        push_value(&mut self.out, value, LAYOUT, 1);
+    }
+
+    /// Items under their ids, sorted.
+    fn section<'a, T: Item>(
+        &mut self,
+        key: &str,
+        items: &[&'a T],
+        extra: &Extra,
+        write: impl Fn(&mut Writer<'a>, &'a T, &AnyId) -> Result<(), FieldError>,
+    ) -> Result<(), FieldError> {
+        self.name(key);
+        if items.is_empty() {
+            self.out.push_str("{}");
+            return Ok(());
+        }
+        let mut items = Cow::Borrowed(items);
+        if !items.is_sorted_by(|a, b| a.id_text() <= b.id_text()) {
+            items
+                .to_mut()
+                .sort_unstable_by(|a, b| a.id_text().cmp(b.id_text()));
+        }
+        self.out.push('{');
+        let mut fields = Writer::default();
+        for (at, &item) in items.iter().enumerate() {
+            push_line(&mut self.out, at, 2);
+            push_quoted(&mut self.out, item.id_text());
+            self.out.push_str(": ");
+            let id = item.id();
+            write(&mut fields, item, &id)?;
+            match extra.items.get(&id) {
+                None => fields.push(&mut self.out, LAYOUT, 2),
+                Some(extra) => {
+                    let own = std::mem::take(&mut fields).done();
+                    let all = write_back(own, extra, &OBJECTS).into();
+                    push_value(&mut self.out, &all, LAYOUT, 2);
+                }
+            }
+        }
+        push_line(&mut self.out, 0, 1);
+        self.out.push('}');
+        Ok(())
+    }
+
+    fn end(mut self) -> String {
+        self.out.push_str("\n}\n");
+        self.out
+    }
 }
 
 fn settings(settings: &Settings) -> Object {
@@ -105,10 +179,10 @@ fn settings(settings: &Settings) -> Object {
         .with("backoff_cap_secs", secs(*cap))
 }
 
-fn epic(epic: &Epic) -> Result<(AnyId, Object), FieldError> {
+fn epic<'a>(out: &mut Writer<'a>, epic: &'a Epic, any: &AnyId) -> Result<(), FieldError> {
     let Epic {
         seq,
-        id,
+        id: _,
         name,
         description,
         own_status,
@@ -119,24 +193,21 @@ fn epic(epic: &Epic) -> Result<(AnyId, Object), FieldError> {
         updated_at,
         metadata,
     } = epic;
-    let id = AnyId::from(id);
-    let mut out = Writer::default();
     out.put("seq", *seq);
     out.put("name", name.as_str());
     out.opt("description", description.as_ref().map(|it| it.as_str()));
-    statuses(&mut out, *status, *own_status);
+    statuses(out, *status, *own_status);
     out.opt("hold", hold.as_ref().map(self::hold));
     out.opt("source", source.as_ref().map(self::source));
-    out.put("created_at", time_text(*created_at));
-    out.put("updated_at", time_text(*updated_at));
-    out.json(Json::METADATA, metadata, &id)?;
-    Ok((id, out.done()))
+    out.put("created_at", *created_at);
+    out.put("updated_at", *updated_at);
+    out.json(Json::METADATA, metadata, any)
 }
 
-fn feature(feature: &Feature) -> Result<(AnyId, Object), FieldError> {
+fn feature<'a>(out: &mut Writer<'a>, feature: &'a Feature, any: &AnyId) -> Result<(), FieldError> {
     let Feature {
         seq,
-        id,
+        id: _,
         epic,
         name,
         description,
@@ -149,31 +220,29 @@ fn feature(feature: &Feature) -> Result<(AnyId, Object), FieldError> {
         updated_at,
         metadata,
     } = feature;
-    let id = AnyId::from(id);
-    let mut out = Writer::default();
     out.put("seq", *seq);
     out.opt("epic", epic.as_ref().map(|it| it.as_str()));
     out.put("name", name.as_str());
     out.opt("description", description.as_ref().map(|it| it.as_str()));
     out.put("priority", priority.number());
-    statuses(&mut out, *status, *own_status);
+    statuses(out, *status, *own_status);
     out.opt("hold", hold.as_ref().map(self::hold));
     out.opt("source", source.as_ref().map(self::source));
-    out.put("created_at", time_text(*created_at));
-    out.put("updated_at", time_text(*updated_at));
-    out.json(Json::METADATA, metadata, &id)?;
-    Ok((id, out.done()))
+    out.put("created_at", *created_at);
+    out.put("updated_at", *updated_at);
+    out.json(Json::METADATA, metadata, any)
 }
 
-fn task(
-    task: &Task,
+fn task<'a>(
+    out: &mut Writer<'a>,
+    task: &'a Task,
     depends_on: &[&TaskId],
-    asked: &[&Question],
-    extra: &Extra,
-) -> Result<(AnyId, Object), FieldError> {
+    asked: Option<Object>,
+    any: &AnyId,
+) -> Result<(), FieldError> {
     let Task {
         seq,
-        id,
+        id: _,
         feature,
         description,
         own_priority,
@@ -193,8 +262,6 @@ fn task(
         completed_at,
         proof,
     } = task;
-    let id = AnyId::from(id);
-    let mut out = Writer::default();
     out.put("seq", *seq);
     out.put("feature", feature.as_str());
     out.put("description", description.as_str());
@@ -214,23 +281,20 @@ fn task(
     out.count("retries_used", *retries_used);
     out.count("attempts", *attempts);
     out.count("lost_in_a_row", *lost_in_a_row);
-    out.opt("not_before", not_before.map(time_text));
+    out.opt("not_before", *not_before);
     out.opt("claim", claim.as_ref().map(self::claim));
-    out.opt("completed_at", completed_at.map(time_text));
+    out.opt("completed_at", *completed_at);
     out.opt("proof", proof.as_ref().map(Proof::as_str));
     if let Some(Proof::Override { by, reason }) = proof {
         out.put("proof_by", by.as_str());
         out.put("proof_reason", reason.as_str());
     }
-    if !asked.is_empty() {
-        out.put(QUESTIONS, questions(asked, extra));
-    }
+    out.opt(QUESTIONS, asked);
     out.opt("hold", hold.as_ref().map(self::hold));
     out.opt("source", source.as_ref().map(self::source));
-    out.put("created_at", time_text(*created_at));
-    out.put("updated_at", time_text(*updated_at));
-    out.json(Json::METADATA, metadata, &id)?;
-    Ok((id, out.done()))
+    out.put("created_at", *created_at);
+    out.put("updated_at", *updated_at);
+    out.json(Json::METADATA, metadata, any)
 }
 
 /// Questions under the numbers of the attempts that asked them.
@@ -269,10 +333,10 @@ fn questions(asked: &[&Question], extra: &Extra) -> Object {
     asked.iter().map(one).collect()
 }
 
-fn test(test: &TestCase) -> Result<(AnyId, Object), FieldError> {
+fn test<'a>(out: &mut Writer<'a>, test: &'a TestCase, any: &AnyId) -> Result<(), FieldError> {
     let TestCase {
         seq,
-        id,
+        id: _,
         owner,
         description,
         command,
@@ -284,8 +348,6 @@ fn test(test: &TestCase) -> Result<(AnyId, Object), FieldError> {
         updated_at,
         metadata,
     } = test;
-    let id = AnyId::from(id);
-    let mut out = Writer::default();
     out.put("seq", *seq);
     match owner {
         TestOwner::Task(task) => out.put("task", task.as_str()),
@@ -297,13 +359,12 @@ fn test(test: &TestCase) -> Result<(AnyId, Object), FieldError> {
     out.put("status", status.as_str());
     out.opt("last", last.as_ref().map(result));
     out.opt("source", source.as_ref().map(self::source));
-    out.put("created_at", time_text(*created_at));
-    out.put("updated_at", time_text(*updated_at));
-    out.json(Json::METADATA, metadata, &id)?;
-    Ok((id, out.done()))
+    out.put("created_at", *created_at);
+    out.put("updated_at", *updated_at);
+    out.json(Json::METADATA, metadata, any)
 }
 
-fn statuses(out: &mut Writer, status: Status, own_status: Status) {
+fn statuses(out: &mut Writer<'_>, status: Status, own_status: Status) {
     out.put("status", status.as_str());
     let own = (own_status != status).then_some(own_status);
     out.opt("own_status", own.map(Status::as_str));
