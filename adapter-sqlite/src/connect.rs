@@ -130,7 +130,6 @@ pub(crate) fn configure(
          PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON;
          PRAGMA recursive_triggers = OFF;
-         PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -{CACHE_KIB};"
     ))
     .map_err(|error| place.sql(&error))

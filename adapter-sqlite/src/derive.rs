@@ -21,10 +21,10 @@ pub(crate) const DERIVE_PARENTS: &str = "
 UPDATE features SET
     (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
         SELECT
-            coalesce(sum(tasks.status = 'pending'), 0),
-            coalesce(sum(tasks.status = 'in_progress'), 0),
-            coalesce(sum(tasks.status = 'completed'), 0),
-            coalesce(sum(tasks.status = 'blocked'), 0)
+            coalesce(sum(tasks.stage <= 1), 0),
+            coalesce(sum(tasks.stage = 2), 0),
+            coalesce(sum(tasks.stage = 3), 0),
+            coalesce(sum(tasks.stage = 4), 0)
         FROM tasks WHERE tasks.feature_id = features.id
     ),
     open_gates = (
@@ -54,10 +54,10 @@ UPDATE epics SET status = rolled WHERE status <> rolled;
 UPDATE totals SET
     (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
         SELECT
-            coalesce(sum(status = 'pending'), 0),
-            coalesce(sum(status = 'in_progress'), 0),
-            coalesce(sum(status = 'completed'), 0),
-            coalesce(sum(status = 'blocked'), 0)
+            coalesce(sum(stage <= 1), 0),
+            coalesce(sum(stage = 2), 0),
+            coalesce(sum(stage = 3), 0),
+            coalesce(sum(stage = 4), 0)
         FROM tasks
     ),
     tests = (SELECT count(*) FROM test_cases);
@@ -89,10 +89,10 @@ SELECT id AS line FROM features
 WHERE
     (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) IS NOT (
         SELECT
-            coalesce(sum(tasks.status = 'pending'), 0),
-            coalesce(sum(tasks.status = 'in_progress'), 0),
-            coalesce(sum(tasks.status = 'completed'), 0),
-            coalesce(sum(tasks.status = 'blocked'), 0)
+            coalesce(sum(tasks.stage <= 1), 0),
+            coalesce(sum(tasks.stage = 2), 0),
+            coalesce(sum(tasks.stage = 3), 0),
+            coalesce(sum(tasks.stage = 4), 0)
         FROM tasks WHERE tasks.feature_id = features.id
     )
     OR open_gates <> (
@@ -115,10 +115,10 @@ WHERE
     )
     OR (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) IS NOT (
         SELECT
-            coalesce(sum(tasks.status = 'pending'), 0),
-            coalesce(sum(tasks.status = 'in_progress'), 0),
-            coalesce(sum(tasks.status = 'completed'), 0),
-            coalesce(sum(tasks.status = 'blocked'), 0)
+            coalesce(sum(tasks.stage <= 1), 0),
+            coalesce(sum(tasks.stage = 2), 0),
+            coalesce(sum(tasks.stage = 3), 0),
+            coalesce(sum(tasks.stage = 4), 0)
         FROM tasks JOIN features ON features.id = tasks.feature_id
         WHERE features.epic_id = epics.id
     )
@@ -131,10 +131,10 @@ SELECT 'the whole queue' AS line FROM totals
 WHERE
     (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked, tests) IS NOT (
         SELECT
-            coalesce(sum(status = 'pending'), 0),
-            coalesce(sum(status = 'in_progress'), 0),
-            coalesce(sum(status = 'completed'), 0),
-            coalesce(sum(status = 'blocked'), 0),
+            coalesce(sum(stage <= 1), 0),
+            coalesce(sum(stage = 2), 0),
+            coalesce(sum(stage = 3), 0),
+            coalesce(sum(stage = 4), 0),
             (SELECT count(*) FROM test_cases)
         FROM tasks
     )

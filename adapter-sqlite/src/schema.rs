@@ -1,6 +1,6 @@
 //! The tables as Diesel sees them. A test compares each with the migrated database, column by column.
 
-use diesel::{allow_tables_to_appear_in_same_query, table};
+use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
 
 table! {
     schema_version (version) {
@@ -137,6 +137,7 @@ table! {
         promoted -> Nullable<BigInt>,
         effective_priority -> BigInt,
         waits_until -> Nullable<BigInt>,
+        stage -> BigInt,
         ready_rank -> Nullable<BigInt>,
     }
 }
@@ -175,8 +176,8 @@ table! {
 }
 
 table! {
-    attempts (task_id, number) {
-        task_id -> Text,
+    attempts (task_seq, number) {
+        task_seq -> BigInt,
         number -> BigInt,
         nonce -> Text,
         worker -> Text,
@@ -225,7 +226,31 @@ table! {
         kind -> Text,
         entity_kind -> Text,
         entity_id -> Text,
+        entity_seq -> BigInt,
         data -> Text,
+    }
+}
+
+table! {
+    removed_items (kind, id, seq) {
+        kind -> Text,
+        id -> Text,
+        seq -> BigInt,
+    }
+}
+
+table! {
+    by_hand (seq) {
+        seq -> BigInt,
+        task -> BigInt,
+        id -> Text,
+        was_feature_id -> Nullable<Text>,
+        feature_id -> Text,
+        epic_id -> Nullable<Text>,
+        was_status -> Nullable<Text>,
+        status -> Text,
+        was_updated_at -> Nullable<BigInt>,
+        updated_at -> BigInt,
     }
 }
 
@@ -239,4 +264,6 @@ table! {
     }
 }
 
+joinable!(attempts -> tasks (task_seq));
 allow_tables_to_appear_in_same_query!(tasks, test_cases);
+allow_tables_to_appear_in_same_query!(tasks, attempts);

@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
@@ -28,7 +28,11 @@ macro_rules! statement {
             /// The text, as SQLite gets it.
             pub(crate) const TEXT: &'static str = $text;
 
-            #[allow(clippy::new_without_default, reason = "some statements bind nothing")]
+            #[allow(
+                clippy::new_without_default,
+                clippy::too_many_arguments,
+                reason = "some statements bind nothing, some many values"
+            )]
             pub(crate) const fn new($($bind: $rust),*) -> Self {
                 Self { $($bind,)* lives: std::marker::PhantomData }
             }
@@ -50,7 +54,10 @@ macro_rules! statement {
                 &'b self,
                 mut out: diesel::query_builder::AstPass<'_, 'b, diesel::sqlite::Sqlite>,
             ) -> diesel::QueryResult<()> {
-                let mut parts = Self::TEXT.split('?');
+                const BINDS: usize = <[&str]>::len(&[$(stringify!($bind)),*]);
+                // Split when this is compiled: Diesel walks here several times for each use.
+                const PARTS: [&str; BINDS + 1] = $crate::statement::parts(<$name<'static>>::TEXT);
+                let mut parts = PARTS.into_iter();
                 out.push_sql(parts.next().unwrap_or_default());
                 $(
                     out.push_bind_param::<$sql_type, _>(&self.$bind)?;
@@ -64,27 +71,55 @@ macro_rules! statement {
 
 pub(crate) use statement;
 
-/// Which row an [`Update`] meets.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Key<'a> {
-    Id(&'a str),
-    Attempt(&'a str, i64),
+/// The parts of a text between its question marks, of which there must be one less.
+pub(crate) const fn parts<const N: usize>(text: &'static str) -> [&'static str; N] {
+    let mut parts = [""; N];
+    let mut rest = text.as_bytes();
+    let mut part = 0;
+    let mut at = 0;
+    while at < rest.len() {
+        if rest[at] == b'?' {
+            let (before, after) = rest.split_at(at);
+            parts[part] = utf8(before);
+            part += 1;
+            rest = after.split_at(1).1;
+            at = 0;
+        } else {
+            at += 1;
+        }
+    }
+    assert!(
+        part + 1 == N,
+        "a statement binds one value for each question mark"
+    );
+    parts[part] = utf8(rest);
+    parts
 }
 
-/// `UPDATE table SET … WHERE key`, whose text depends on `Row` alone: rows that set every column they have, NULL too.
+const fn utf8(bytes: &'static [u8]) -> &'static str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => panic!("the parts of a text are text"),
+    }
+}
+
+/// `UPDATE table SET … WHERE id = key`, whose text depends on `Row` alone: rows that set every column they have, NULL too.
+///
+/// `OR FAIL` spares a journal of each page that a statement with triggers changes: a unit of work that meets an error is
+/// undone as a whole.
 pub(crate) struct Update<'a, Row, Set> {
     table: &'static str,
     set: Set,
-    key: Key<'a>,
+    id: &'a str,
     row: PhantomData<Row>,
 }
 
 impl<'a, Row, Set> Update<'a, Row, Set> {
-    pub(crate) fn new(table: &'static str, set: Set, key: Key<'a>) -> Self {
+    pub(crate) fn new(table: &'static str, set: Set, id: &'a str) -> Self {
         Self {
             table,
             set,
-            key,
+            id,
             row: PhantomData,
         }
     }
@@ -99,21 +134,11 @@ impl<Row, Set> RunQueryDsl<SqliteConnection> for Update<'_, Row, Set> {}
 
 impl<Row, Set: QueryFragment<Sqlite>> QueryFragment<Sqlite> for Update<'_, Row, Set> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("UPDATE ");
+        out.push_sql("UPDATE OR FAIL ");
         out.push_identifier(self.table)?;
         out.push_sql(" SET ");
         self.set.walk_ast(out.reborrow())?;
-        match &self.key {
-            Key::Id(id) => {
-                out.push_sql(" WHERE id = ");
-                out.push_bind_param::<Text, _>(id)
-            }
-            Key::Attempt(task, number) => {
-                out.push_sql(" WHERE task_id = ");
-                out.push_bind_param::<Text, _>(task)?;
-                out.push_sql(" AND number = ");
-                out.push_bind_param::<BigInt, _>(number)
-            }
-        }
+        out.push_sql(" WHERE id = ");
+        out.push_bind_param::<Text, _>(self.id)
     }
 }

@@ -14,7 +14,7 @@ use crate::connect::{self, Opened, absolute, lock_path, log_path, schema_version
 use crate::create::create;
 use crate::error::{IO_ERROR, Place, file, not_longer_than};
 use crate::migrate::{KNOWN_VERSION, migrate_unasked, too_old};
-use crate::tx::SqliteTx;
+use crate::tx::{InHand, SqliteTx};
 use crate::wal;
 
 /// How a store is opened.
@@ -246,10 +246,12 @@ impl SqliteStore {
             now: self.clock.now(),
             access,
             place: &self.place,
+            hand: InHand::default(),
         };
         if body(&mut tx)? == Verdict::Rollback {
             return Ok(());
         }
+        tx.finish()?;
         let committed = unit.commit();
         let Err(StoreError::OutcomeUnknown { what }) = &committed else {
             return committed;

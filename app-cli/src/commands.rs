@@ -9,6 +9,7 @@ mod lines;
 mod moving;
 mod people;
 mod run;
+mod tools;
 mod trust;
 mod views;
 mod work;
@@ -78,6 +79,9 @@ pub(crate) fn carry_out(cli: Cli, out: &mut Option<Session>) -> Result<u8, Failu
         Command::Selftest(args) => crate::selftest::selftest(session, args),
         Command::SelftestWorker(args) => crate::selftest::work(session, args),
         Command::Demo(args) => crate::demo::demo(session, args),
+        Command::Completions(args) => tools::completions(session, args),
+        Command::Man(args) => tools::man(session, args),
+        Command::Schema(args) => tools::schema(session, args),
         Command::Version => version(session),
     }
 }

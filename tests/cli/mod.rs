@@ -18,6 +18,7 @@ mod packed;
 mod processes;
 mod questions;
 mod regress;
+mod schema;
 mod selftest;
 mod shapes;
 mod supervision;

@@ -12,19 +12,18 @@ fn on_each(test: impl Fn(&Sandbox)) {
 
 /// Task A under the loop's first attempt, whose worker asks and ends.
 const ASKS: &str = "printf '%s' \"$(cat)\" > input-$TASQ_ATTEMPT.json
-if [ $TASQ_ATTEMPT = 1 ]; then \"$TASQ\" ask 'which port?' --choice 80 --choice 8080; fi";
+if [ $TASQ_ATTEMPT = 1 ]; then \"$1\" ask 'which port?' --choice 80 --choice 8080; fi";
 
-fn run(sandbox: &Sandbox, words: &[&str]) -> Ran {
-    let mut command = sandbox.command(&[&["run"], words, &["--", "sh", "-c", ASKS]].concat());
-    command.env("TASQ", super::harness::binary());
-    Ran::of(&mut command)
+fn run(sandbox: &Sandbox) -> Ran {
+    let tasq = super::harness::binary();
+    sandbox.tasq(&["run", "--", "sh", "-c", ASKS, "sh", tasq.to_str().unwrap()])
 }
 
 #[test]
 fn a_worker_asks_and_the_next_attempt_has_the_answer() {
     on_each(|sandbox| {
         sandbox.data(&["task", "add", "open a port", "--id", "A"]);
-        let first = run(sandbox, &[]);
+        let first = run(sandbox);
         assert_eq!(first.code, Some(1), "{first:?}");
         let task = sandbox.data(&["show", "A"]);
         assert_eq!(task["status"], "blocked");
@@ -51,7 +50,7 @@ fn a_worker_asks_and_the_next_attempt_has_the_answer() {
             "conflict"
         );
 
-        let second = run(sandbox, &[]);
+        let second = run(sandbox);
         assert_eq!(second.code, Some(0), "{second:?}");
         let input = fs::read_to_string(sandbox.project.join("input-2.json")).unwrap();
         let input: serde_json::Value = serde_json::from_str(&input).unwrap();
@@ -123,7 +122,7 @@ fn asking_needs_a_claim_and_answering_a_person() {
 fn an_export_keeps_questions_to_the_byte() {
     on_each(|sandbox| {
         sandbox.data(&["task", "add", "open a port", "--id", "A"]);
-        run(sandbox, &[]);
+        run(sandbox);
         let exported = sandbox.export();
         assert!(exported.contains("which port?"), "{exported}");
         sandbox.write("out.json", &exported);

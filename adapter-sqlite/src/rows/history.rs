@@ -46,29 +46,28 @@ impl DependencyRow {
 }
 
 /// An attempt; its task, token, worker and start never change.
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = attempts, check_for_backend(Sqlite))]
-#[diesel(primary_key(task_id, number, nonce, worker, started_at))]
-#[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
+#[diesel(treat_none_as_default_value = false)]
 pub(crate) struct AttemptRow {
-    task_id: String,
-    number: i64,
-    nonce: String,
-    worker: String,
-    started_at: i64,
-    ended_at: Option<i64>,
-    outcome: Option<String>,
-    exit_code: Option<i64>,
-    message: Option<String>,
-    late_message: Option<String>,
-    log_path: Option<String>,
-    result: Option<String>,
+    pub(crate) task_seq: i64,
+    pub(crate) number: i64,
+    pub(crate) nonce: String,
+    pub(crate) worker: String,
+    pub(crate) started_at: i64,
+    pub(crate) ended_at: Option<i64>,
+    pub(crate) outcome: Option<String>,
+    pub(crate) exit_code: Option<i64>,
+    pub(crate) message: Option<String>,
+    pub(crate) late_message: Option<String>,
+    pub(crate) log_path: Option<String>,
+    pub(crate) result: Option<String>,
 }
 
 impl AttemptRow {
-    pub(crate) fn of(attempt: &Attempt) -> Self {
+    pub(crate) fn of(attempt: &Attempt, task_seq: i64) -> Self {
         let Attempt {
-            task,
+            task: _,
             token: Token {
                 attempt: number,
                 nonce,
@@ -81,7 +80,7 @@ impl AttemptRow {
             result,
         } = attempt;
         let row = Self {
-            task_id: task.to_string(),
+            task_seq,
             number: (*number).into(),
             nonce: nonce_text(*nonce),
             worker: worker.to_string(),
@@ -112,9 +111,20 @@ impl AttemptRow {
         }
     }
 
-    pub(crate) fn read(self) -> Result<Attempt, BadRow> {
+    /// Whether nothing is known yet but that it began.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.ended_at.is_none()
+            && self.outcome.is_none()
+            && self.exit_code.is_none()
+            && self.message.is_none()
+            && self.late_message.is_none()
+            && self.log_path.is_none()
+            && self.result.is_none()
+    }
+
+    pub(crate) fn read(self, task: &TaskId) -> Result<Attempt, BadRow> {
         let Self {
-            task_id,
+            task_seq: _,
             number,
             nonce,
             worker,
@@ -129,7 +139,7 @@ impl AttemptRow {
         } = self;
         let reading = Reading {
             table: "attempts",
-            id: &task_id,
+            id: task.as_str(),
         };
         let end = match ended_at {
             None => None,
@@ -147,7 +157,7 @@ impl AttemptRow {
             }
         };
         Ok(Attempt {
-            task: reading.of("task_id", TaskId::new(task_id.as_str()))?,
+            task: task.clone(),
             token: Token {
                 attempt: reading.number("number", number)?,
                 nonce: read_nonce(reading, "nonce", &nonce)?,
@@ -227,7 +237,7 @@ impl CheckpointRow {
 }
 
 /// An event.
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = events, check_for_backend(Sqlite))]
 pub(crate) struct EventRow {
     seq: i64,
@@ -240,26 +250,6 @@ pub(crate) struct EventRow {
 }
 
 impl EventRow {
-    pub(crate) fn of(event: &Event, seq: i64) -> Self {
-        let Event {
-            seq: _,
-            at,
-            actor,
-            kind,
-            entity,
-            data,
-        } = event;
-        Self {
-            seq,
-            at: at.micros(),
-            actor: actor.to_string(),
-            kind: kind.as_str().to_owned(),
-            entity_kind: entity.kind().as_str().to_owned(),
-            entity_id: entity.as_str().to_owned(),
-            data: data.as_str().to_owned(),
-        }
-    }
-
     pub(crate) fn read(self) -> Result<Event, BadRow> {
         let Self {
             seq,

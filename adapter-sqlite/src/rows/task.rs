@@ -1,6 +1,8 @@
 //! Tasks: what defines one, its life, and what follows for it.
 
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use tasq_domain::{
     Actor, CancelRequest, Claim, Description, EpicId, FeatureId, JsonObject, Priority, Process,
@@ -222,6 +224,66 @@ impl LifeRow {
             cancel_at,
             ..self
         }
+    }
+}
+
+/// What a step of a task's life changes, and nothing else: SQLite maintains every index on a column that is set.
+///
+/// Its text follows from what differs; each kind of step has one or two, which stay prepared. For `OR FAIL` see
+/// [`crate::statement::Update`].
+pub(crate) struct LifeChange {
+    pub(crate) before: LifeRow,
+    pub(crate) after: LifeRow,
+    pub(crate) seq: i64,
+}
+
+impl QueryId for LifeChange {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl RunQueryDsl<SqliteConnection> for LifeChange {}
+
+impl QueryFragment<Sqlite> for LifeChange {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE OR FAIL tasks SET rev = rev + 1");
+        macro_rules! changed {
+            ($($column:ident: $sql_type:ty),+ $(,)?) => {
+                let LifeRow { $($column),+ } = &self.after;
+                $(
+                    if self.before.$column != *$column {
+                        out.push_sql(concat!(", ", stringify!($column), " = "));
+                        out.push_bind_param::<$sql_type, _>($column)?;
+                    }
+                )+
+            };
+        }
+        changed! {
+            updated_at: BigInt,
+            status: Text,
+            blocked_reason: Nullable<Text>,
+            retries_used: BigInt,
+            not_before: Nullable<BigInt>,
+            attempts: BigInt,
+            lost_in_a_row: BigInt,
+            claim_worker: Nullable<Text>,
+            claim_attempt: Nullable<BigInt>,
+            claim_nonce: Nullable<Text>,
+            claim_started_at: Nullable<BigInt>,
+            claim_lease: Nullable<BigInt>,
+            lease_expires_at: Nullable<BigInt>,
+            claim_place: Nullable<Text>,
+            claim_pid: Nullable<BigInt>,
+            claim_started_ticks: Nullable<BigInt>,
+            cancel_by: Nullable<Text>,
+            cancel_at: Nullable<BigInt>,
+            completed_at: Nullable<BigInt>,
+            proof: Nullable<Text>,
+            proof_by: Nullable<Text>,
+            proof_reason: Nullable<Text>,
+        }
+        out.push_sql(" WHERE seq = ");
+        out.push_bind_param::<BigInt, _>(&self.seq)
     }
 }
 

@@ -158,7 +158,7 @@ db.execute(\"INSERT INTO tasks (id, feature_id, description) VALUES ('T9', 'F3',
 db.execute(\"INSERT INTO test_cases (id, feature_id, description, required) VALUES ('X2', 'F1', 'd', 1)\")
 db.execute(\"INSERT INTO dependencies VALUES ('T9', 'T1')\")
 db.execute(\"INSERT INTO dependencies VALUES ('T2', 'T1')\")
-db.execute(\"INSERT INTO attempts (task_id, number, nonce, worker, started_at) VALUES ('T1', 1, '0000000000000001', 'w', 1)\")
+db.execute(\"INSERT INTO attempts (task_seq, number, nonce, worker, started_at) VALUES (1, 1, '0000000000000001', 'w', 1)\")
 db.execute(\"INSERT INTO checkpoints (task_id, attempt, at, summary) VALUES ('T1', 1, 1, 's')\")
 db.execute(\"INSERT INTO questions (task_id, number, asked_at, asked_by, question) VALUES ('T1', 1, 1, 'w', 'which?')\")
 db.execute('DELETE FROM epics')
@@ -205,7 +205,7 @@ fn an_edit_by_hand_ends_a_claim() {
     let fixture = Fixture::new();
     let printed = fixture.plain_sql(
         "
-db.execute(\"INSERT INTO attempts (task_id, number, nonce, worker, started_at) VALUES ('T1', 1, '0000000000000001', 'w', 1)\")
+db.execute(\"INSERT INTO attempts (task_seq, number, nonce, worker, started_at) VALUES (1, 1, '0000000000000001', 'w', 1)\")
 db.execute(\"UPDATE tasks SET status = 'in_progress', attempts = 1, claim_worker = 'w', claim_attempt = 1, \"
            \"claim_nonce = '0000000000000001', claim_started_at = 1, claim_lease = 1, lease_expires_at = 2, \"
            \"claim_place = 'here', claim_pid = 1, claim_started_ticks = 1 WHERE id = 'T1'\")

@@ -6,13 +6,13 @@ use diesel::sql_types::{Integer, Text};
 use diesel::sqlite::{Sqlite, SqliteQueryBuilder};
 use tasq_domain::ready::Scope;
 use tasq_domain::{FeatureId, Lane, Priority, Status};
-use tasq_ports::{Cursor, Page, Sort, TaskFilter};
+use tasq_ports::{Cursor, Page, Sort, StoreExt as _, TaskFilter};
 
-use super::{Fixture, at, epic};
+use super::{Fixture, at, epic, feature, task};
 use crate::tx::list::page_queries;
 use crate::tx::ready::{
-    PeekDue, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane, ReadyInQueue,
-    expired_query,
+    PeekDue, PeekExpired, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane,
+    ReadyInQueue, expired_query,
 };
 
 #[derive(QueryableByName)]
@@ -43,11 +43,18 @@ fn every_claim_is_one_walk_along_its_index() {
     let fixture = Fixture::new();
     let mut conn = fixture.plain();
     for (sql, index) in [
-        (ReadyInQueue::TEXT, "idx_tasks_ready"),
-        (ReadyInEpic::TEXT, "idx_tasks_epic"),
-        (ReadyInFeature::TEXT, "idx_tasks_feature_ready"),
-        (ReadyInLane::TEXT, "idx_tasks_feature_ready"),
+        (ReadyInQueue::TEXT, "idx_tasks_status (stage=?"),
+        (ReadyInEpic::TEXT, "idx_tasks_epic (epic_id=? AND stage=?"),
+        (
+            ReadyInFeature::TEXT,
+            "idx_tasks_feature_id (feature_id=? AND stage=?",
+        ),
+        (
+            ReadyInLane::TEXT,
+            "idx_tasks_feature_id (feature_id=? AND stage=? AND effective_priority=?",
+        ),
         (PeekDue::TEXT, "idx_tasks_waits"),
+        (PeekExpired::TEXT, "idx_tasks_lease"),
         (Promote::TEXT, "idx_tasks_waits"),
     ] {
         let plan = plan(&mut conn, sql);
@@ -91,10 +98,12 @@ fn plans(
         after,
         limit: 50,
     };
-    page_queries(filter, &page, at(1))
+    let texts: Vec<String> = page_queries(conn, filter, &page, at(1))
+        .unwrap_or_else(|_| panic!("{filter:?} has no queries"))
         .iter()
-        .map(|query| plan(conn, &text(query)))
-        .collect()
+        .map(text)
+        .collect();
+    texts.iter().map(|text| plan(conn, text)).collect()
 }
 
 const AFTER: Option<Cursor> = Some(Cursor { key: 1, seq: 1 });
@@ -112,7 +121,10 @@ fn pages_of_the_whole_queue_go_on_where_the_last_one_ended() {
     let fixture = Fixture::new();
     let mut conn = fixture.plain();
     for (sort, index) in [
-        (Sort::Claim, "idx_tasks_order"),
+        (
+            Sort::Claim,
+            "idx_tasks_status (stage=? AND effective_priority",
+        ),
         (Sort::Seq, "INTEGER PRIMARY KEY"),
         (Sort::Updated, "idx_tasks_updated"),
     ] {
@@ -126,17 +138,38 @@ fn pages_of_the_whole_queue_go_on_where_the_last_one_ended() {
     }
 }
 
-#[test]
-fn pages_by_status_are_walked_status_by_status() {
+/// A queue with one task, because the order of creation has a walk for each priority that there is.
+fn one_task() -> Fixture {
     let fixture = Fixture::new();
+    fixture
+        .store
+        .write(|tx| {
+            tx.insert_feature(&feature("F", None))?;
+            tx.insert_task(&task("T1", "F"))
+        })
+        .unwrap();
+    fixture
+}
+
+#[test]
+fn pages_by_status_are_walked_stage_by_stage() {
+    let fixture = one_task();
     let mut conn = fixture.plain();
     let filter = of_status(&[Status::Blocked, Status::Pending]);
-    for (sort, index) in [
-        (Sort::Claim, "idx_tasks_order (status=? AND"),
-        (Sort::Seq, "idx_tasks_status (status=? AND"),
+    for (sort, walks, index) in [
+        (
+            Sort::Claim,
+            6,
+            "idx_tasks_status (stage=? AND effective_priority",
+        ),
+        (
+            Sort::Seq,
+            1,
+            "idx_tasks_status (stage=? AND effective_priority=? AND seq>?)",
+        ),
     ] {
         let plans = plans(&mut conn, &filter, sort, AFTER);
-        assert_eq!(plans.len(), 2);
+        assert_eq!(plans.len(), walks, "{plans:?}");
         for plan in plans {
             assert!(plan.contains(index), "{sort:?}: {plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{sort:?}: {plan}");
@@ -175,7 +208,7 @@ fn a_part_of_the_queue_is_found_by_its_index() {
 
 #[test]
 fn ready_tasks_are_listed_without_looking_at_what_is_done() {
-    let fixture = Fixture::new();
+    let fixture = one_task();
     let mut conn = fixture.plain();
     let filter = TaskFilter {
         ready: true,
@@ -185,12 +218,12 @@ fn ready_tasks_are_listed_without_looking_at_what_is_done() {
         for after in [None, AFTER] {
             let plans = plans(&mut conn, &filter, sort, after);
             let known = match sort {
-                Sort::Claim => "idx_tasks_ready",
-                Sort::Seq => "idx_tasks_status",
+                Sort::Claim | Sort::Seq => "idx_tasks_status (stage=?",
                 Sort::Updated => "SEARCH",
             };
             assert!(plans[0].contains(known), "{sort:?}: {plans:?}");
-            assert!(plans[1].contains("idx_tasks_waits"), "{sort:?}: {plans:?}");
+            let last = plans.last().unwrap();
+            assert!(last.contains("idx_tasks_waits"), "{sort:?}: {plans:?}");
             let sorts = plans[0].contains("TEMP B-TREE");
             assert!(sort == Sort::Updated || !sorts, "{sort:?}: {plans:?}");
         }

@@ -66,6 +66,8 @@ fn diesel_and_the_database_agree_on_every_column() {
         questions,
         events,
         operations,
+        removed_items,
+        by_hand,
     );
     let sql = "SELECT name AS line FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_\\_%' ESCAPE '\\'";
     let found: BTreeSet<String> = lines(&mut conn, sql).into_iter().collect();

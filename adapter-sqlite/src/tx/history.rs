@@ -2,16 +2,21 @@
 
 use diesel::SqliteConnection;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
-use tasq_domain::{AnyId, Attempt, Checkpoint, Dependency, Event, Operation, OperationId, TaskId};
+use diesel::sql_types::{BigInt, Nullable, Text};
+use tasq_domain::{
+    AnyId, Attempt, Checkpoint, Dependency, EntityKind, Event, Operation, OperationId, TaskId,
+};
 use tasq_ports::EventFilter;
 
 use super::one;
 use crate::error::Fault;
 use crate::rows::Reading;
 use crate::rows::history::{AttemptRow, CheckpointRow, DependencyRow, EventRow, OperationRow};
-use crate::schema::{attempts, checkpoints, dependencies, events, operations};
-use crate::statement::{Key, Update, statement};
+use crate::schema::{
+    attempts, checkpoints, dependencies, epics, events, features, operations, removed_items, tasks,
+    test_cases,
+};
+use crate::statement::statement;
 
 statement! {
     /// The next checkpoint's `seq`.
@@ -24,6 +29,49 @@ statement! {
 statement! {
     /// The next operation's place in the order.
     NextOperation {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM operations"
+}
+
+statement! {
+    /// Opens an attempt.
+    OpenAttempt {
+        task: i64 => BigInt, number: i64 => BigInt, nonce: &'a str => Text, worker: &'a str => Text, started_at: i64 => BigInt
+    } -> () = "INSERT INTO attempts (task_seq, number, nonce, worker, started_at) VALUES (?, ?, ?, ?, ?)"
+}
+statement! {
+    /// Changes all of an attempt that ever changes.
+    ChangeAttempt {
+        ended_at: Option<i64> => Nullable<BigInt>, outcome: Option<&'a str> => Nullable<Text>,
+        exit_code: Option<i64> => Nullable<BigInt>, message: Option<&'a str> => Nullable<Text>,
+        late_message: Option<&'a str> => Nullable<Text>, log_path: Option<&'a str> => Nullable<Text>,
+        result: Option<&'a str> => Nullable<Text>, task: i64 => BigInt, number: i64 => BigInt
+    } -> () =
+        "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, message = ?, late_message = ?, log_path = ?, \
+         result = ? WHERE task_seq = ? AND number = ?"
+}
+statement! {
+    /// Appends an event.
+    AppendEvent {
+        seq: i64 => BigInt, at: i64 => BigInt, actor: &'a str => Text, kind: &'a str => Text,
+        entity_kind: &'a str => Text, entity_id: &'a str => Text, entity_seq: i64 => BigInt, data: &'a str => Text
+    } -> () =
+        "INSERT INTO events (seq, at, actor, kind, entity_kind, entity_id, entity_seq, data) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+}
+statement! {
+    /// The number of an epic.
+    SeqOfEpic { id: &'a str => Text } -> BigInt = "SELECT seq FROM epics WHERE id = ?"
+}
+statement! {
+    /// The number of a feature.
+    SeqOfFeature { id: &'a str => Text } -> BigInt = "SELECT seq FROM features WHERE id = ?"
+}
+statement! {
+    /// The number of a task.
+    SeqOfTask { id: &'a str => Text } -> BigInt = "SELECT seq FROM tasks WHERE id = ?"
+}
+statement! {
+    /// The number of a test case.
+    SeqOfTest { id: &'a str => Text } -> BigInt = "SELECT seq FROM test_cases WHERE id = ?"
 }
 
 pub(crate) fn dependencies_of(
@@ -87,13 +135,14 @@ pub(crate) fn attempts_of(
     task: &TaskId,
 ) -> Result<Vec<Attempt>, Fault> {
     let rows = attempts::table
-        .filter(attempts::task_id.eq(task.as_str()))
+        .inner_join(tasks::table)
+        .filter(tasks::id.eq(task.as_str()))
         .order(attempts::number)
         .select(AttemptRow::as_select())
         .load(conn)?;
     Ok(rows
         .into_iter()
-        .map(AttemptRow::read)
+        .map(|row| row.read(task))
         .collect::<Result<_, _>>()?)
 }
 
@@ -103,27 +152,74 @@ pub(crate) fn attempt(
     number: u32,
 ) -> Result<Option<Attempt>, Fault> {
     let row = attempts::table
-        .filter(attempts::task_id.eq(task.as_str()))
+        .inner_join(tasks::table)
+        .filter(tasks::id.eq(task.as_str()))
         .filter(attempts::number.eq(i64::from(number)))
         .select(AttemptRow::as_select())
         .get_result(conn)
         .optional()?;
-    Ok(row.map(AttemptRow::read).transpose()?)
+    Ok(row.map(|row| row.read(task)).transpose()?)
 }
 
-pub(crate) fn insert_attempt(conn: &mut SqliteConnection, attempt: &Attempt) -> Result<(), Fault> {
-    diesel::insert_into(attempts::table)
-        .values(&AttemptRow::of(attempt))
+/// Every attempt, by its task's id and its number.
+pub(crate) fn all_attempts(conn: &mut SqliteConnection) -> Result<Vec<Attempt>, Fault> {
+    let rows: Vec<(AttemptRow, String)> = attempts::table
+        .inner_join(tasks::table)
+        .order((tasks::id, attempts::number))
+        .select((AttemptRow::as_select(), tasks::id))
+        .load(conn)?;
+    let read = rows.into_iter().map(|(row, id)| {
+        let reading = Reading {
+            table: "tasks",
+            id: &id,
+        };
+        row.read(&reading.of("id", TaskId::new(id.as_str()))?)
+    });
+    Ok(read.collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn insert_attempt(
+    conn: &mut SqliteConnection,
+    task_seq: i64,
+    attempt: &Attempt,
+) -> Result<(), Fault> {
+    let row = AttemptRow::of(attempt, task_seq);
+    if row.is_open() {
+        OpenAttempt::new(
+            row.task_seq,
+            row.number,
+            &row.nonce,
+            &row.worker,
+            row.started_at,
+        )
         .execute(conn)?;
+    } else {
+        diesel::insert_into(attempts::table)
+            .values(&row)
+            .execute(conn)?;
+    }
     Ok(())
 }
 
-pub(crate) fn update_attempt(conn: &mut SqliteConnection, attempt: &Attempt) -> Result<(), Fault> {
+pub(crate) fn update_attempt(
+    conn: &mut SqliteConnection,
+    task_seq: i64,
+    attempt: &Attempt,
+) -> Result<(), Fault> {
     let number = attempt.token.attempt;
-    let row = AttemptRow::of(attempt);
-    let key = Key::Attempt(attempt.task.as_str(), number.into());
-    let rows =
-        Update::<AttemptRow, _>::new("attempts", (&row).as_changeset(), key).execute(conn)?;
+    let row = AttemptRow::of(attempt, task_seq);
+    let rows = ChangeAttempt::new(
+        row.ended_at,
+        row.outcome.as_deref(),
+        row.exit_code,
+        row.message.as_deref(),
+        row.late_message.as_deref(),
+        row.log_path.as_deref(),
+        row.result.as_deref(),
+        row.task_seq,
+        row.number,
+    )
+    .execute(conn)?;
     one(
         rows,
         "attempt",
@@ -160,22 +256,118 @@ pub(crate) fn insert_checkpoint(
     Ok(seq)
 }
 
-pub(crate) fn append_event(conn: &mut SqliteConnection, event: &Event) -> Result<i64, Fault> {
-    let next: i64 = NextEvent::new().get_result(conn)?;
-    let seq = match event.seq {
-        0 => next,
-        seq if seq >= next => seq,
+/// Appends an event. `next` is the next event's number, once it is known; `entity_seq` the number of its item.
+pub(crate) fn append_event(
+    conn: &mut SqliteConnection,
+    next: &mut Option<i64>,
+    entity_seq: i64,
+    event: &Event,
+) -> Result<i64, Fault> {
+    let free: i64 = match *next {
+        Some(free) => free,
+        None => NextEvent::new().get_result(conn)?,
+    };
+    let Event {
+        seq,
+        at,
+        actor,
+        kind,
+        entity,
+        data,
+    } = event;
+    let seq = match *seq {
+        0 => free,
+        seq if seq >= free => seq,
         seq => {
             return Err(Fault::misuse(format!(
                 "event {seq} cannot be appended after event {}",
-                next - 1
+                free - 1
             )));
         }
     };
-    diesel::insert_into(events::table)
-        .values(&EventRow::of(event, seq))
+    AppendEvent::new(
+        seq,
+        at.micros(),
+        actor.as_str(),
+        kind.as_str(),
+        entity.kind().as_str(),
+        AnyId::as_str(entity),
+        entity_seq,
+        data.as_str(),
+    )
+    .execute(conn)?;
+    *next = seq.checked_add(1);
+    Ok(seq)
+}
+
+/// The number of a task that is there.
+pub(crate) fn task_seq(conn: &mut SqliteConnection, id: &TaskId) -> Result<i64, Fault> {
+    let seq: Option<i64> = SeqOfTask::new(id.as_str()).get_result(conn).optional()?;
+    seq.ok_or_else(|| Fault::misuse(format!("there is no task {id}")))
+}
+
+/// The number of an item: of one that is there, or was, or else one made up for it.
+pub(crate) fn entity_seq(conn: &mut SqliteConnection, entity: &AnyId) -> Result<i64, Fault> {
+    let id = AnyId::as_str(entity);
+    let there: Option<i64> = match entity.kind() {
+        EntityKind::Epic => SeqOfEpic::new(id).get_result(conn),
+        EntityKind::Feature => SeqOfFeature::new(id).get_result(conn),
+        EntityKind::Task => SeqOfTask::new(id).get_result(conn),
+        EntityKind::Test => SeqOfTest::new(id).get_result(conn),
+    }
+    .optional()?;
+    if let Some(seq) = there {
+        return Ok(seq);
+    }
+    let kind = entity.kind().as_str();
+    let of_kind = removed_items::table.filter(removed_items::kind.eq(kind));
+    let was: Option<i64> = of_kind
+        .filter(removed_items::id.eq(id))
+        .select(removed_items::seq)
+        .order(removed_items::seq.desc())
+        .first(conn)
+        .optional()?;
+    if let Some(seq) = was {
+        return Ok(seq);
+    }
+    let lowest: Option<i64> = of_kind
+        .select(diesel::dsl::min(removed_items::seq))
+        .get_result(conn)?;
+    let seq = lowest.unwrap_or(0).min(0) - 1;
+    diesel::insert_into(removed_items::table)
+        .values((
+            removed_items::kind.eq(kind),
+            removed_items::id.eq(id),
+            removed_items::seq.eq(seq),
+        ))
         .execute(conn)?;
     Ok(seq)
+}
+
+/// The numbers under which an item's events may be.
+fn entity_seqs(conn: &mut SqliteConnection, entity: &AnyId) -> Result<Vec<i64>, Fault> {
+    let id = AnyId::as_str(entity);
+    macro_rules! there {
+        ($table:ident) => {
+            $table::table
+                .filter($table::id.eq(id))
+                .select($table::seq)
+                .load(conn)?
+        };
+    }
+    let mut seqs: Vec<i64> = match entity.kind() {
+        EntityKind::Epic => there!(epics),
+        EntityKind::Feature => there!(features),
+        EntityKind::Task => there!(tasks),
+        EntityKind::Test => there!(test_cases),
+    };
+    let were: Vec<i64> = removed_items::table
+        .filter(removed_items::kind.eq(entity.kind().as_str()))
+        .filter(removed_items::id.eq(id))
+        .select(removed_items::seq)
+        .load(conn)?;
+    seqs.extend(were);
+    Ok(seqs)
 }
 
 pub(crate) fn newest_event(conn: &mut SqliteConnection) -> Result<i64, Fault> {
@@ -203,6 +395,10 @@ pub(crate) fn events(
         query = query
             .filter(events::entity_kind.eq(entity.kind().as_str()))
             .filter(events::entity_id.eq(AnyId::as_str(entity)));
+        query = match entity_seqs(conn, entity)?.as_slice() {
+            [seq] => query.filter(events::entity_seq.eq(*seq)),
+            seqs => query.filter(events::entity_seq.eq_any(seqs.to_vec())),
+        };
     }
     let rows = query.select(EventRow::as_select()).load(conn)?;
     Ok(rows

@@ -28,7 +28,7 @@ pub(crate) fn tasks(
     now: Timestamp,
 ) -> Result<TaskPage, Fault> {
     let mut found = Vec::new();
-    for query in page_queries(filter, page, now) {
+    for query in page_queries(conn, filter, page, now)? {
         for row in query.select(StoredTask::as_select()).load(conn)? {
             found.push(row.read()?);
         }
@@ -50,85 +50,207 @@ pub(crate) fn tasks(
 }
 
 /// The queries that a page comes from, each with one row more than the page and walking an index as far as the page
-/// goes. Ready tasks are those known to be ready and those whose time has come but that are not promoted yet. The
-/// whole queue is walked status by status, because most of an old queue is completed and seldom asked for.
+/// goes.
 pub(crate) fn page_queries<'a>(
+    conn: &mut SqliteConnection,
     filter: &'a TaskFilter,
     page: &'a Page,
     now: Timestamp,
-) -> Vec<Boxed<'a>> {
-    let all = || tasks::table.into_boxed();
-    let one = |status: &Status| all().filter(tasks::status.eq(status.as_str()));
-    let any = |query: Boxed<'a>| match filter.statuses.as_slice() {
-        [] => query,
-        statuses => query.filter(tasks::status.eq_any(statuses.iter().map(|s| s.as_str()))),
-    };
-    let plain = match page.sort {
-        Sort::Claim => &EFFECTIVE,
-        Sort::Seq => &CREATED,
-        Sort::Updated => &UPDATED,
-    };
-    let sources: Vec<(Boxed<'a>, &Order)> = if filter.ready {
-        let known = match page.sort {
-            Sort::Claim => (known_ready(all(), now), &RANK),
-            Sort::Seq | Sort::Updated => (known_ready(one(&Status::Pending), now), plain),
+) -> Result<Vec<Boxed<'a>>, Fault> {
+    let mut queries = Vec::new();
+    for source in sources(conn, filter, page.sort)? {
+        let rests = match (source.order.column, page.after) {
+            (Some(_), Some(_)) => [Rest::SameKey, Rest::LaterKey].as_slice(),
+            _ => &[Rest::All],
         };
-        let sorted = match page.sort {
-            Sort::Claim => &EFFECTIVE_SORTED,
-            Sort::Seq => &CREATED_SORTED,
-            Sort::Updated => &UPDATED_SORTED,
-        };
-        let both = [known, (due(all(), now), sorted)];
-        both.map(|(query, order)| (any(query), order)).into()
-    } else if filter.scope == Scope::Queue && page.sort != Sort::Updated {
-        let statuses = match filter.statuses.as_slice() {
-            [] if page.sort == Sort::Seq => return vec![finish(all(), filter, page, plain)],
-            [] => Status::ALL,
-            statuses => statuses,
-        };
-        let statuses: BTreeSet<&Status> = statuses.iter().collect();
-        statuses
-            .into_iter()
-            .map(|status| (one(status), plain))
-            .collect()
-    } else {
-        vec![(any(all()), plain)]
-    };
-    sources
-        .into_iter()
-        .map(|(query, order)| finish(query, filter, page, order))
-        .collect()
+        for rest in rests {
+            let query = source.open(filter, now);
+            queries.push(finish(query, filter, page, source.order, *rest));
+        }
+    }
+    Ok(queries)
 }
 
-/// An order, by the columns that have it. A `+` keeps SQLite from walking an index for it.
+/// Tasks of which a page shows the first, in an order.
+struct Source {
+    which: Which,
+    order: &'static Order,
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    /// Any task.
+    All,
+    /// Tasks in a stage, of one priority if one is given.
+    Stage(i64, Option<i64>),
+    /// Tasks known to be ready, of one priority if one is given.
+    Ready(Option<i64>),
+    /// Tasks whose time has come but that are not promoted yet.
+    Due,
+}
+
+impl Source {
+    fn open<'a>(&self, filter: &'a TaskFilter, now: Timestamp) -> Boxed<'a> {
+        let all = || tasks::table.into_boxed();
+        let any = |query: Boxed<'a>| match filter.statuses.as_slice() {
+            [] => query,
+            statuses => query.filter(tasks::status.eq_any(statuses.iter().map(|s| s.as_str()))),
+        };
+        let staged = |stage: i64, priority: Option<i64>| {
+            let query = all().filter(tasks::stage.eq(stage));
+            match priority {
+                Some(priority) => query.filter(tasks::effective_priority.eq(priority)),
+                None => query,
+            }
+        };
+        match self.which {
+            Which::All => any(all()),
+            Which::Stage(stage, priority) => staged(stage, priority),
+            Which::Ready(priority) => any(known_ready(staged(READY, priority), now)),
+            Which::Due => any(due(all(), now)),
+        }
+    }
+}
+
+fn sources(
+    conn: &mut SqliteConnection,
+    filter: &TaskFilter,
+    sort: Sort,
+) -> Result<Vec<Source>, Fault> {
+    let one = |which, order| Ok(vec![Source { which, order }]);
+    if filter.ready {
+        let mut ready = walks(conn, &[READY], &filter.scope, sort)?;
+        for source in &mut ready {
+            if let Which::Stage(_, priority) = source.which {
+                source.which = Which::Ready(priority);
+            }
+        }
+        ready.push(Source {
+            which: Which::Due,
+            order: match sort {
+                Sort::Claim => &EFFECTIVE_SORTED,
+                Sort::Seq => &CREATED_SORTED,
+                Sort::Updated => &UPDATED_SORTED,
+            },
+        });
+        return Ok(ready);
+    }
+    match (&filter.scope, sort) {
+        (Scope::Queue, Sort::Updated) => one(Which::All, &UPDATED),
+        (_, Sort::Updated) => one(Which::All, &UPDATED_SORTED),
+        (Scope::Task(_), Sort::Claim) => one(Which::All, &EFFECTIVE_SORTED),
+        (Scope::Task(_), Sort::Seq) => one(Which::All, &CREATED),
+        (Scope::Queue, Sort::Seq) if filter.statuses.is_empty() => one(Which::All, &CREATED),
+        (scope, sort) => walks(conn, &stages(&filter.statuses), scope, sort),
+    }
+}
+
+/// The stage of a task that is known to be ready; see the schema.
+const READY: i64 = 0;
+
+/// The stages that tasks with one of the statuses can be in; all, if none is given.
+fn stages(statuses: &[Status]) -> Vec<i64> {
+    let statuses = match statuses {
+        [] => Status::ALL,
+        statuses => statuses,
+    };
+    let stages: BTreeSet<i64> = statuses
+        .iter()
+        .flat_map(|status| match status {
+            Status::Pending => [READY, 1].as_slice(),
+            Status::InProgress => &[2],
+            Status::Completed => &[3],
+            Status::Blocked => &[4],
+        })
+        .copied()
+        .collect();
+    stages.into_iter().collect()
+}
+
+/// One walk along an index for each stage. It is in the order of claims; for the order of creation there is one for each
+/// priority as well, of which there are at most a hundred.
+fn walks(
+    conn: &mut SqliteConnection,
+    stages: &[i64],
+    scope: &Scope,
+    sort: Sort,
+) -> Result<Vec<Source>, Fault> {
+    let mut found = Vec::new();
+    for &stage in stages {
+        match sort {
+            Sort::Claim => found.push(Source {
+                which: Which::Stage(stage, None),
+                order: &EFFECTIVE,
+            }),
+            Sort::Updated => found.push(Source {
+                which: Which::Stage(stage, None),
+                order: &UPDATED,
+            }),
+            Sort::Seq => {
+                let mut above = i64::MIN;
+                let all = || tasks::table.into_boxed().filter(tasks::stage.eq(stage));
+                while let Some(priority) = in_scope(all(), scope)
+                    .filter(tasks::effective_priority.gt(above))
+                    .order(tasks::effective_priority)
+                    .select(tasks::effective_priority)
+                    .first::<i64>(conn)
+                    .optional()?
+                {
+                    found.push(Source {
+                        which: Which::Stage(stage, Some(priority)),
+                        order: &CREATED,
+                    });
+                    above = priority;
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// An order: the column before `seq`, if there is one, and which way. A `+` keeps SQLite from walking an index for it.
 struct Order {
-    columns: &'static str,
+    column: Option<&'static str>,
     by: &'static str,
     after: &'static str,
 }
 
-const RANK: Order = ascending("ready_rank, seq", "ready_rank, seq");
-const EFFECTIVE: Order = ascending("effective_priority, seq", "effective_priority, seq");
-const EFFECTIVE_SORTED: Order = ascending("effective_priority, seq", "+effective_priority, +seq");
-const CREATED: Order = ascending("0, seq", "seq");
-const CREATED_SORTED: Order = ascending("0, seq", "+seq");
-const UPDATED: Order = descending("updated_at DESC, seq DESC");
-const UPDATED_SORTED: Order = descending("+updated_at DESC, +seq DESC");
+const EFFECTIVE: Order = Order {
+    column: Some("effective_priority"),
+    by: "effective_priority, seq",
+    after: ">",
+};
+const EFFECTIVE_SORTED: Order = Order {
+    by: "+effective_priority, +seq",
+    ..EFFECTIVE
+};
+const CREATED: Order = Order {
+    column: None,
+    by: "seq",
+    after: ">",
+};
+const CREATED_SORTED: Order = Order {
+    by: "+seq",
+    ..CREATED
+};
+const UPDATED: Order = Order {
+    column: Some("updated_at"),
+    by: "updated_at DESC, seq DESC",
+    after: "<",
+};
+const UPDATED_SORTED: Order = Order {
+    column: Some("+updated_at"),
+    by: "+updated_at DESC, +seq DESC",
+    ..UPDATED
+};
 
-const fn ascending(columns: &'static str, by: &'static str) -> Order {
-    Order {
-        columns,
-        by,
-        after: ">",
-    }
-}
-
-const fn descending(by: &'static str) -> Order {
-    Order {
-        columns: "updated_at, seq",
-        by,
-        after: "<",
-    }
+/// Which tasks come after a cursor: two walks, because SQLite would find only the first column of a row value by index
+/// where the second is the row's own number.
+#[derive(Clone, Copy)]
+enum Rest {
+    All,
+    SameKey,
+    LaterKey,
 }
 
 /// Everything but the source: scope, words, order and place.
@@ -137,6 +259,7 @@ fn finish<'a>(
     filter: &'a TaskFilter,
     page: &Page,
     order: &Order,
+    rest: Rest,
 ) -> Boxed<'a> {
     query = in_scope(query, &filter.scope);
     for word in &filter.words {
@@ -146,30 +269,31 @@ fn finish<'a>(
                 .sql(")) > 0"),
         );
     }
-    let Order { columns, by, after } = order;
-    query = match page.after {
-        None => query,
-        // A row value with a constant in it would not be looked up by index.
-        Some(Cursor { key: _, seq }) if page.sort == Sort::Seq => query.filter(tasks::seq.gt(seq)),
-        Some(Cursor { key, seq }) => query.filter(
-            sql::<Bool>(&format!("({columns}) {after} ("))
-                .bind::<BigInt, _>(key)
-                .sql(", ")
-                .bind::<BigInt, _>(seq)
-                .sql(")"),
-        ),
-    };
+    let Order { column, by, after } = order;
+    if let Some(Cursor { key, seq }) = page.after {
+        let column = column.unwrap_or_default();
+        query = match rest {
+            Rest::All => query.filter(tasks::seq.gt(seq)),
+            Rest::SameKey => query.filter(
+                sql::<Bool>(&format!("{column} = "))
+                    .bind::<BigInt, _>(key)
+                    .sql(&format!(" AND seq {after} "))
+                    .bind::<BigInt, _>(seq),
+            ),
+            Rest::LaterKey => {
+                query.filter(sql::<Bool>(&format!("{column} {after} ")).bind::<BigInt, _>(key))
+            }
+        };
+    }
     query
         .order(sql::<Text>(by))
         .limit(i64::from(page.limit) + 1)
 }
 
-/// Tasks that are ready, but for those that [`due`] gives.
+/// Of tasks that were ready, those that are, unless the clock went back.
 fn known_ready(query: Boxed<'_>, now: Timestamp) -> Boxed<'_> {
     let now = now.micros();
-    query
-        .filter(tasks::ready_rank.is_not_null())
-        .filter(tasks::not_before.is_null().or(tasks::not_before.le(now)))
+    query.filter(tasks::not_before.is_null().or(tasks::not_before.le(now)))
 }
 
 pub(crate) fn in_scope<'a>(query: Boxed<'a>, scope: &'a Scope) -> Boxed<'a> {
@@ -179,11 +303,7 @@ pub(crate) fn in_scope<'a>(query: Boxed<'a>, scope: &'a Scope) -> Boxed<'a> {
         Scope::Feature(feature) => query.filter(tasks::feature_id.eq(feature.as_str())),
         Scope::Lane(lane) => query
             .filter(tasks::feature_id.eq(lane.feature.as_str()))
-            // The `+` keeps SQLite from walking all tasks of that priority.
-            .filter(
-                sql::<Bool>("+effective_priority = ")
-                    .bind::<BigInt, _>(i64::from(lane.priority.number())),
-            ),
+            .filter(tasks::effective_priority.eq(i64::from(lane.priority.number()))),
         Scope::Task(task) => query.filter(tasks::id.eq(task.as_str())),
     }
 }
@@ -261,10 +381,22 @@ pub(crate) fn ids_with_prefix(
     // Folds ASCII letters only, as the index does.
     macro_rules! ids {
         ($table:ident) => {{
-            let end = format!("{prefix}{}", char::MAX);
+            // Ids without small letters are found by large ones in the index that every table has, the others in
+            // an index of their own.
+            let large = prefix.to_ascii_uppercase();
+            let large_end = format!("{large}{}", char::MAX);
             let mut found: Vec<String> = $table::table
+                .filter($table::id.ge(&large))
+                .filter($table::id.lt(&large_end))
+                .filter(sql::<Bool>("id NOT GLOB '*[a-z]*'"))
+                .order($table::id)
+                .limit(limit.into())
+                .select($table::id)
+                .load(conn)?;
+            let end = format!("{prefix}{}", char::MAX);
+            let mixed: Vec<String> = $table::table
                 .filter(
-                    sql::<Bool>("id COLLATE NOCASE >= ")
+                    sql::<Bool>("id GLOB '*[a-z]*' AND id COLLATE NOCASE >= ")
                         .bind::<Text, _>(prefix)
                         .sql(" AND id COLLATE NOCASE < ")
                         .bind::<Text, _>(end),
@@ -273,6 +405,9 @@ pub(crate) fn ids_with_prefix(
                 .limit(limit.into())
                 .select($table::id)
                 .load(conn)?;
+            found.extend(mixed);
+            found.sort();
+            found.truncate(limit as usize);
             let exact: Option<String> = $table::table
                 .filter($table::id.eq(prefix))
                 .select($table::id)
@@ -304,6 +439,7 @@ fn counted(conn: &mut SqliteConnection, scope: &Scope) -> Result<StatusCounts, F
     let rows: Vec<(String, i64)> = match scope {
         Scope::Lane(lane) => tasks::table
             .filter(tasks::feature_id.eq(lane.feature.as_str()))
+            .filter(tasks::stage.eq_any(stages(&[])))
             .filter(tasks::effective_priority.eq(i64::from(lane.priority.number())))
             .group_by(tasks::status)
             .select((tasks::status, diesel::dsl::count_star()))

@@ -1,5 +1,6 @@
 //! The unit of work: facts read and written within one transaction.
 
+mod hand;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod questions;
@@ -23,6 +24,7 @@ use tasq_ports::{
 
 use crate::error::{Fault, Place};
 use crate::schema::totals;
+pub(crate) use hand::InHand;
 
 /// One unit of work on an open transaction.
 pub(crate) struct SqliteTx<'a> {
@@ -30,6 +32,7 @@ pub(crate) struct SqliteTx<'a> {
     pub(crate) now: Timestamp,
     pub(crate) access: Access,
     pub(crate) place: &'a Place,
+    pub(crate) hand: InHand,
 }
 
 impl SqliteTx<'_> {
@@ -44,12 +47,60 @@ impl SqliteTx<'_> {
         &mut self,
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        if self.access == Access::Read {
-            return Err(StoreError::Backend {
-                what: "a unit of work that only reads tried to write".to_owned(),
-            });
-        }
+        self.may_write()?;
         self.read(body)
+    }
+
+    /// Writes something that changes more rows than it names.
+    fn write_wide<T>(
+        &mut self,
+        body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let mut hand = std::mem::take(&mut self.hand);
+        self.write(|conn| {
+            hand.put_down(conn)?;
+            body(conn)
+        })
+    }
+
+    /// Reads what counts tasks.
+    fn read_counted<T>(
+        &mut self,
+        body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.in_hand(|hand, conn| {
+            hand.write_out(conn)?;
+            body(conn)
+        })
+    }
+
+    fn in_hand<T>(
+        &mut self,
+        body: impl FnOnce(&mut InHand, &mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        body(&mut self.hand, self.conn).map_err(|fault| self.place.fault(fault))
+    }
+
+    fn write_in_hand<T>(
+        &mut self,
+        body: impl FnOnce(&mut InHand, &mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.may_write()?;
+        self.in_hand(body)
+    }
+
+    /// Writes what is in hand, before the commit.
+    pub(crate) fn finish(&mut self) -> Result<(), StoreError> {
+        self.in_hand(|hand, conn| hand.write_out(conn))
+    }
+
+    fn may_write(&self) -> Result<(), StoreError> {
+        match self.access {
+            Access::Write => Ok(()),
+            Access::Read => Err(StoreError::Backend {
+                what: "a unit of work that only reads tried to write".to_owned(),
+            }),
+        }
     }
 
     /// Removes something; what it rolls up gets this unit's time.
@@ -58,7 +109,7 @@ impl SqliteTx<'_> {
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let now = self.now.micros();
-        self.write(|conn| {
+        self.write_wide(|conn| {
             act_at(conn, Some(now))?;
             let removed = body(conn);
             act_at(conn, None)?;
@@ -73,27 +124,37 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn settings(&mut self) -> Result<Settings, StoreError> {
-        self.read(whole::settings)
+        self.in_hand(|hand, conn| {
+            if let Some(settings) = &hand.settings {
+                return Ok(settings.clone());
+            }
+            let settings = whole::settings(conn)?;
+            hand.settings = Some(settings.clone());
+            Ok(settings)
+        })
     }
 
     fn set_settings(&mut self, settings: &Settings) -> Result<(), StoreError> {
-        self.write(|conn| whole::set_settings(conn, settings))
+        self.write_wide(|conn| whole::set_settings(conn, settings))
     }
 
     fn epic(&mut self, id: &EpicId) -> Result<Option<Epic>, StoreError> {
+        if self.access == Access::Write {
+            return self.in_hand(|hand, conn| hand.epic(conn, id));
+        }
         self.read(|conn| tree::epic(conn, id))
     }
 
     fn epics(&mut self) -> Result<Vec<Epic>, StoreError> {
-        self.read(tree::epics)
+        self.read_counted(tree::epics)
     }
 
     fn insert_epic(&mut self, epic: &Epic) -> Result<Inserted, StoreError> {
-        self.write(|conn| tree::insert_epic(conn, epic))
+        self.write_wide(|conn| tree::insert_epic(conn, epic))
     }
 
     fn update_epic(&mut self, epic: &Epic) -> Result<(), StoreError> {
-        self.write(|conn| tree::update_epic(conn, epic))
+        self.write_wide(|conn| tree::update_epic(conn, epic))
     }
 
     fn remove_epic(&mut self, id: &EpicId) -> Result<Removed, StoreError> {
@@ -101,23 +162,26 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn feature(&mut self, id: &FeatureId) -> Result<Option<Feature>, StoreError> {
+        if self.access == Access::Write {
+            return self.in_hand(|hand, conn| hand.feature(conn, id));
+        }
         self.read(|conn| tree::feature(conn, id))
     }
 
     fn features(&mut self) -> Result<Vec<Feature>, StoreError> {
-        self.read(tree::features)
+        self.read_counted(tree::features)
     }
 
     fn features_of(&mut self, epic: Option<&EpicId>) -> Result<Vec<Feature>, StoreError> {
-        self.read(|conn| tree::features_of(conn, epic))
+        self.read_counted(|conn| tree::features_of(conn, epic))
     }
 
     fn insert_feature(&mut self, feature: &Feature) -> Result<Inserted, StoreError> {
-        self.write(|conn| tree::insert_feature(conn, feature))
+        self.write_wide(|conn| tree::insert_feature(conn, feature))
     }
 
     fn update_feature(&mut self, feature: &Feature) -> Result<(), StoreError> {
-        self.write(|conn| tree::update_feature(conn, feature))
+        self.write_wide(|conn| tree::update_feature(conn, feature))
     }
 
     fn remove_feature(&mut self, id: &FeatureId) -> Result<Removed, StoreError> {
@@ -125,12 +189,30 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn task(&mut self, id: &TaskId) -> Result<Option<TaskRecord>, StoreError> {
-        self.read(|conn| ready::task(conn, id))
+        if self.access == Access::Read {
+            return self.read(|conn| ready::task(conn, id));
+        }
+        self.in_hand(|hand, conn| {
+            if let Some(record) = hand.task(id) {
+                return Ok(Some(record.clone()));
+            }
+            let record = ready::task(conn, id)?;
+            if let Some(record) = &record {
+                hand.take_up(record);
+            }
+            Ok(record)
+        })
     }
 
     fn next_ready(&mut self, scope: &Scope) -> Result<Option<TaskRecord>, StoreError> {
         let (now, access) = (self.now, self.access);
-        self.read(|conn| ready::next(conn, scope, now, access))
+        self.in_hand(|hand, conn| {
+            let next = ready::next(conn, scope, now, access)?;
+            if let (Access::Write, Some(record)) = (access, &next) {
+                hand.take_up(record);
+            }
+            Ok(next)
+        })
     }
 
     fn expired(&mut self, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
@@ -148,19 +230,19 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn task_counts(&mut self, scope: &Scope) -> Result<StatusCounts, StoreError> {
-        self.read(|conn| list::task_counts(conn, scope))
+        self.read_counted(|conn| list::task_counts(conn, scope))
     }
 
     fn insert_task(&mut self, task: &Task) -> Result<Inserted, StoreError> {
-        self.write(|conn| tree::insert_task(conn, task))
+        self.write_in_hand(|hand, conn| tree::add_task(conn, hand, task))
     }
 
     fn update_task(&mut self, task: &Task) -> Result<(), StoreError> {
-        self.write(|conn| tree::update_task(conn, task))
+        self.write_in_hand(|hand, conn| tree::update_task(conn, hand, task))
     }
 
     fn update_task_life(&mut self, task: &Task) -> Result<(), StoreError> {
-        self.write(|conn| tree::update_task_life(conn, task))
+        self.write_in_hand(|hand, conn| tree::update_task_life(conn, hand, task))
     }
 
     fn remove_task(&mut self, id: &TaskId) -> Result<Removed, StoreError> {
@@ -180,11 +262,17 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn insert_test(&mut self, test: &TestCase) -> Result<Inserted, StoreError> {
-        self.write(|conn| tests::insert(conn, test))
+        match test.owner {
+            TestOwner::Feature(_) => self.write_wide(|conn| tests::insert(conn, test)),
+            TestOwner::Task(_) => self.write(|conn| tests::insert(conn, test)),
+        }
     }
 
     fn update_test(&mut self, test: &TestCase) -> Result<(), StoreError> {
-        self.write(|conn| tests::update(conn, test))
+        match test.owner {
+            TestOwner::Feature(_) => self.write_wide(|conn| tests::update(conn, test)),
+            TestOwner::Task(_) => self.write(|conn| tests::update(conn, test)),
+        }
     }
 
     fn remove_test(&mut self, id: &TestId) -> Result<Removed, StoreError> {
@@ -200,11 +288,17 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn insert_dependency(&mut self, dependency: &Dependency) -> Result<bool, StoreError> {
-        self.write(|conn| history::insert_dependency(conn, dependency))
+        self.write_in_hand(|hand, conn| {
+            hand.forget_task(&dependency.task);
+            history::insert_dependency(conn, dependency)
+        })
     }
 
     fn remove_dependency(&mut self, dependency: &Dependency) -> Result<bool, StoreError> {
-        self.write(|conn| history::remove_dependency(conn, dependency))
+        self.write_in_hand(|hand, conn| {
+            hand.forget_task(&dependency.task);
+            history::remove_dependency(conn, dependency)
+        })
     }
 
     fn attempts_of(&mut self, task: &TaskId) -> Result<Vec<Attempt>, StoreError> {
@@ -216,11 +310,17 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn insert_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
-        self.write(|conn| history::insert_attempt(conn, attempt))
+        self.write_in_hand(|hand, conn| {
+            let task = hand.task_seq(conn, &attempt.task)?;
+            history::insert_attempt(conn, task, attempt)
+        })
     }
 
     fn update_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
-        self.write(|conn| history::update_attempt(conn, attempt))
+        self.write_in_hand(|hand, conn| {
+            let task = hand.task_seq(conn, &attempt.task)?;
+            history::update_attempt(conn, task, attempt)
+        })
     }
 
     fn checkpoints_of(&mut self, task: &TaskId) -> Result<Vec<Checkpoint>, StoreError> {
@@ -248,7 +348,10 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn append_event(&mut self, event: &Event) -> Result<i64, StoreError> {
-        self.write(|conn| history::append_event(conn, event))
+        self.write_in_hand(|hand, conn| {
+            let entity = hand.entity_seq(conn, &event.entity)?;
+            history::append_event(conn, &mut hand.next_event, entity, event)
+        })
     }
 
     fn newest_event(&mut self) -> Result<i64, StoreError> {
@@ -277,19 +380,19 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn count(&mut self, kind: EntityKind) -> Result<u64, StoreError> {
-        self.read(|conn| list::count(conn, kind))
+        self.read_counted(|conn| list::count(conn, kind))
     }
 
     fn contents(&mut self) -> Result<Contents, StoreError> {
-        self.read(whole::contents)
+        self.read_counted(whole::contents)
     }
 
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {
-        self.write(|conn| whole::load(conn, contents))
+        self.write_wide(|conn| whole::load(conn, contents))
     }
 
     fn rederive(&mut self) -> Result<(), StoreError> {
-        self.write(whole::rederive)
+        self.write_wide(whole::rederive)
     }
 }
 

@@ -21,29 +21,29 @@ use crate::statement::statement;
 statement! {
     /// The first ready task of the queue. `not_before` is looked at again because a clock may have gone back.
     ReadyInQueue { now: i64 => BigInt } -> BigInt =
-        "SELECT seq FROM tasks INDEXED BY idx_tasks_ready \
-         WHERE ready_rank IS NOT NULL AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY ready_rank, seq LIMIT 1"
+        "SELECT seq FROM tasks INDEXED BY idx_tasks_status \
+         WHERE stage = 0 AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY effective_priority, seq LIMIT 1"
 }
 statement! {
     /// The first ready task of an epic.
     ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt } -> BigInt =
         "SELECT seq FROM tasks INDEXED BY idx_tasks_epic \
-         WHERE epic_id = ? AND ready_rank IS NOT NULL AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY ready_rank, seq LIMIT 1"
+         WHERE epic_id = ? AND stage = 0 AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY effective_priority, seq LIMIT 1"
 }
 statement! {
     /// The first ready task of a feature.
     ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt } -> BigInt =
-        "SELECT seq FROM tasks INDEXED BY idx_tasks_feature_ready \
-         WHERE feature_id = ? AND ready_rank IS NOT NULL AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY ready_rank, seq LIMIT 1"
+        "SELECT seq FROM tasks INDEXED BY idx_tasks_feature_id \
+         WHERE feature_id = ? AND stage = 0 AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY effective_priority, seq LIMIT 1"
 }
 statement! {
     /// The first ready task of a lane.
     ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt } -> BigInt =
-        "SELECT seq FROM tasks INDEXED BY idx_tasks_feature_ready \
-         WHERE feature_id = ? AND ready_rank = ? AND (not_before IS NULL OR not_before <= ?) \
+        "SELECT seq FROM tasks INDEXED BY idx_tasks_feature_id \
+         WHERE feature_id = ? AND stage = 0 AND effective_priority = ? AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY seq LIMIT 1"
 }
 statement! {
@@ -61,6 +61,12 @@ statement! {
     ProcessesAt { place: &'a str => Text } -> (Text, BigInt, BigInt) =
         "SELECT id, claim_pid, claim_started_ticks FROM tasks INDEXED BY idx_tasks_process \
          WHERE claim_place = ? ORDER BY seq"
+}
+
+statement! {
+    /// Whether a lease has run out.
+    PeekExpired { now: i64 => BigInt } -> BigInt =
+        "SELECT 1 FROM tasks INDEXED BY idx_tasks_lease WHERE lease_expires_at <= ? LIMIT 1"
 }
 
 pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<TaskRecord>, Fault> {
@@ -103,6 +109,10 @@ pub(crate) fn expired(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<TaskRecord>, Fault> {
+    let some: Option<i64> = PeekExpired::new(now.micros()).get_result(conn).optional()?;
+    if some.is_none() {
+        return Ok(Vec::new());
+    }
     let rows = expired_query(now, limit)
         .select(StoredTask::as_select())
         .load(conn)?;

@@ -9,7 +9,7 @@ use super::{inserted, one};
 use crate::error::Fault;
 use crate::rows::test_case::TestRow;
 use crate::schema::test_cases;
-use crate::statement::{Key, Update, statement};
+use crate::statement::{Update, statement};
 
 statement! {
     /// The next test case's `seq`.
@@ -72,8 +72,7 @@ pub(crate) fn insert(conn: &mut SqliteConnection, test: &TestCase) -> Result<Ins
 pub(crate) fn update(conn: &mut SqliteConnection, test: &TestCase) -> Result<(), Fault> {
     let row = TestRow::of(test, 0);
     let set = (&row, test_cases::rev.eq(test_cases::rev + 1)).as_changeset();
-    let key = Key::Id(test.id.as_str());
-    let rows = Update::<TestRow, _>::new("test_cases", set, key).execute(conn)?;
+    let rows = Update::<TestRow, _>::new("test_cases", set, test.id.as_str()).execute(conn)?;
     one(rows, "test case", &test.id)
 }
 

@@ -2,29 +2,45 @@
 
 use diesel::SqliteConnection;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use tasq_domain::rollup::roll_up;
-use tasq_domain::{Epic, EpicId, Feature, FeatureId, Hold, Present, Status, Task, TaskId};
+use tasq_domain::{
+    Epic, EpicId, Feature, FeatureId, Hold, Present, Status, Task, TaskId, TaskRecord,
+};
 use tasq_ports::{Inserted, Removed};
 
-use super::{inserted, one, unsigned};
+use super::hand::{InHand, Inherited};
+use super::{inserted, one, ready, unsigned};
 use crate::error::Fault;
 use crate::rows::epic::{EpicRow, StoredEpic};
 use crate::rows::feature::{FeatureRow, StoredFeature};
-use crate::rows::task::{LifeRow, TaskRow};
+use crate::rows::task::{LifeChange, LifeRow, TaskRow};
 use crate::schema::{epics, features, tasks, test_cases};
-use crate::statement::{Key, Update, statement};
+use crate::statement::{Update, statement};
 
 statement! {
     /// The next epic's `seq`.
-    NextEpic {} -> diesel::sql_types::BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM epics"
+    NextEpic {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM epics"
 }
 statement! {
     /// The next feature's `seq`.
-    NextFeature {} -> diesel::sql_types::BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM features"
+    NextFeature {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM features"
 }
 statement! {
     /// The next task's `seq`.
-    NextTask {} -> diesel::sql_types::BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM tasks"
+    NextTask {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM tasks"
+}
+
+statement! {
+    /// Whether a task waits for another.
+    SomeoneWaits { id: &'a str => Text } -> BigInt =
+        "SELECT 1 FROM dependencies WHERE depends_on = ? LIMIT 1"
+}
+statement! {
+    /// Counts a prerequisite that was completed (-1) or is no longer (1).
+    OpenWhatWaits { by: i64 => BigInt, id: &'a str => Text } -> () =
+        "UPDATE tasks SET open_deps = open_deps + ? \
+         WHERE id IN (SELECT dependencies.task_id FROM dependencies WHERE dependencies.depends_on = ?)"
 }
 
 pub(crate) fn epic(conn: &mut SqliteConnection, id: &EpicId) -> Result<Option<Epic>, Fault> {
@@ -68,8 +84,7 @@ pub(crate) fn update_epic(conn: &mut SqliteConnection, epic: &Epic) -> Result<()
         epics::rev.eq(epics::rev + 1),
     )
         .as_changeset();
-    let key = Key::Id(epic.id.as_str());
-    let rows = Update::<EpicRow, _>::new("epics", set, key).execute(conn)?;
+    let rows = Update::<EpicRow, _>::new("epics", set, epic.id.as_str()).execute(conn)?;
     one(rows, "epic", &epic.id)
 }
 
@@ -151,8 +166,7 @@ pub(crate) fn update_feature(conn: &mut SqliteConnection, feature: &Feature) -> 
         features::rev.eq(features::rev + 1),
     )
         .as_changeset();
-    let key = Key::Id(feature.id.as_str());
-    let rows = Update::<FeatureRow, _>::new("features", set, key).execute(conn)?;
+    let rows = Update::<FeatureRow, _>::new("features", set, feature.id.as_str()).execute(conn)?;
     one(rows, "feature", &feature.id)
 }
 
@@ -172,6 +186,141 @@ pub(crate) fn remove_feature(
     })
 }
 
+/// Adds a task below its feature and counts it.
+pub(crate) fn add_task(
+    conn: &mut SqliteConnection,
+    hand: &mut InHand,
+    task: &Task,
+) -> Result<Inserted, Fault> {
+    let Some(inherited) = hand.inherited(conn, &task.feature)? else {
+        return Err(Fault::misuse(format!(
+            "there is no feature {}",
+            task.feature
+        )));
+    };
+    let seq = match (task.seq, hand.next_task) {
+        (0, Some(next)) => next,
+        (0, None) => NextTask::new().get_result(conn)?,
+        (seq, _) => seq,
+    };
+    let outcome = insert_task_at(conn, task, seq, &inherited)?;
+    if let Inserted::At(_) = outcome {
+        hand.next_task = if task.seq == 0 {
+            seq.checked_add(1)
+        } else {
+            None
+        };
+        hand.count(conn, &task.feature, None, task.status, task.updated_at)?;
+        hand.take_up(&TaskRecord {
+            task: Task {
+                seq,
+                ..task.clone()
+            },
+            epic: inherited.epic,
+            priority: match task.own_priority {
+                Some(own) => own,
+                None => inherited.priority,
+            },
+            open_dependencies: 0,
+            held_above: inherited.held_above,
+        });
+    }
+    Ok(outcome)
+}
+
+fn insert_task_at(
+    conn: &mut SqliteConnection,
+    task: &Task,
+    seq: i64,
+    inherited: &Inherited,
+) -> Result<Inserted, Fault> {
+    if let Some(fresh) = FreshTask::of(task, seq) {
+        return inserted(fresh.insert(inherited).execute(conn), seq);
+    }
+    let row = TaskRow::of(task, seq);
+    let life = LifeRow::of(task);
+    let derived = (
+        tasks::feature_priority.eq(i64::from(inherited.priority.number())),
+        tasks::epic_id.eq(inherited.epic.as_ref().map(EpicId::as_str)),
+        tasks::held_above.eq(i64::from(inherited.held_above)),
+    );
+    let outcome = diesel::insert_into(tasks::table)
+        .values((&row, &life, derived, tasks::rev.eq(1)))
+        .execute(conn);
+    inserted(outcome, seq)
+}
+
+statement! {
+    /// Adds a task that nothing has happened to yet. Its parents count it when the unit ends.
+    InsertFresh {
+        seq: i64 => BigInt, id: &'a str => Text, feature: &'a str => Text, description: &'a str => Text,
+        priority: Option<i64> => Nullable<BigInt>, retry_budget: i64 => BigInt, created_at: i64 => BigInt,
+        updated_at: i64 => BigInt, metadata: &'a str => Text, feature_priority: i64 => BigInt,
+        epic: Option<&'a str> => Nullable<Text>, held_above: i64 => BigInt
+    } -> () =
+        "INSERT OR FAIL INTO tasks (seq, id, feature_id, description, priority, retry_budget, created_at, updated_at, \
+         metadata, feature_priority, epic_id, held_above, rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
+}
+
+/// A task that has only what every new one has: most of them.
+struct FreshTask<'a> {
+    task: &'a Task,
+    seq: i64,
+}
+
+impl<'a> FreshTask<'a> {
+    fn of(task: &'a Task, seq: i64) -> Option<Self> {
+        let Task {
+            seq: _,
+            id: _,
+            feature: _,
+            description: _,
+            own_priority: _,
+            retry_budget: _,
+            created_at: _,
+            updated_at: _,
+            metadata: _,
+            hold: None,
+            source: None,
+            status: Status::Pending,
+            blocked_reason: None,
+            retries_used: 0,
+            not_before: None,
+            attempts: 0,
+            lost_in_a_row: 0,
+            claim: None,
+            completed_at: None,
+            proof: None,
+        } = task
+        else {
+            return None;
+        };
+        Some(Self { task, seq })
+    }
+
+    fn insert<'b>(&self, inherited: &'b Inherited) -> InsertFresh<'b>
+    where
+        'a: 'b,
+    {
+        let Self { task, seq } = self;
+        InsertFresh::new(
+            *seq,
+            task.id.as_str(),
+            task.feature.as_str(),
+            task.description.as_str(),
+            task.own_priority.map(|priority| priority.number().into()),
+            task.retry_budget.number().into(),
+            task.created_at.micros(),
+            task.updated_at.micros(),
+            task.metadata.as_str(),
+            inherited.priority.number().into(),
+            inherited.epic.as_ref().map(EpicId::as_str),
+            inherited.held_above.into(),
+        )
+    }
+}
+
+/// Inserts a task whose derived columns, and parents, somebody else sees to.
 pub(crate) fn insert_task(conn: &mut SqliteConnection, task: &Task) -> Result<Inserted, Fault> {
     let seq = match task.seq {
         0 => NextTask::new().get_result(conn)?,
@@ -185,21 +334,83 @@ pub(crate) fn insert_task(conn: &mut SqliteConnection, task: &Task) -> Result<In
     inserted(outcome, seq)
 }
 
-pub(crate) fn update_task(conn: &mut SqliteConnection, task: &Task) -> Result<(), Fault> {
+pub(crate) fn update_task(
+    conn: &mut SqliteConnection,
+    hand: &mut InHand,
+    task: &Task,
+) -> Result<(), Fault> {
+    let before = stored(conn, hand, &task.id)?;
+    let (feature, status) = (before.feature, before.status);
+    let moves = feature != task.feature;
+    if moves {
+        // Triggers see to both features.
+        hand.put_down(conn)?;
+    }
     let row = TaskRow::of(task, 0);
     let life = LifeRow::of(task);
     let set = (&row, &life, tasks::rev.eq(tasks::rev + 1)).as_changeset();
-    let key = Key::Id(task.id.as_str());
-    let rows = Update::<(TaskRow, LifeRow), _>::new("tasks", set, key).execute(conn)?;
-    one(rows, "task", &task.id)
+    let rows =
+        Update::<(TaskRow, LifeRow), _>::new("tasks", set, task.id.as_str()).execute(conn)?;
+    one(rows, "task", &task.id)?;
+    if !moves {
+        hand.count(conn, &feature, Some(status), task.status, task.updated_at)?;
+    }
+    // Its priority may be another now.
+    hand.forget_task(&task.id);
+    open_what_waits(conn, hand, &task.id, status, task.status)
 }
 
-pub(crate) fn update_task_life(conn: &mut SqliteConnection, task: &Task) -> Result<(), Fault> {
-    let life = LifeRow::of(task);
-    let set = (&life, tasks::rev.eq(tasks::rev + 1)).as_changeset();
-    let key = Key::Id(task.id.as_str());
-    let rows = Update::<LifeRow, _>::new("tasks", set, key).execute(conn)?;
-    one(rows, "task", &task.id)
+pub(crate) fn update_task_life(
+    conn: &mut SqliteConnection,
+    hand: &mut InHand,
+    task: &Task,
+) -> Result<(), Fault> {
+    let before = stored(conn, hand, &task.id)?;
+    let (feature, status) = (before.feature.clone(), before.status);
+    let change = LifeChange {
+        before: LifeRow::of(&before),
+        after: LifeRow::of(task),
+        seq: before.seq,
+    };
+    let rows = change.execute(conn)?;
+    one(rows, "task", &task.id)?;
+    hand.count(conn, &feature, Some(status), task.status, task.updated_at)?;
+    hand.rewrite(task);
+    open_what_waits(conn, hand, &task.id, status, task.status)
+}
+
+/// A task as it is stored.
+fn stored(conn: &mut SqliteConnection, hand: &mut InHand, id: &TaskId) -> Result<Task, Fault> {
+    if let Some(record) = hand.task(id) {
+        return Ok(record.task.clone());
+    }
+    let Some(record) = ready::task(conn, id)? else {
+        return Err(Fault::misuse(format!("there is no task {id}")));
+    };
+    hand.take_up(&record);
+    Ok(record.task)
+}
+
+/// Those that wait for a task wait for one less, or one more.
+fn open_what_waits(
+    conn: &mut SqliteConnection,
+    hand: &mut InHand,
+    id: &TaskId,
+    before: Status,
+    after: Status,
+) -> Result<(), Fault> {
+    let by = match (before, after) {
+        (Status::Completed, Status::Completed) => return Ok(()),
+        (_, Status::Completed) => -1,
+        (Status::Completed, _) => 1,
+        _ => return Ok(()),
+    };
+    let waits: Option<i64> = SomeoneWaits::new(id.as_str()).get_result(conn).optional()?;
+    if waits.is_some() {
+        OpenWhatWaits::new(by, id.as_str()).execute(conn)?;
+        hand.forget_tasks();
+    }
+    Ok(())
 }
 
 pub(crate) fn remove_task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Removed, Fault> {

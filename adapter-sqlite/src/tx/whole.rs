@@ -1,22 +1,25 @@
 //! The whole queue: its settings, taking it out, putting it in.
 
+use std::collections::HashMap;
+
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use tasq_domain::{Contents, Settings};
+use tasq_domain::{AnyId, Contents, EntityKind, Settings, TaskId};
 use tasq_ports::Inserted;
 
 use super::{history, questions, tests, tree};
 use crate::derive::{DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
-use crate::rows::history::{AttemptRow, CheckpointRow, DependencyRow, EventRow, OperationRow};
+use crate::rows::Reading;
+use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
 use crate::rows::question::QuestionRow;
 use crate::rows::settings::SettingsRow;
 use crate::rows::task::StoredTask;
 use crate::schema::{
-    attempts, checkpoints, dependencies, epics, events, features, operations,
-    questions as question_rows, settings, tasks,
+    checkpoints, dependencies, epics, events, features, operations, questions as question_rows,
+    settings, tasks, test_cases,
 };
 
 pub(crate) fn settings(conn: &mut SqliteConnection) -> Result<Settings, Fault> {
@@ -66,7 +69,7 @@ pub(crate) fn contents(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
             QuestionRow,
             (question_rows::task_id, question_rows::number)
         ),
-        attempts: all!(attempts, AttemptRow, (attempts::task_id, attempts::number)),
+        attempts: history::all_attempts(conn)?,
         checkpoints: all!(checkpoints, CheckpointRow, checkpoints::seq),
         events: all!(events, EventRow, events::seq),
         operations: all!(operations, OperationRow, operations::seq),
@@ -116,14 +119,18 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     for question in asked {
         questions::insert_question(conn, question)?;
     }
+    let numbers = Numbers::read(conn)?;
     for attempt in attempts {
-        history::insert_attempt(conn, attempt)?;
+        let task = numbers.task(&attempt.task)?;
+        history::insert_attempt(conn, task, attempt)?;
     }
     for checkpoint in checkpoints {
         history::insert_checkpoint(conn, checkpoint)?;
     }
+    let mut next = None;
     for event in events {
-        history::append_event(conn, event)?;
+        let entity = numbers.of(conn, &event.entity)?;
+        history::append_event(conn, &mut next, entity, event)?;
     }
     for operation in operations {
         history::insert_operation(conn, operation, u64::MAX)?;
@@ -132,6 +139,46 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     put_back(conn, indexes)?;
     conn.batch_execute(DERIVE_PARENTS)?;
     put_back(conn, triggers)
+}
+
+/// The numbers of all items, so that a long history is not looked up line by line.
+struct Numbers(HashMap<AnyId, i64>);
+
+impl Numbers {
+    fn read(conn: &mut SqliteConnection) -> Result<Self, Fault> {
+        let mut numbers = HashMap::new();
+        macro_rules! all {
+            ($table:ident, $kind:expr) => {
+                for (id, seq) in $table::table
+                    .select(($table::id, $table::seq))
+                    .load::<(String, i64)>(conn)?
+                {
+                    let reading = Reading {
+                        table: stringify!($table),
+                        id: &id,
+                    };
+                    numbers.insert(reading.of("id", $kind.id(&id))?, seq);
+                }
+            };
+        }
+        all!(epics, EntityKind::Epic);
+        all!(features, EntityKind::Feature);
+        all!(tasks, EntityKind::Task);
+        all!(test_cases, EntityKind::Test);
+        Ok(Self(numbers))
+    }
+
+    fn task(&self, id: &TaskId) -> Result<i64, Fault> {
+        let seq = self.0.get(&id.into()).copied();
+        seq.ok_or_else(|| Fault::misuse(format!("there is no task {id}")))
+    }
+
+    fn of(&self, conn: &mut SqliteConnection, entity: &AnyId) -> Result<i64, Fault> {
+        match self.0.get(entity) {
+            Some(seq) => Ok(*seq),
+            None => history::entity_seq(conn, entity),
+        }
+    }
 }
 
 /// Derives everything afresh. The triggers are out meanwhile, because they would take it for edits by hand.

@@ -9,6 +9,7 @@ pub(crate) mod moving;
 pub(crate) mod people;
 pub(crate) mod run;
 pub(crate) mod shared;
+pub(crate) mod tools;
 pub(crate) mod trust;
 pub(crate) mod views;
 pub(crate) mod work;
@@ -210,6 +211,12 @@ pub(crate) enum Command {
     SelftestWorker(care::SelftestWorker),
     /// See it work on a small project in a temporary folder
     Demo(moving::Demo),
+    /// Print completions for a shell
+    Completions(tools::Completions),
+    /// Print a page for man
+    Man(tools::Man),
+    /// Print the JSON Schema of what is printed with --json
+    Schema(tools::Schema),
     /// Say which version this is
     Version,
 }

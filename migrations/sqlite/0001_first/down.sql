@@ -2,6 +2,7 @@
 
 DROP VIEW clock;
 DROP TABLE operations;
+DROP TABLE removed_items;
 DROP TABLE events;
 DROP TABLE questions;
 DROP TABLE checkpoints;
@@ -9,6 +10,7 @@ DROP TABLE attempts;
 DROP TABLE dependencies;
 DROP TABLE test_cases;
 DROP TABLE tasks;
+DROP TABLE by_hand;
 DROP TABLE features;
 DROP TABLE epics;
 DROP TABLE totals;

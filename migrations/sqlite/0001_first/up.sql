@@ -37,6 +37,20 @@ CREATE TABLE totals (
 
 INSERT INTO totals (one) VALUES (1);
 
+-- A task that a plain client writes passes through here, to triggers that what tasq writes need not carry along.
+CREATE TABLE by_hand (
+    seq INTEGER PRIMARY KEY,
+    task INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    was_feature_id TEXT,
+    feature_id TEXT NOT NULL,
+    epic_id TEXT,
+    was_status TEXT,
+    status TEXT NOT NULL,
+    was_updated_at INTEGER,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
 CREATE VIEW clock AS
 SELECT coalesce(
     (SELECT acting_at FROM totals),
@@ -46,13 +60,13 @@ SELECT coalesce(
 CREATE TABLE epics (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
-        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB ('*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || ']*')),
+        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
     name TEXT NOT NULL CHECK (length(name) <= 1000 AND trim(name, char(9, 10, 13, 32)) <> ''),
-    description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
-    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'blocked')),
-    own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status IN ('pending', 'in_progress', 'completed', 'blocked')),
-    hold_by TEXT CHECK (length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
-    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
+    description TEXT CHECK (description IS NULL OR length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'in_progress' OR status = 'completed' OR status = 'blocked'),
+    own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status = 'pending' OR own_status = 'in_progress' OR own_status = 'completed' OR own_status = 'blocked'),
+    hold_by TEXT CHECK (hold_by IS NULL OR length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
+    hold_reason TEXT CHECK (hold_reason IS NULL OR length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
@@ -87,15 +101,15 @@ CREATE TABLE epics (
 CREATE TABLE features (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
-        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB ('*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || ']*')),
+        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
     epic_id TEXT REFERENCES epics (id) ON DELETE CASCADE,
     name TEXT NOT NULL CHECK (length(name) <= 1000 AND trim(name, char(9, 10, 13, 32)) <> ''),
-    description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
+    description TEXT CHECK (description IS NULL OR length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
     priority INTEGER NOT NULL DEFAULT 2 CHECK (priority BETWEEN 0 AND 99),
-    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'blocked')),
-    own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status IN ('pending', 'in_progress', 'completed', 'blocked')),
-    hold_by TEXT CHECK (length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
-    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'in_progress' OR status = 'completed' OR status = 'blocked'),
+    own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status = 'pending' OR own_status = 'in_progress' OR own_status = 'completed' OR own_status = 'blocked'),
+    hold_by TEXT CHECK (hold_by IS NULL OR length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
+    hold_reason TEXT CHECK (hold_reason IS NULL OR length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
@@ -127,13 +141,13 @@ CREATE TABLE features (
 CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
-        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB ('*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || ']*')),
+        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
     feature_id TEXT NOT NULL REFERENCES features (id) ON DELETE CASCADE,
     description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
     priority INTEGER CHECK (priority BETWEEN 0 AND 99),
     retry_budget INTEGER NOT NULL DEFAULT 15 CHECK (retry_budget BETWEEN 0 AND 1000),
-    hold_by TEXT CHECK (length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
-    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
+    hold_by TEXT CHECK (hold_by IS NULL OR length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
+    hold_reason TEXT CHECK (hold_reason IS NULL OR length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
@@ -142,27 +156,27 @@ CREATE TABLE tasks (
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- a task's life
-    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'blocked')),
-    blocked_reason TEXT CHECK (length(CAST(blocked_reason AS BLOB)) <= 65536 AND trim(blocked_reason, char(9, 10, 13, 32)) <> ''),
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'in_progress' OR status = 'completed' OR status = 'blocked'),
+    blocked_reason TEXT CHECK (blocked_reason IS NULL OR length(CAST(blocked_reason AS BLOB)) <= 65536 AND trim(blocked_reason, char(9, 10, 13, 32)) <> ''),
     retries_used INTEGER NOT NULL DEFAULT 0,
     not_before INTEGER,
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     lost_in_a_row INTEGER NOT NULL DEFAULT 0 CHECK (lost_in_a_row >= 0),
-    claim_worker TEXT CHECK (length(claim_worker) <= 1000 AND trim(claim_worker, char(9, 10, 13, 32)) <> ''),
+    claim_worker TEXT CHECK (claim_worker IS NULL OR length(claim_worker) <= 1000 AND trim(claim_worker, char(9, 10, 13, 32)) <> ''),
     claim_attempt INTEGER CHECK (claim_attempt >= 0),
-    claim_nonce TEXT CHECK (length(claim_nonce) = 16),
+    claim_nonce TEXT CHECK (claim_nonce IS NULL OR length(claim_nonce) = 16),
     claim_started_at INTEGER,
     claim_lease INTEGER CHECK (claim_lease >= 0),
     lease_expires_at INTEGER,
     claim_place TEXT,
     claim_pid INTEGER CHECK (claim_pid BETWEEN 0 AND 4294967295),
     claim_started_ticks INTEGER CHECK (claim_started_ticks >= 0),
-    cancel_by TEXT CHECK (length(cancel_by) <= 1000 AND trim(cancel_by, char(9, 10, 13, 32)) <> ''),
+    cancel_by TEXT CHECK (cancel_by IS NULL OR length(cancel_by) <= 1000 AND trim(cancel_by, char(9, 10, 13, 32)) <> ''),
     cancel_at INTEGER,
     completed_at INTEGER,
-    proof TEXT CHECK (proof IN ('tests', 'none', 'override', 'imported')),
-    proof_by TEXT CHECK (length(proof_by) <= 1000 AND trim(proof_by, char(9, 10, 13, 32)) <> ''),
-    proof_reason TEXT CHECK (length(CAST(proof_reason AS BLOB)) <= 65536 AND trim(proof_reason, char(9, 10, 13, 32)) <> ''),
+    proof TEXT CHECK (proof IS NULL OR proof = 'tests' OR proof = 'none' OR proof = 'override' OR proof = 'imported'),
+    proof_by TEXT CHECK (proof_by IS NULL OR length(proof_by) <= 1000 AND trim(proof_by, char(9, 10, 13, 32)) <> ''),
+    proof_reason TEXT CHECK (proof_reason IS NULL OR length(CAST(proof_reason AS BLOB)) <= 65536 AND trim(proof_reason, char(9, 10, 13, 32)) <> ''),
     -- derived; `promoted` is the `not_before` that is known to have passed
     feature_priority INTEGER NOT NULL DEFAULT 2,
     epic_id TEXT,
@@ -173,13 +187,17 @@ CREATE TABLE tasks (
     waits_until INTEGER GENERATED ALWAYS AS (
         CASE WHEN status = 'pending' AND not_before IS NOT promoted THEN not_before END
     ) VIRTUAL,
-    ready_rank INTEGER GENERATED ALWAYS AS (
-        CASE
-            WHEN status = 'pending' AND open_deps = 0 AND hold_at IS NULL AND held_above = 0
-                AND (not_before IS NULL OR not_before IS promoted)
-            THEN coalesce(priority, feature_priority)
+    -- 0 ready, 1 pending but not ready, 2 in progress, 3 completed, 4 blocked: one index has the order of claims and of lists
+    stage INTEGER GENERATED ALWAYS AS (
+        CASE status
+            WHEN 'pending' THEN
+                open_deps <> 0 OR hold_at IS NOT NULL OR held_above <> 0 OR (not_before IS NOT NULL AND not_before IS NOT promoted)
+            WHEN 'in_progress' THEN 2
+            WHEN 'completed' THEN 3
+            ELSE 4
         END
     ) VIRTUAL,
+    ready_rank INTEGER GENERATED ALWAYS AS (CASE WHEN stage = 0 THEN effective_priority END) VIRTUAL,
     CHECK (retries_used BETWEEN 0 AND retry_budget),
     CHECK (
         (claim_worker IS NULL) = (claim_nonce IS NULL)
@@ -202,19 +220,19 @@ CREATE TABLE tasks (
 CREATE TABLE test_cases (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
-        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB ('*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || ']*')),
+        CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
     task_id TEXT REFERENCES tasks (id) ON DELETE CASCADE,
     feature_id TEXT REFERENCES features (id) ON DELETE CASCADE,
     description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
-    command TEXT CHECK (length(CAST(command AS BLOB)) <= 65536 AND trim(command, char(9, 10, 13, 32)) <> ''),
+    command TEXT CHECK (command IS NULL OR length(CAST(command AS BLOB)) <= 65536 AND trim(command, char(9, 10, 13, 32)) <> ''),
     required INTEGER NOT NULL DEFAULT 0 CHECK (required IN (0, 1)),
-    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'passing', 'failing')),
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'passing' OR status = 'failing'),
     last_at INTEGER,
     last_attempt INTEGER CHECK (last_attempt >= 0),
     last_exit_code INTEGER,
     last_duration_ms INTEGER CHECK (last_duration_ms >= 0),
     last_output_tail TEXT,
-    last_by TEXT CHECK (length(last_by) <= 1000 AND trim(last_by, char(9, 10, 13, 32)) <> ''),
+    last_by TEXT CHECK (last_by IS NULL OR length(last_by) <= 1000 AND trim(last_by, char(9, 10, 13, 32)) <> ''),
     source_origin TEXT,
     source_digest TEXT,
     created_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
@@ -235,23 +253,24 @@ CREATE TABLE dependencies (
     CHECK (task_id <> depends_on)
 ) STRICT, WITHOUT ROWID;
 
+-- By the task's number and not by its id, so that attempts that follow each other lie beside each other.
 CREATE TABLE attempts (
-    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    task_seq INTEGER NOT NULL REFERENCES tasks (seq) ON DELETE CASCADE,
     number INTEGER NOT NULL CHECK (number >= 0),
     nonce TEXT NOT NULL CHECK (length(nonce) = 16),
     worker TEXT NOT NULL,
     started_at INTEGER NOT NULL,
     ended_at INTEGER,
-    outcome TEXT CHECK (outcome IN ('completed', 'failed', 'timed_out', 'lost', 'released', 'blocked', 'cancelled')),
+    outcome TEXT CHECK (outcome IS NULL OR outcome = 'completed' OR outcome = 'failed' OR outcome = 'timed_out' OR outcome = 'lost' OR outcome = 'released' OR outcome = 'blocked' OR outcome = 'cancelled'),
     exit_code INTEGER,
     message TEXT,
     late_message TEXT,
     log_path TEXT,
-    result TEXT CHECK (length(CAST(result AS BLOB)) <= 1048576 AND result GLOB '{*}'),
-    PRIMARY KEY (task_id, number),
+    result TEXT CHECK (result IS NULL OR length(CAST(result AS BLOB)) <= 1048576 AND result GLOB '{*}'),
+    PRIMARY KEY (task_seq, number),
     CHECK ((ended_at IS NULL) = (outcome IS NULL)),
     CHECK (ended_at IS NOT NULL OR (exit_code IS NULL AND message IS NULL))
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE checkpoints (
     seq INTEGER PRIMARY KEY,
@@ -260,7 +279,7 @@ CREATE TABLE checkpoints (
     at INTEGER NOT NULL,
     summary TEXT NOT NULL,
     next_steps TEXT NOT NULL DEFAULT '[]' CHECK (next_steps GLOB '[[]*]'),
-    data TEXT CHECK (length(CAST(data AS BLOB)) <= 1048576 AND data GLOB '{*}')
+    data TEXT CHECK (data IS NULL OR length(CAST(data AS BLOB)) <= 1048576 AND data GLOB '{*}')
 ) STRICT;
 
 CREATE TABLE questions (
@@ -283,10 +302,20 @@ CREATE TABLE events (
     at INTEGER NOT NULL,
     actor TEXT NOT NULL,
     kind TEXT NOT NULL,
-    entity_kind TEXT NOT NULL CHECK (entity_kind IN ('epic', 'feature', 'task', 'test')),
+    entity_kind TEXT NOT NULL CHECK (entity_kind = 'epic' OR entity_kind = 'feature' OR entity_kind = 'task' OR entity_kind = 'test'),
     entity_id TEXT NOT NULL,
+    entity_seq INTEGER NOT NULL,
     data TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(data AS BLOB)) <= 1048576 AND data GLOB '{*}')
 ) STRICT;
+
+-- The numbers of items that are no longer there, by which their events are found. Below zero: an item that this queue
+-- never had, of which it was told with the history of another.
+CREATE TABLE removed_items (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (kind, id, seq)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE operations (
     seq INTEGER PRIMARY KEY,
@@ -298,33 +327,28 @@ CREATE TABLE operations (
 
 CREATE INDEX idx_features_epic_id ON features (epic_id, status);
 CREATE INDEX idx_features_status ON features (status);
-CREATE INDEX idx_tasks_feature_id ON tasks (feature_id, status);
-CREATE INDEX idx_tasks_status ON tasks (status, seq);
 CREATE INDEX idx_test_cases_task_id ON test_cases (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX idx_test_cases_feature_id ON test_cases (feature_id) WHERE feature_id IS NOT NULL;
 
--- The claim is one walk along one of these.
-CREATE INDEX idx_tasks_ready ON tasks (ready_rank, seq) WHERE ready_rank IS NOT NULL;
-CREATE INDEX idx_tasks_feature_ready ON tasks (feature_id, ready_rank, seq) WHERE ready_rank IS NOT NULL;
-CREATE INDEX idx_tasks_epic ON tasks (epic_id, ready_rank, seq) WHERE epic_id IS NOT NULL;
+-- A claim is one walk along one of these, and so is each page of a list: `stage` says more than the status.
+CREATE INDEX idx_tasks_status ON tasks (stage, effective_priority, seq);
+CREATE INDEX idx_tasks_feature_id ON tasks (feature_id, stage, effective_priority, seq);
+CREATE INDEX idx_tasks_epic ON tasks (epic_id, stage, effective_priority, seq) WHERE epic_id IS NOT NULL;
 CREATE INDEX idx_tasks_waits ON tasks (waits_until) WHERE waits_until IS NOT NULL;
 CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at, seq) WHERE lease_expires_at IS NOT NULL;
 CREATE INDEX idx_tasks_process ON tasks (claim_place, seq, id, claim_pid, claim_started_ticks) WHERE claim_place IS NOT NULL;
-
--- The orders of listings.
-CREATE INDEX idx_tasks_order ON tasks (status, effective_priority, seq);
 CREATE INDEX idx_tasks_updated ON tasks (updated_at, seq);
 
--- Ids are looked up in any case of ASCII letters.
-CREATE INDEX idx_epics_id_any_case ON epics (id COLLATE NOCASE);
-CREATE INDEX idx_features_id_any_case ON features (id COLLATE NOCASE);
-CREATE INDEX idx_tasks_id_any_case ON tasks (id COLLATE NOCASE);
-CREATE INDEX idx_test_cases_id_any_case ON test_cases (id COLLATE NOCASE);
+-- Ids are looked up in any case of ASCII letters. Those without small letters are found by their large ones.
+CREATE INDEX idx_epics_id_any_case ON epics (id COLLATE NOCASE) WHERE id GLOB '*[a-z]*';
+CREATE INDEX idx_features_id_any_case ON features (id COLLATE NOCASE) WHERE id GLOB '*[a-z]*';
+CREATE INDEX idx_tasks_id_any_case ON tasks (id COLLATE NOCASE) WHERE id GLOB '*[a-z]*';
+CREATE INDEX idx_test_cases_id_any_case ON test_cases (id COLLATE NOCASE) WHERE id GLOB '*[a-z]*';
 
 CREATE INDEX idx_dependencies_depends_on ON dependencies (depends_on, task_id);
 CREATE INDEX idx_checkpoints_task_id ON checkpoints (task_id);
 CREATE INDEX idx_questions_open ON questions (asked_at, task_id, number) WHERE answered_at IS NULL;
-CREATE INDEX idx_events_entity ON events (entity_kind, entity_id, seq);
+CREATE INDEX idx_events_entity ON events (entity_kind, entity_seq, seq);
 
 -- What holds whether or not the client switched foreign keys on.
 
@@ -365,7 +389,7 @@ BEGIN
 END;
 
 CREATE TRIGGER tasks_need_feature BEFORE INSERT ON tasks
-WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
+WHEN NEW.feature_id IS NOT NULL AND NEW.rev = 0 AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
 BEGIN
     SELECT RAISE(ABORT, 'there is no such feature');
 END;
@@ -430,14 +454,6 @@ BEGIN
     UPDATE features SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
 END;
 
-CREATE TRIGGER update_tasks_timestamp AFTER UPDATE OF
-    feature_id, description, priority, retry_budget, hold_by, hold_reason, hold_at, source_origin,
-    source_digest, metadata, status, blocked_reason, retries_used, not_before, completed_at, proof, proof_by, proof_reason ON tasks
-WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
-BEGIN
-    UPDATE tasks SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
-END;
-
 CREATE TRIGGER update_test_cases_timestamp AFTER UPDATE OF
     task_id, feature_id, description, command, required, status, last_at, last_attempt,
     last_exit_code, last_duration_ms, last_output_tail, last_by, source_origin, source_digest, metadata ON test_cases
@@ -449,8 +465,7 @@ END;
 -- A parent's status: `rolled` wherever it says otherwise. A status that a plain client gives to a parent without
 -- children and without a hold is its own from then on; any other is undone.
 
-CREATE TRIGGER roll_up_features AFTER UPDATE OF tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked,
-    open_gates, hold_at, own_status, status ON features
+CREATE TRIGGER roll_up_features AFTER UPDATE OF touched_at, hold_at, own_status, status ON features
 WHEN NEW.status <> NEW.rolled
 BEGIN
     UPDATE features SET own_status = NEW.status, rev = rev + 1
@@ -481,6 +496,7 @@ END;
 
 CREATE TRIGGER epics_removed AFTER DELETE ON epics
 BEGIN
+    INSERT OR IGNORE INTO removed_items VALUES ('epic', OLD.id, OLD.seq);
     DELETE FROM features WHERE epic_id = OLD.id;
 END;
 
@@ -510,6 +526,7 @@ END;
 
 CREATE TRIGGER features_removed AFTER DELETE ON features
 BEGIN
+    INSERT OR IGNORE INTO removed_items VALUES ('feature', OLD.id, OLD.seq);
     DELETE FROM test_cases WHERE feature_id = OLD.id;
     DELETE FROM tasks WHERE feature_id = OLD.id;
     UPDATE epics SET
@@ -574,9 +591,29 @@ BEGIN
     WHERE feature_id = NEW.id;
 END;
 
--- Tasks.
+-- Tasks. What tasq itself writes (it shows in `rev`) it has counted: once per unit of work instead of once per row. It
+-- moves and removes by triggers, as everybody does.
 
 CREATE TRIGGER tasks_added AFTER INSERT ON tasks
+WHEN NEW.rev = 0
+BEGIN
+    INSERT INTO by_hand (task, id, feature_id, status, updated_at)
+    VALUES (NEW.seq, NEW.id, NEW.feature_id, NEW.status, NEW.updated_at);
+    DELETE FROM by_hand;
+END;
+
+CREATE TRIGGER tasks_edited AFTER UPDATE OF
+    feature_id, description, priority, retry_budget, hold_by, hold_reason, hold_at, source_origin,
+    source_digest, metadata, status, blocked_reason, retries_used, not_before, completed_at, proof, proof_by, proof_reason ON tasks
+WHEN NEW.rev = OLD.rev
+BEGIN
+    INSERT INTO by_hand (task, id, was_feature_id, feature_id, epic_id, was_status, status, was_updated_at, updated_at)
+    VALUES (NEW.seq, NEW.id, OLD.feature_id, NEW.feature_id, OLD.epic_id, OLD.status, NEW.status, OLD.updated_at, NEW.updated_at);
+    DELETE FROM by_hand;
+END;
+
+CREATE TRIGGER tasks_added_by_hand AFTER INSERT ON by_hand
+WHEN NEW.was_status IS NULL
 BEGIN
     UPDATE tasks
     SET (feature_priority, epic_id, held_above) = (
@@ -584,9 +621,9 @@ BEGIN
         FROM features LEFT JOIN epics ON epics.id = features.epic_id
         WHERE features.id = NEW.feature_id
     )
-    WHERE seq = NEW.seq;
+    WHERE seq = NEW.task;
     UPDATE tasks SET completed_at = NEW.updated_at, rev = 1
-    WHERE seq = NEW.seq AND NEW.rev = 0 AND NEW.status = 'completed' AND NEW.completed_at IS NULL;
+    WHERE seq = NEW.task AND NEW.status = 'completed' AND completed_at IS NULL;
     UPDATE epics SET
         tasks_pending = tasks_pending + (NEW.status = 'pending'),
         tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
@@ -609,10 +646,11 @@ END;
 
 CREATE TRIGGER tasks_removed AFTER DELETE ON tasks
 BEGIN
+    INSERT OR IGNORE INTO removed_items VALUES ('task', OLD.id, OLD.seq);
     DELETE FROM test_cases WHERE task_id = OLD.id;
     DELETE FROM dependencies WHERE task_id = OLD.id;
     DELETE FROM dependencies WHERE depends_on = OLD.id;
-    DELETE FROM attempts WHERE task_id = OLD.id;
+    DELETE FROM attempts WHERE task_seq = OLD.seq;
     DELETE FROM checkpoints WHERE task_id = OLD.id;
     DELETE FROM questions WHERE task_id = OLD.id;
     UPDATE epics SET
@@ -635,30 +673,30 @@ BEGIN
         tasks_blocked = tasks_blocked - (OLD.status = 'blocked');
 END;
 
-CREATE TRIGGER update_feature_status_on_task_complete AFTER UPDATE OF status ON tasks
-WHEN NEW.status <> OLD.status AND NEW.feature_id = OLD.feature_id
+CREATE TRIGGER update_feature_status_on_task_complete AFTER INSERT ON by_hand
+WHEN NEW.status <> NEW.was_status AND NEW.feature_id = NEW.was_feature_id
 BEGIN
     UPDATE epics SET
-        tasks_pending = tasks_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress') + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked')
-    WHERE id = OLD.epic_id;
+        tasks_pending = tasks_pending - (NEW.was_status = 'pending') + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (NEW.was_status = 'in_progress') + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed - (NEW.was_status = 'completed') + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked - (NEW.was_status = 'blocked') + (NEW.status = 'blocked')
+    WHERE id = NEW.epic_id;
     UPDATE features SET
-        tasks_pending = tasks_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress') + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked'),
+        tasks_pending = tasks_pending - (NEW.was_status = 'pending') + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (NEW.was_status = 'in_progress') + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed - (NEW.was_status = 'completed') + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked - (NEW.was_status = 'blocked') + (NEW.status = 'blocked'),
         touched_at = CASE
-            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
+            WHEN NEW.updated_at = NEW.was_updated_at THEN (SELECT now FROM clock)
             ELSE NEW.updated_at
         END
     WHERE id = NEW.feature_id;
     UPDATE totals SET
-        tasks_pending = tasks_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress') + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked');
+        tasks_pending = tasks_pending - (NEW.was_status = 'pending') + (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress - (NEW.was_status = 'in_progress') + (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed - (NEW.was_status = 'completed') + (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked - (NEW.was_status = 'blocked') + (NEW.status = 'blocked');
 END;
 
 CREATE TRIGGER tasks_moved AFTER UPDATE OF feature_id ON tasks
@@ -710,8 +748,8 @@ BEGIN
         tasks_blocked = tasks_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked');
 END;
 
-CREATE TRIGGER tasks_open_what_waits AFTER UPDATE OF status ON tasks
-WHEN (NEW.status = 'completed') <> (OLD.status = 'completed')
+CREATE TRIGGER tasks_open_what_waits AFTER INSERT ON by_hand
+WHEN (NEW.status = 'completed') <> (NEW.was_status = 'completed')
 BEGIN
     UPDATE tasks SET open_deps = open_deps + (NEW.status <> 'completed') - (NEW.status = 'completed')
     WHERE id IN (SELECT dependencies.task_id FROM dependencies WHERE dependencies.depends_on = NEW.id);
@@ -720,29 +758,35 @@ END;
 -- An edit by hand keeps the rest of the row in step with the status: the time of completion, and no claim, proof or
 -- reason that the new status cannot have. An attempt whose claim goes was cancelled.
 
-CREATE TRIGGER set_task_completed_at AFTER UPDATE OF status ON tasks
-WHEN NEW.rev = OLD.rev AND (NEW.status = 'completed') <> (OLD.status = 'completed')
+CREATE TRIGGER set_task_completed_at AFTER INSERT ON by_hand
+WHEN (NEW.status = 'completed') <> (NEW.was_status = 'completed')
 BEGIN
     UPDATE tasks
     SET completed_at = CASE
         WHEN NEW.status <> 'completed' THEN NULL
-        ELSE coalesce(NEW.completed_at, max(OLD.updated_at, (SELECT now FROM clock)))
+        ELSE coalesce(completed_at, max(NEW.was_updated_at, (SELECT now FROM clock)))
     END
-    WHERE seq = NEW.seq;
+    WHERE seq = NEW.task;
 END;
 
-CREATE TRIGGER tasks_follow_status AFTER UPDATE OF status ON tasks
-WHEN NEW.rev = OLD.rev AND NEW.status <> OLD.status
+CREATE TRIGGER update_tasks_timestamp AFTER INSERT ON by_hand
+WHEN NEW.updated_at = NEW.was_updated_at
+BEGIN
+    UPDATE tasks SET updated_at = max(NEW.was_updated_at, (SELECT now FROM clock)) WHERE seq = NEW.task;
+END;
+
+CREATE TRIGGER tasks_follow_status AFTER INSERT ON by_hand
+WHEN NEW.status <> NEW.was_status
 BEGIN
     UPDATE tasks SET claim_worker = NULL, claim_attempt = NULL, claim_nonce = NULL, claim_started_at = NULL,
         claim_lease = NULL, lease_expires_at = NULL, claim_place = NULL, claim_pid = NULL, claim_started_ticks = NULL, cancel_by = NULL, cancel_at = NULL
-    WHERE seq = NEW.seq AND NEW.status <> 'in_progress' AND claim_nonce IS NOT NULL;
+    WHERE seq = NEW.task AND NEW.status <> 'in_progress' AND claim_nonce IS NOT NULL;
     UPDATE attempts SET ended_at = max(started_at, (SELECT now FROM clock)), outcome = 'cancelled'
-    WHERE task_id = NEW.id AND ended_at IS NULL AND NEW.status <> 'in_progress';
+    WHERE task_seq = NEW.task AND ended_at IS NULL AND NEW.status <> 'in_progress';
     UPDATE tasks SET proof = NULL, proof_by = NULL, proof_reason = NULL
-    WHERE seq = NEW.seq AND NEW.status <> 'completed' AND proof IS NOT NULL;
+    WHERE seq = NEW.task AND NEW.status <> 'completed' AND proof IS NOT NULL;
     UPDATE tasks SET blocked_reason = NULL
-    WHERE seq = NEW.seq AND NEW.status <> 'blocked' AND blocked_reason IS NOT NULL;
+    WHERE seq = NEW.task AND NEW.status <> 'blocked' AND blocked_reason IS NOT NULL;
 END;
 
 -- Dependencies. What is left is counted afresh when one goes: its prerequisite may be gone already.
@@ -781,6 +825,7 @@ END;
 
 CREATE TRIGGER test_cases_removed AFTER DELETE ON test_cases
 BEGIN
+    INSERT OR IGNORE INTO removed_items VALUES ('test', OLD.id, OLD.seq);
     UPDATE features SET open_gates = open_gates - 1, touched_at = (SELECT now FROM clock)
     WHERE id = OLD.feature_id AND OLD.open_gate;
     UPDATE totals SET tests = tests - 1;

@@ -1,0 +1,419 @@
+//! What a write unit has in hand: the rows that it read or wrote and that nobody else can change until it ends, and
+//! how many tasks came to and left each status, which is written to the parents once, however many tasks there were.
+//!
+//! Every write that does more to other rows than is known here goes through [`InHand::put_down`] first.
+
+use std::collections::{BTreeMap, HashMap};
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use tasq_domain::rollup::roll_up;
+use tasq_domain::{
+    AnyId, Epic, EpicId, Feature, FeatureId, Priority, Settings, Status, StatusCounts, Task,
+    TaskId, TaskRecord, Timestamp,
+};
+
+use super::{history, tree, unsigned};
+use crate::error::Fault;
+use crate::rows::feature::StoredFeature;
+use crate::schema::features;
+use crate::statement::statement;
+
+statement! {
+    /// A feature's new counts; its status stands.
+    CountInFeature {
+        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
+        seq: i64 => BigInt
+    } -> () =
+        "UPDATE OR FAIL features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ?, \
+         rev = rev + 1 WHERE seq = ?"
+}
+statement! {
+    /// A feature's new counts and the status that follows from them. What follows for its epic, a trigger does.
+    RollUpFeature {
+        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
+        at: i64 => BigInt, status: &'a str => Text, updated_at: i64 => BigInt, seq: i64 => BigInt
+    } -> () =
+        "UPDATE OR FAIL features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ?, \
+         touched_at = ?, status = ?, updated_at = ?, rev = rev + 1 WHERE seq = ?"
+}
+statement! {
+    /// How many more tasks of an epic have each status.
+    CountInEpic {
+        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
+        id: &'a str => Text
+    } -> () =
+        "UPDATE epics SET tasks_pending = tasks_pending + ?, tasks_in_progress = tasks_in_progress + ?, \
+         tasks_completed = tasks_completed + ?, tasks_blocked = tasks_blocked + ? WHERE id = ?"
+}
+statement! {
+    /// How many more tasks of the queue have each status.
+    CountInQueue {
+        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt
+    } -> () =
+        "UPDATE totals SET tasks_pending = tasks_pending + ?, tasks_in_progress = tasks_in_progress + ?, \
+         tasks_completed = tasks_completed + ?, tasks_blocked = tasks_blocked + ?"
+}
+
+/// How many tasks are kept at the most, to bound the memory.
+const MOST_TASKS: usize = 2_048;
+
+/// What a write unit has in hand; a unit that only reads has nothing.
+#[derive(Default)]
+pub(crate) struct InHand {
+    tasks: HashMap<TaskId, TaskRecord>,
+    features: BTreeMap<FeatureId, Parent>,
+    epics: BTreeMap<EpicId, Epic>,
+    moved_in_epics: BTreeMap<EpicId, Moved>,
+    moved: Moved,
+    pub(crate) settings: Option<Settings>,
+    pub(crate) next_task: Option<i64>,
+    pub(crate) next_event: Option<i64>,
+}
+
+/// A feature with its counts.
+struct Parent {
+    feature: Feature,
+    counts: StatusCounts,
+    gate_open: bool,
+    /// The time of the newest change below that is not written yet.
+    touched_at: Option<Timestamp>,
+    rolled_up: bool,
+}
+
+/// A feature with its counters.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = features, check_for_backend(diesel::sqlite::Sqlite))]
+struct CountedFeature {
+    #[diesel(embed)]
+    stored: StoredFeature,
+    tasks_pending: i64,
+    tasks_in_progress: i64,
+    tasks_completed: i64,
+    tasks_blocked: i64,
+    open_gates: i64,
+}
+
+/// How many more tasks have each status.
+#[derive(Clone, Copy, Default)]
+struct Moved {
+    pending: i64,
+    in_progress: i64,
+    completed: i64,
+    blocked: i64,
+}
+
+impl Moved {
+    fn count(&mut self, status: Status, by: i64) {
+        *match status {
+            Status::Pending => &mut self.pending,
+            Status::InProgress => &mut self.in_progress,
+            Status::Completed => &mut self.completed,
+            Status::Blocked => &mut self.blocked,
+        } += by;
+    }
+
+    const fn is_nothing(self) -> bool {
+        let Self {
+            pending,
+            in_progress,
+            completed,
+            blocked,
+        } = self;
+        pending == 0 && in_progress == 0 && completed == 0 && blocked == 0
+    }
+}
+
+/// What a task's parents give it.
+pub(crate) struct Inherited {
+    pub(crate) priority: Priority,
+    pub(crate) epic: Option<EpicId>,
+    pub(crate) held_above: bool,
+}
+
+impl InHand {
+    pub(crate) fn task(&self, id: &TaskId) -> Option<&TaskRecord> {
+        self.tasks.get(id)
+    }
+
+    pub(crate) fn take_up(&mut self, record: &TaskRecord) {
+        if self.tasks.len() >= MOST_TASKS {
+            self.tasks.clear();
+        }
+        self.tasks.insert(record.task.id.clone(), record.clone());
+    }
+
+    /// A task was written as it is here; what follows for it from others did not change.
+    pub(crate) fn rewrite(&mut self, task: &Task) {
+        if let Some(record) = self.tasks.get_mut(&task.id) {
+            record.task.clone_from(task);
+        }
+    }
+
+    pub(crate) fn forget_task(&mut self, id: &TaskId) {
+        self.tasks.remove(id);
+    }
+
+    /// Something changed what follows for tasks that are not named.
+    pub(crate) fn forget_tasks(&mut self) {
+        self.tasks.clear();
+    }
+
+    pub(crate) fn feature(
+        &mut self,
+        conn: &mut SqliteConnection,
+        id: &FeatureId,
+    ) -> Result<Option<Feature>, Fault> {
+        Ok(self.parent(conn, id)?.map(|parent| parent.feature.clone()))
+    }
+
+    pub(crate) fn epic(
+        &mut self,
+        conn: &mut SqliteConnection,
+        id: &EpicId,
+    ) -> Result<Option<Epic>, Fault> {
+        if let Some(epic) = self.epics.get(id) {
+            return Ok(Some(epic.clone()));
+        }
+        let Some(epic) = tree::epic(conn, id)? else {
+            return Ok(None);
+        };
+        self.epics.insert(id.clone(), epic.clone());
+        Ok(Some(epic))
+    }
+
+    /// The number of a task that is there.
+    pub(crate) fn task_seq(&self, conn: &mut SqliteConnection, id: &TaskId) -> Result<i64, Fault> {
+        match self.tasks.get(id) {
+            Some(record) => Ok(record.task.seq),
+            None => history::task_seq(conn, id),
+        }
+    }
+
+    /// The number of an item that is there or was.
+    pub(crate) fn entity_seq(
+        &self,
+        conn: &mut SqliteConnection,
+        entity: &AnyId,
+    ) -> Result<i64, Fault> {
+        let known = match entity {
+            AnyId::Task(id) => self.tasks.get(id).map(|record| record.task.seq),
+            AnyId::Feature(id) => self.features.get(id).map(|parent| parent.feature.seq),
+            AnyId::Epic(id) => self.epics.get(id).map(|epic| epic.seq),
+            AnyId::Test(_) => None,
+        };
+        match known {
+            Some(seq) => Ok(seq),
+            None => history::entity_seq(conn, entity),
+        }
+    }
+
+    /// What a task gets from its feature and its epic; `None` if there is no such feature.
+    pub(crate) fn inherited(
+        &mut self,
+        conn: &mut SqliteConnection,
+        feature: &FeatureId,
+    ) -> Result<Option<Inherited>, Fault> {
+        let Some(parent) = self.parent(conn, feature)? else {
+            return Ok(None);
+        };
+        let priority = parent.feature.priority;
+        let held = parent.feature.hold.is_some();
+        let Some(epic) = parent.feature.epic.clone() else {
+            return Ok(Some(Inherited {
+                priority,
+                epic: None,
+                held_above: held,
+            }));
+        };
+        let above = match self.epics.get(&epic) {
+            Some(epic) => epic.hold.is_some(),
+            // A hold does not depend on what is not written yet.
+            None => tree::epic(conn, &epic)?.is_some_and(|epic| epic.hold.is_some()),
+        };
+        Ok(Some(Inherited {
+            priority,
+            epic: Some(epic),
+            held_above: held || above,
+        }))
+    }
+
+    /// Counts a task of `feature` that had the status `before` (`None`: there was none) and has the status `after`.
+    pub(crate) fn count(
+        &mut self,
+        conn: &mut SqliteConnection,
+        feature: &FeatureId,
+        before: Option<Status>,
+        after: Status,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        if before == Some(after) {
+            return Ok(());
+        }
+        let Some(parent) = self.parent(conn, feature)? else {
+            return Err(Fault::misuse(format!("there is no feature {feature}")));
+        };
+        parent.count(before, after, at);
+        let epic = parent.feature.epic.clone();
+        let rolled_up = parent.rolled_up;
+        if rolled_up {
+            // At once, so that the epic follows each turn of its feature, with the time of each.
+            parent.write_out(conn)?;
+        }
+        let add = |moved: &mut Moved| {
+            if let Some(before) = before {
+                moved.count(before, -1);
+            }
+            moved.count(after, 1);
+        };
+        add(&mut self.moved);
+        if let Some(epic) = epic {
+            if rolled_up {
+                self.epics.remove(&epic);
+            }
+            add(self.moved_in_epics.entry(epic).or_default());
+        }
+        Ok(())
+    }
+
+    /// Writes out what was counted; all that was read stays in hand.
+    pub(crate) fn write_out(&mut self, conn: &mut SqliteConnection) -> Result<(), Fault> {
+        for parent in self.features.values_mut() {
+            parent.write_out(conn)?;
+        }
+        for (id, moved) in std::mem::take(&mut self.moved_in_epics) {
+            let Moved {
+                pending,
+                in_progress,
+                completed,
+                blocked,
+            } = moved;
+            if !moved.is_nothing() {
+                CountInEpic::new(pending, in_progress, completed, blocked, id.as_str())
+                    .execute(conn)?;
+            }
+        }
+        let moved = std::mem::take(&mut self.moved);
+        let Moved {
+            pending,
+            in_progress,
+            completed,
+            blocked,
+        } = moved;
+        if !moved.is_nothing() {
+            CountInQueue::new(pending, in_progress, completed, blocked).execute(conn)?;
+        }
+        Ok(())
+    }
+
+    /// Writes out what was counted and forgets what was read: before a write that changes rows that it does not name.
+    pub(crate) fn put_down(&mut self, conn: &mut SqliteConnection) -> Result<(), Fault> {
+        self.write_out(conn)?;
+        *self = Self::default();
+        Ok(())
+    }
+
+    fn parent(
+        &mut self,
+        conn: &mut SqliteConnection,
+        id: &FeatureId,
+    ) -> Result<Option<&mut Parent>, Fault> {
+        if !self.features.contains_key(id) {
+            let row: Option<CountedFeature> = features::table
+                .filter(features::id.eq(id.as_str()))
+                .select(CountedFeature::as_select())
+                .get_result(conn)
+                .optional()?;
+            let Some(row) = row else { return Ok(None) };
+            self.features.insert(id.clone(), Parent::read(row)?);
+        }
+        Ok(self.features.get_mut(id))
+    }
+}
+
+impl Parent {
+    fn read(row: CountedFeature) -> Result<Self, Fault> {
+        let CountedFeature {
+            stored,
+            tasks_pending,
+            tasks_in_progress,
+            tasks_completed,
+            tasks_blocked,
+            open_gates,
+        } = row;
+        Ok(Self {
+            feature: stored.read()?,
+            counts: StatusCounts {
+                pending: unsigned(tasks_pending),
+                in_progress: unsigned(tasks_in_progress),
+                completed: unsigned(tasks_completed),
+                blocked: unsigned(tasks_blocked),
+            },
+            gate_open: open_gates > 0,
+            touched_at: None,
+            rolled_up: false,
+        })
+    }
+
+    fn count(&mut self, before: Option<Status>, after: Status, at: Timestamp) {
+        if let Some(before) = before {
+            let count = counter(&mut self.counts, before);
+            // Only a file that was tampered with counts too few; `tasq doctor` finds and mends it.
+            *count = count.saturating_sub(1);
+        }
+        *counter(&mut self.counts, after) += 1;
+        self.touched_at = Some(at);
+        let held = self.feature.hold.is_some();
+        let status =
+            roll_up(self.counts.present(), self.gate_open, held).unwrap_or(self.feature.own_status);
+        if status != self.feature.status {
+            self.feature.status = status;
+            self.feature.updated_at = self.feature.updated_at.max(at);
+            self.rolled_up = true;
+        }
+    }
+
+    fn write_out(&mut self, conn: &mut SqliteConnection) -> Result<(), Fault> {
+        let Some(at) = self.touched_at.take() else {
+            return Ok(());
+        };
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let StatusCounts {
+            pending,
+            in_progress,
+            completed,
+            blocked,
+        } = self.counts;
+        let [pending, in_progress, completed, blocked] =
+            [pending, in_progress, completed, blocked].map(signed);
+        let (at, seq) = (at.micros(), self.feature.seq);
+        if std::mem::take(&mut self.rolled_up) {
+            let status = self.feature.status.as_str();
+            let updated_at = self.feature.updated_at.micros();
+            RollUpFeature::new(
+                pending,
+                in_progress,
+                completed,
+                blocked,
+                at,
+                status,
+                updated_at,
+                seq,
+            )
+            .execute(conn)?;
+        } else {
+            CountInFeature::new(pending, in_progress, completed, blocked, seq).execute(conn)?;
+        }
+        Ok(())
+    }
+}
+
+fn counter(counts: &mut StatusCounts, status: Status) -> &mut u64 {
+    match status {
+        Status::Pending => &mut counts.pending,
+        Status::InProgress => &mut counts.in_progress,
+        Status::Completed => &mut counts.completed,
+        Status::Blocked => &mut counts.blocked,
+    }
+}
