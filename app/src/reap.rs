@@ -1,6 +1,6 @@
 //! Taking back tasks whose lease has run out, or whose process is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tasq_domain::life::{self, Loss, Step};
@@ -62,16 +62,27 @@ pub(crate) fn gone(
     tx: &mut dyn Tx,
     processes: Option<&dyn Processes>,
 ) -> Result<Vec<(TaskRecord, Process)>, AppError> {
+    judged(tx, processes, |processes, process| {
+        processes.is_gone(process)
+    })
+}
+
+/// The tasks whose processes of this place are judged to be gone; each process is judged once, because a loop holds many
+/// tasks.
+fn judged(
+    tx: &mut dyn Tx,
+    processes: Option<&dyn Processes>,
+    is_gone: impl Fn(&dyn Processes, &Process) -> bool,
+) -> Result<Vec<(TaskRecord, Process)>, AppError> {
     let Some((processes, place)) = processes.and_then(|it| Some((it, it.place()?))) else {
         return Ok(Vec::new());
     };
-    // A loop holds many tasks, and looking for what it left behind is costly.
     let mut judged = BTreeMap::new();
     let mut gone = Vec::new();
     for (id, process) in tx.processes_at(&place)? {
         let is_gone = *judged
             .entry(process)
-            .or_insert_with(|| processes.is_gone(&process));
+            .or_insert_with(|| is_gone(processes, &process));
         if is_gone && let Some(record) = tx.task(&id)? {
             gone.push((record, process));
         }
@@ -83,28 +94,20 @@ fn abandoned(
     unit: &mut Unit<'_>,
     processes: Option<&dyn Processes>,
 ) -> Result<Vec<TaskId>, AppError> {
-    end_remains(unit.tx, processes)?;
     let now = unit.now();
     let mut reaped = Vec::new();
-    for (record, process) in gone(unit.tx, processes)? {
+    // No task is handed out while a command of the one who held it still works on it.
+    let gone = judged(unit.tx, processes, |processes, process| {
+        processes.end_remains(process);
+        processes.is_gone(process)
+    })?;
+    for (record, process) in gone {
         let step = life::abandon(&record, &process, now)
             .ok_or_else(|| contradiction(&record, "that another process holds"))?;
         lose(unit, &record, &step, Loss::ProcessGone)?;
         reaped.push(record.task.id);
     }
     Ok(reaped)
-}
-
-/// Ends what processes that are gone left running: no task is handed out while a command still works on it.
-fn end_remains(tx: &mut dyn Tx, processes: Option<&dyn Processes>) -> Result<(), AppError> {
-    if let Some((processes, place)) = processes.and_then(|it| Some((it, it.place()?))) {
-        let holders = tx.processes_at(&place)?;
-        let holders: BTreeSet<Process> = holders.into_iter().map(|(_, process)| process).collect();
-        for process in &holders {
-            processes.end_remains(process);
-        }
-    }
-    Ok(())
 }
 
 fn expired(unit: &mut Unit<'_>) -> Result<Vec<TaskId>, AppError> {

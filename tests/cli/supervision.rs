@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::harness::{Kind, Sandbox, text};
+use super::harness::{Kind, Sandbox, binary, text};
 use crate::contract::full;
 use crate::contract::random::numbers::Numbers;
 use crate::crash::seed;
@@ -229,11 +229,15 @@ fn a_secret_is_nowhere_in_what_is_stored() {
     const CANARY: &str = "canary-0123456789-abcdefgh";
     let sandbox = queue(Kind::Json, 1);
     let id = text(&sandbox.data(&["next"])["id"]);
-    let command = "echo $AGENT_TOKEN ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; env; exit 65";
+    let command = format!(
+        "{} checkpoint --summary \"used $AGENT_TOKEN\" --next \"try $AGENT_TOKEN\" >/dev/null; \
+         echo $AGENT_TOKEN ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; env; exit 65",
+        binary().display()
+    );
     for (env, told) in [(None, false), (Some("AGENT_TOKEN"), true)] {
         let mut words = vec!["run", "--json"];
         words.extend(env.iter().flat_map(|name| ["--env", name]));
-        words.extend(["--", "sh", "-c", command]);
+        words.extend(["--", "sh", "-c", &command]);
         let mut run = sandbox.command(&words);
         run.env("AGENT_TOKEN", CANARY).env("OTHER_SECRET", CANARY);
         assert_eq!(run.output().unwrap().status.code(), Some(1));

@@ -10,6 +10,7 @@ use tasq_domain::{Reason, Timestamp};
 use crate::args::work::{Checkpoint, Claim, Complete, Fail, Heartbeat, Release};
 use crate::failure::Failure;
 use crate::input;
+use crate::runner::Redaction;
 use crate::session::Session;
 use crate::view::{Beat, Claims, Completion};
 
@@ -47,7 +48,7 @@ pub(super) fn checkpoint(session: &mut Session, args: Checkpoint) -> Result<u8, 
     let holder = queue.holder(&args.held)?;
     let new = AddCheckpoint {
         summary: reason(args.summary)?,
-        next_steps: args.next,
+        next_steps: args.next.into_iter().map(worker_text).collect(),
         data: args
             .data
             .map(|data| input::object(data, "--data"))
@@ -105,7 +106,16 @@ pub(super) fn release(session: &mut Session, args: Release) -> Result<u8, Failur
 }
 
 fn reason(argument: String) -> Result<Reason, Failure> {
-    Ok(Reason::new(input::text(argument)?).map_err(AppError::from)?)
+    let text = worker_text(input::text(argument)?);
+    Ok(Reason::new(text).map_err(AppError::from)?)
+}
+
+/// What a worker says, without the secrets of its environment. A person's words are their own.
+fn worker_text(text: String) -> String {
+    if std::env::var_os("TASQ_TOKEN").is_none() {
+        return text;
+    }
+    Redaction::of_variables(std::env::vars_os()).of_text(&text)
 }
 
 fn instant(text: &str) -> Result<Timestamp, Failure> {

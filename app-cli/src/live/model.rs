@@ -124,8 +124,11 @@ impl Model {
                 }
             }
             RunEvent::Draining { .. } => self.state = State::Draining,
-            // The next look at the queue tells what it changed.
-            RunEvent::Regressed { .. } => {}
+            RunEvent::Regressed { reopened, .. } => {
+                for _ in reopened {
+                    self.moved(Status::Completed, Status::Pending);
+                }
+            }
             RunEvent::Ended { .. } => self.rows.clear(),
         }
     }

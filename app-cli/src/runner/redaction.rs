@@ -112,6 +112,11 @@ impl Redaction {
         out
     }
 
+    /// As [`Self::of`], for what is text.
+    pub(crate) fn of_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.of(text.as_bytes())).into_owned()
+    }
+
     /// Copies a text without its secrets. `in_key` says whether the text goes on within a private key.
     fn copy(&self, text: &[u8], out: &mut Vec<u8>, in_key: &mut bool) {
         let begins = self.beginnings();

@@ -37,6 +37,9 @@ const AGAIN_AT_MOST: Duration = Duration::from_secs(1);
 /// How often processes are counted where their number is limited.
 const COUNT_EVERY: Duration = Duration::from_millis(20);
 
+/// What an empty pipe takes without anybody reading it, in bytes.
+const FITS_A_PIPE: usize = 4096;
+
 /// What happens to a keeper.
 enum News {
     /// A process below it has ended.
@@ -122,9 +125,12 @@ fn start(bounds: Bounds, command: &[OsString]) -> io::Result<(Pid, Option<ChildS
 
 /// Gives the command its input. It need not read it; then the pipe breaks, which is fine.
 fn feed(stdin: Option<ChildStdin>, input: Vec<u8>) {
-    if let Some(mut stdin) = stdin {
-        thread::spawn(move || drop(stdin.write_all(&input)));
+    let Some(mut stdin) = stdin else { return };
+    if input.len() <= FITS_A_PIPE {
+        drop(stdin.write_all(&input));
+        return;
     }
+    thread::spawn(move || drop(stdin.write_all(&input)));
 }
 
 /// Collects everything that ends below this process, and tells of it.
