@@ -90,6 +90,20 @@ fn no_more_attempts_than_allowed_begin_however_many_workers_there_are() {
 }
 
 #[test]
+fn nothing_begins_after_the_time_that_is_allowed() {
+    let desk = desk(2);
+    let wish = wish();
+    let house = House::of(&desk, &wish);
+    let options = tasq_app::RunOptions {
+        max_time: Some(Duration::ZERO),
+        ..house.options()
+    };
+    let done = desk.ada().run(&Player::new([]), &options, &mut |_| ());
+    let done = done.unwrap();
+    assert_eq!((done.end, done.attempts), (RunEnd::Limit(Limit::Time), 0));
+}
+
+#[test]
 fn asked_to_drain_it_lets_end_what_runs_and_begins_nothing_more() {
     let desk = desk(3);
     let wish = wish();
