@@ -40,8 +40,8 @@ pub enum Again {
     Never(Reason),
 }
 
-/// What a worker's release costs: no retry, but a wait that grows with each in a row, as after failures, up to
-/// [`RELEASES_IN_A_ROW`]. `attempts` are all of the task's, in order; the last is the one that is given back.
+/// What a worker's release costs: no retry. The first is handed out again at once; each further one in a row waits
+/// longer, as after failures, up to [`RELEASES_IN_A_ROW`]. `attempts` are all of the task's, in order; the last is the one that is given back.
 #[must_use]
 pub fn again_after_release(attempts: &[Attempt], backoff: &Backoff) -> Again {
     let count = releases_in_a_row(attempts).saturating_add(1);
@@ -49,9 +49,10 @@ pub fn again_after_release(attempts: &[Attempt], backoff: &Backoff) -> Again {
         let text = format!("given back {count} times in a row by its workers");
         return Again::Never(Reason::new(text).expect("a short text is a reason"));
     }
-    Again::At(attempts.last().map_or(Duration::ZERO, |attempt| {
-        backoff.wait(count, &attempt.task, attempt.token.attempt)
-    }))
+    Again::At(match attempts.last() {
+        Some(attempt) if count > 1 => backoff.wait(count - 1, &attempt.task, attempt.token.attempt),
+        _ => Duration::ZERO,
+    })
 }
 
 /// What a worker reports about its own work.

@@ -242,6 +242,8 @@ pub(crate) fn no_two_claims_share_a_token(desk: &Desk) {
                 .release(&super::desk::releasing(&claim))
                 .unwrap();
         }
+        // A worker that gives a task back again has to wait for it.
+        desk.pass_time(3_600);
     }
     assert_eq!(tokens.len(), 60);
 }

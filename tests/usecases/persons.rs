@@ -205,6 +205,7 @@ pub(crate) fn a_hold_keeps_back_what_is_under_it(desk: &Desk) {
         assert_eq!(code(again), Code::Conflict, "{id}");
         let claim = desk.claim();
         desk.worker(&claim).release(&releasing(&claim)).unwrap();
+        desk.pass_time(3_600);
     }
     let test: AnyId = tasq_domain::TestId::new("TEST-1").unwrap().into();
     let of_test = desk.ada().hold(&test, &reason("no"), false);
@@ -242,6 +243,7 @@ pub(crate) fn a_hold_that_stops_gives_everything_back(desk: &Desk) {
         assert_eq!(desk.get("A").retries_used, 0);
         let claim = desk.claim();
         desk.worker(&claim).release(&releasing(&claim)).unwrap();
+        desk.pass_time(3_600);
     }
 }
 
