@@ -53,6 +53,10 @@ const LOOK: Duration = Duration::from_millis(100);
 const KEEPERS_TIME: Duration = Duration::from_secs(30);
 /// How long output is still read after nothing is left that could write it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long it is tried to start a command while there is no room for another process.
+const ROOM_TIME: Duration = Duration::from_secs(30);
+/// How often that is tried.
+const ROOM_LOOK: Duration = Duration::from_millis(250);
 /// How long it is tried to end what a killed keeper left.
 const ORPHANS_TIME: Duration = Duration::from_secs(5);
 /// How often it is looked whether that has ended.
@@ -118,6 +122,25 @@ impl SystemRunner {
 
 impl Runner for SystemRunner {
     fn start(&self, command: &CommandSpec) -> Result<Box<dyn Running>, RunError> {
+        let until = Instant::now() + ROOM_TIME;
+        loop {
+            match self.try_to_start(command) {
+                // Another command has taken all processes, and its keeper is about to end it.
+                Err(RunError::Start { source, .. })
+                    if source.kind() == io::ErrorKind::WouldBlock
+                        && self.interrupt.signal().is_none()
+                        && Instant::now() < until =>
+                {
+                    self.interrupt.sleep(ROOM_LOOK);
+                }
+                started => return started,
+            }
+        }
+    }
+}
+
+impl SystemRunner {
+    fn try_to_start(&self, command: &CommandSpec) -> Result<Box<dyn Running>, RunError> {
         let program = command.argv.first().cloned().unwrap_or_default();
         let failed = |source| RunError::Start {
             program: program.clone(),
@@ -131,11 +154,13 @@ impl Runner for SystemRunner {
         let (mut keeper, control) = self.start_keeper(command, writer).map_err(failed)?;
         let started = Instant::now();
         let capture = Arc::new(Capture::new(log, Arc::clone(&self.redaction)));
-        let drained = Arc::clone(&capture).drain(reader);
-        if let Err(source) = hand_over(&control, &command.stdin) {
+        let drained = Arc::clone(&capture)
+            .drain(reader)
+            .and_then(|drained| hand_over(&control, &command.stdin).map(|()| drained));
+        let drained = drained.map_err(|source| {
             forget(&mut keeper);
-            return Err(failed(source));
-        }
+            failed(source)
+        })?;
         self.outputs.add(&command.label, &capture);
         Ok(Box::new(Supervised {
             program,
@@ -155,9 +180,7 @@ impl Runner for SystemRunner {
             done: false,
         }))
     }
-}
 
-impl SystemRunner {
     fn limits(&self, command: &CommandSpec) -> Limits {
         Limits {
             processes: command.limits.processes.or(self.processes),

@@ -51,9 +51,12 @@ impl Capture {
     }
 
     /// Reads all output in a thread. The answer comes when there will be no more.
-    pub(super) fn drain(self: Arc<Self>, mut reader: io::PipeReader) -> Receiver<()> {
+    ///
+    /// # Errors
+    /// If there is no room for another thread.
+    pub(super) fn drain(self: Arc<Self>, mut reader: io::PipeReader) -> io::Result<Receiver<()>> {
         let (done, drained) = channel();
-        thread::spawn(move || {
+        thread::Builder::new().spawn(move || {
             let mut buffer = vec![0; PIECE];
             loop {
                 match reader.read(&mut buffer) {
@@ -65,8 +68,8 @@ impl Capture {
             }
             // Nobody waits any more if the command was given up.
             let _ = done.send(());
-        });
-        drained
+        })?;
+        Ok(drained)
     }
 
     fn take(&self, bytes: &[u8]) {

@@ -74,7 +74,7 @@ fn try_to_keep(bounds: Bounds, command: &[OsString]) -> io::Result<()> {
     let worker = match start(bounds, command) {
         Ok((worker, stdin)) => {
             Said::Started.write(&mut supervisor)?;
-            feed(stdin, input);
+            feed(stdin, input)?;
             worker
         }
         Err(error) => {
@@ -83,8 +83,8 @@ fn try_to_keep(bounds: Bounds, command: &[OsString]) -> io::Result<()> {
         }
     };
     let (tell, news) = channel();
-    collect(tell.clone());
-    listen(supervisor.try_clone()?, tell);
+    collect(tell.clone())?;
+    listen(supervisor.try_clone()?, tell)?;
     let mut keeper = Keeper {
         worker,
         bounds,
@@ -127,18 +127,22 @@ fn start(bounds: Bounds, command: &[OsString]) -> io::Result<(Pid, Option<ChildS
 }
 
 /// Gives the command its input. It need not read it; then the pipe breaks, which is fine.
-fn feed(stdin: Option<ChildStdin>, input: Vec<u8>) {
-    let Some(mut stdin) = stdin else { return };
+fn feed(stdin: Option<ChildStdin>, input: Vec<u8>) -> io::Result<()> {
+    let Some(mut stdin) = stdin else {
+        return Ok(());
+    };
     if input.len() <= FITS_A_PIPE {
         drop(stdin.write_all(&input));
-        return;
+        return Ok(());
     }
-    thread::spawn(move || drop(stdin.write_all(&input)));
+    thread::Builder::new()
+        .spawn(move || drop(stdin.write_all(&input)))
+        .map(drop)
 }
 
 /// Collects everything that ends below this process, and tells of it.
-fn collect(tell: Sender<News>) {
-    thread::spawn(move || {
+fn collect(tell: Sender<News>) -> io::Result<()> {
+    let collector = thread::Builder::new().spawn(move || {
         loop {
             let news = match wait(WaitOptions::empty()) {
                 Ok(Some((pid, status))) => News::Ended(pid, status),
@@ -151,10 +155,11 @@ fn collect(tell: Sender<News>) {
             }
         }
     });
+    collector.map(drop)
 }
 
-fn listen(mut supervisor: UnixStream, tell: Sender<News>) {
-    thread::spawn(move || {
+fn listen(mut supervisor: UnixStream, tell: Sender<News>) -> io::Result<()> {
+    let listener = thread::Builder::new().spawn(move || {
         while let Some(grace) = receive_stop(&mut supervisor) {
             if tell.send(News::Stop(grace)).is_err() {
                 return;
@@ -163,6 +168,7 @@ fn listen(mut supervisor: UnixStream, tell: Sender<News>) {
         // Nobody needs to know once everything has ended.
         let _ = tell.send(News::Abandoned);
     });
+    listener.map(drop)
 }
 
 struct Keeper {
