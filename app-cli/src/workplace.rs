@@ -3,12 +3,14 @@
 mod git;
 mod worktree;
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tasq_domain::TaskId;
+use tasq_files::{LockFile, LockGuard};
 use tasq_formats::digest::sha256_hex;
 use tasq_ports::{Bench, Job, Kept, Leaving, Workplace, WorkplaceError};
 
@@ -18,38 +20,50 @@ pub(crate) use worktree::{KeepWorktree, Merge, WorktreeOptions, Worktrees};
 
 /// The variable that names the file with the task.
 const TASK_FILE: &str = "TASQ_TASK_FILE";
+/// The lock of a loop's folder, and of all of them while one is made.
+const LOCK: &str = "lock";
+/// How long to wait for another loop that begins.
+const TIDY_WAIT: Duration = Duration::from_secs(30);
 /// How much of an id a name made from it shows.
 const SHOWN_CHARS: usize = 60;
 
-/// The folder in which each attempt finds its task as a file. What was written there goes when the attempt ends.
+/// The folder in which the attempts of one loop find their tasks as files. What was written there goes when the attempt
+/// ends; what a loop that was killed has left goes when the next one begins.
 pub(crate) struct TaskFiles {
-    folder: PathBuf,
-    /// Where there is no `.tasq/`: goes with the loop.
-    _scratch: Option<Scratch>,
+    folder: Scratch,
+    /// Says that this loop lives, to those that tidy up.
+    _lives: Option<LockGuard>,
 }
 
 impl TaskFiles {
-    /// In the queue's own folder, or else in one for this program alone.
+    /// In the queue's own folder, or else in the folder for temporary files.
     pub(crate) fn in_folder(queue: Option<&Path>) -> Result<Self, Failure> {
-        let (folder, scratch) = match queue {
-            Some(queue) => (queue.join("work"), None),
-            None => {
-                let scratch = Scratch::make(&std::env::temp_dir(), "tasq-work")?;
-                (scratch.path.clone(), Some(scratch))
-            }
+        let Some(queue) = queue else {
+            return Ok(Self {
+                folder: Scratch::make(&std::env::temp_dir(), "tasq-work")?,
+                _lives: None,
+            });
         };
-        if scratch.is_none() {
-            tasq_files::create_private_dir(&folder)?;
-        }
+        let all = queue.join("work");
+        tasq_files::create_private_dir(&all)?;
+        let _alone = LockFile::new(all.join(LOCK)).acquire(TIDY_WAIT)?;
+        tidy(&all)?;
+        let folder = Scratch::make(&all, "loop")?;
+        let lives = LockFile::new(folder.path.join(LOCK)).acquire(TIDY_WAIT)?;
         Ok(Self {
             folder,
-            _scratch: scratch,
+            _lives: Some(lives),
         })
+    }
+
+    /// Where they are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder.path
     }
 
     fn path(&self, job: &Job) -> PathBuf {
         let name = format!("{}.{}.json", safe_name(&job.task), job.token);
-        self.folder.join(name)
+        self.folder.path.join(name)
     }
 
     /// Writes the file for its owner alone; what another had put there is not followed and not overwritten.
@@ -74,11 +88,27 @@ impl TaskFiles {
 
     pub(crate) fn remove(&self, job: &Job) -> Result<(), WorkplaceError> {
         let path = self.path(job);
-        match std::fs::remove_file(&path) {
+        match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, &error)),
             _ => Ok(()),
         }
     }
+}
+
+/// Removes the folders of loops that live no more: nobody holds their locks.
+fn tidy(all: &Path) -> Result<(), Failure> {
+    let unread = |error: io::Error| Failure::io("cannot tidy up after other loops", &error);
+    for entry in fs::read_dir(all).map_err(unread)? {
+        let path = entry.map_err(unread)?.path();
+        if !path.is_dir() {
+            continue;
+        }
+        let Ok(_gone) = LockFile::new(path.join(LOCK)).acquire(Duration::ZERO) else {
+            continue;
+        };
+        fs::remove_dir_all(&path).map_err(unread)?;
+    }
+    Ok(())
 }
 
 fn failed(path: &Path, error: &io::Error) -> WorkplaceError {

@@ -70,6 +70,12 @@ fn four_loops_of_which_some_are_killed_do_each_task_once() {
             }
         }
         assert_eq!(sandbox.tasq(&words).code, Some(0));
+        let work = fs::read_dir(sandbox.project.join(".tasq/work")).unwrap();
+        let mut work = work.map(|entry| entry.unwrap().path());
+        assert!(
+            work.all(|path| !path.is_dir()),
+            "what killed loops left is tidied up"
+        );
         let mut ran: HashMap<String, u32> = HashMap::new();
         for line in lines(&sandbox, "done") {
             *ran.entry(line).or_default() += 1;

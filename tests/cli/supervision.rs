@@ -65,8 +65,14 @@ fn at_work(sandbox: &Sandbox) -> Vec<(u32, String)> {
 /// The commands that are left, without programs of ours.
 fn survivors(sandbox: &Sandbox) -> Vec<(u32, String)> {
     let mut left = at_work(sandbox);
-    left.retain(|(_, name)| name != "tasq");
+    left.retain(|(_, name)| !is_ours(name));
     left
+}
+
+/// Whether a process is the loop, a keeper, or about to become one: after a kill between these, a keeper finds nobody
+/// whose command it could start, and ends.
+fn is_ours(name: &str) -> bool {
+    matches!(name, "tasq" | "tasq-keeper" | "exe")
 }
 
 fn kill(pid: u32) {
@@ -135,7 +141,7 @@ fn nothing_is_left_when_the_loop_is_killed_with_all_its_keepers() {
             fs::read_to_string(&up).is_ok_and(|lines| lines.lines().count() == 4)
         });
         for (pid, name) in at_work(&sandbox) {
-            if name == "tasq" {
+            if is_ours(&name) {
                 kill(pid);
             }
         }

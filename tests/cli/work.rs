@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::sync::Barrier;
 use std::thread;
 
@@ -246,20 +248,30 @@ fn the_first_signal_lets_end_what_runs_and_begins_nothing_more() {
     on_each(|sandbox| {
         let first = sandbox.id(&["add", "first"]);
         let second = sandbox.id(&["add", "second"]);
-        let asks = "kill -INT $(echo $TASQ_SUPERVISOR | cut -d/ -f4); exit 0";
-        let ran = sandbox.tasq(&["--json", "run", "--", "sh", "-c", asks]);
-        assert_eq!(ran.code, Some(130), "{ran:?}");
+        // A signal arrives in its own time, so the worker goes on until the loop says that it has heard it.
+        let asks = "kill -INT $(echo $TASQ_SUPERVISOR | cut -d/ -f4); until test -e heard; do sleep 0.01; done";
+        let words = ["--json", "run", "--", "sh", "-c", asks];
+        let mut run = sandbox
+            .command(&words)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines: Vec<Value> = Vec::new();
+        for line in BufReader::new(run.stdout.take().unwrap()).lines() {
+            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            if line["event"] == "draining" {
+                assert_eq!(line["running"], 1);
+                sandbox.write("heard", "");
+            }
+            lines.push(line);
+        }
+        assert_eq!(run.wait().unwrap().code(), Some(130), "{lines:?}");
         assert_eq!(sandbox.data(&["show", &first])["status"], "completed");
         let left = sandbox.data(&["show", &second]);
         assert_eq!(
             (&left["status"], &left["attempts"]),
             (&"pending".into(), &Value::Array(Vec::new()))
         );
-        let lines: Vec<Value> = ran
-            .stdout
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
         let ended = &lines[lines.len() - 2];
         assert_eq!(
             (&ended["event"], &ended["end"]),

@@ -468,8 +468,9 @@ impl Workplace for Worktrees {
             let folder = self.project.clone();
             return Ok(Bench { folder, env });
         };
-        // No task's folder has such a name.
-        let folder = self.root.join(format!("+whole-{:016x}", IDS.random()));
+        // What a loop that is killed leaves there is tidied up by the next one.
+        let name = format!("whole-{:016x}", IDS.random());
+        let folder = self.files.folder().join(name);
         let _shared = lock(&self.shared);
         let words = ["worktree", "add", "-q", "--detach", "--"].map(OsStr::new);
         let place = [folder.as_os_str(), OsStr::new(&tip)];
@@ -488,10 +489,11 @@ impl Workplace for Worktrees {
 }
 
 impl Worktrees {
-    /// The worktree that a place lies in.
+    /// The worktree of what was brought together that a place lies in.
     fn tree_of(&self, bench: &Bench) -> Option<PathBuf> {
-        let inside = bench.folder.strip_prefix(&self.root).ok()?;
-        Some(self.root.join(inside.components().next()?))
+        let all = self.files.folder();
+        let inside = bench.folder.strip_prefix(all).ok()?;
+        Some(all.join(inside.components().next()?))
     }
 
     fn under_way(&self, job: &Job) -> Result<Desk, WorkplaceError> {

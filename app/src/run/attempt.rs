@@ -17,7 +17,7 @@ use crate::context::{App, HolderRef};
 use crate::error::AppError;
 use crate::unit::Report;
 use crate::verify::{Meanwhile, VerifyOptions};
-use crate::view::ClaimView;
+use crate::view::{ClaimView, TaskView};
 
 /// How a supervised command came to its end.
 enum Ended {
@@ -153,7 +153,40 @@ impl Crew<'_> {
             ) => (Finish::Elsewhere, None),
             other => other?,
         };
-        let task = match self.app.item_task(&id) {
+        let Err(error) = self.conclude(before, &holder, how, began, notes) else {
+            return Ok(next);
+        };
+        self.not_begun(next, error)
+    }
+
+    /// Gives back what was claimed for an attempt that will not begin, because the loop ends with this error.
+    fn not_begun(
+        &self,
+        next: Option<ClaimView>,
+        error: AppError,
+    ) -> Result<Option<ClaimView>, AppError> {
+        let Some(next) = next else {
+            return Err(error);
+        };
+        self.unreserve();
+        let holder = HolderRef {
+            task: next.task.record.task.id,
+            token: next.token,
+        };
+        Err(self.give_up_loop(&holder, Report::default(), error)?)
+    }
+
+    /// Counts and tells what came of an attempt, and runs what a completion calls for.
+    fn conclude(
+        &self,
+        before: TaskView,
+        holder: &HolderRef,
+        how: Finish,
+        began: Instant,
+        notes: &Sender<Note>,
+    ) -> Result<(), AppError> {
+        let id = &holder.task;
+        let task = match self.app.item_task(id) {
             Err(AppError::NotFound { .. }) => before,
             found => found?,
         };
@@ -173,7 +206,7 @@ impl Crew<'_> {
         if status == Status::Completed {
             self.verify_feature(&task.record.task.feature)?;
             if self.options.regress {
-                self.look_for_regressions(&id, notes)?;
+                self.look_for_regressions(id, notes)?;
             }
         }
         let finished = RunEvent::Finished {
@@ -183,7 +216,7 @@ impl Crew<'_> {
             took: began.elapsed(),
         };
         say(notes, finished);
-        Ok(next)
+        Ok(())
     }
 
     /// From the claim to the judgement.
@@ -194,7 +227,10 @@ impl Crew<'_> {
         notes: &Sender<Note>,
     ) -> Result<Judged, AppError> {
         let options = self.options;
-        let assignment = self.app.assignment(claim)?;
+        let assignment = match self.app.assignment(claim) {
+            Ok(assignment) => assignment,
+            Err(error) => return Err(self.give_up_loop(holder, Report::default(), error)?),
+        };
         let task = &assignment.claim.task.record.task;
         let log = options.host.log(&task.id, holder.token);
         let report = Report {
@@ -206,8 +242,12 @@ impl Crew<'_> {
             Err(why) => return self.block(holder, &why, &report),
         };
         if terms.lease != options.lease {
-            self.app
-                .surely(|app| app.heartbeat(holder, Some(terms.lease)))?;
+            let longer = self
+                .app
+                .surely(|app| app.heartbeat(holder, Some(terms.lease)));
+            if let Err(error) = longer {
+                return Err(self.give_up_loop(holder, report, error)?);
+            }
         }
         let job = Job {
             task: task.id.clone(),

@@ -90,6 +90,20 @@ fn no_more_attempts_than_allowed_begin_however_many_workers_there_are() {
 }
 
 #[test]
+fn nothing_begins_after_the_time_that_is_allowed() {
+    let desk = desk(2);
+    let wish = wish();
+    let house = House::of(&desk, &wish);
+    let options = tasq_app::RunOptions {
+        max_time: Some(Duration::ZERO),
+        ..house.options()
+    };
+    let done = desk.ada().run(&Player::new([]), &options, &mut |_| ());
+    let done = done.unwrap();
+    assert_eq!((done.end, done.attempts), (RunEnd::Limit(Limit::Time), 0));
+}
+
+#[test]
 fn asked_to_drain_it_lets_end_what_runs_and_begins_nothing_more() {
     let desk = desk(3);
     let wish = wish();
@@ -132,6 +146,37 @@ fn an_error_of_one_worker_stops_the_others_and_is_told_at_the_end() {
         events.last(),
         Some(RunEvent::Ended { end: None, .. })
     ));
+}
+
+#[test]
+fn what_a_completion_claimed_is_given_back_when_the_loop_ends_with_an_error() {
+    // Each call to the store fails once; among them those after a completion that claimed the next task already.
+    for n in 1.. {
+        let desk = desk(2);
+        let player = Player::new([]);
+        desk.store.fail_at(n, crate::faulty::Fault::Full);
+        let (done, _) = run(&desk, &player, &wish());
+        if !desk.store.fired() {
+            assert!(n > 20, "the loop makes {n} calls");
+            return;
+        }
+        let held: Vec<_> = desk
+            .contents()
+            .tasks
+            .into_iter()
+            .filter(|task| task.claim.is_some())
+            .collect();
+        assert!(done.is_err(), "call {n}");
+        // What failed itself is held until its process is gone; nothing else is.
+        assert!(held.len() <= 1, "call {n}: {held:?}");
+        if let [task] = &held[..] {
+            let began = player
+                .started()
+                .iter()
+                .any(|spec| spec.label == task.id.as_str());
+            assert!(began, "call {n}: {} was never begun, but is held", task.id);
+        }
+    }
 }
 
 #[test]

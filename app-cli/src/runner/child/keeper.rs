@@ -1,7 +1,7 @@
 //! The keeper of one command: see [`super`].
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -37,6 +37,8 @@ const AGAIN_AT_MOST: Duration = Duration::from_secs(1);
 /// How often processes are counted where their number is limited.
 const COUNT_EVERY: Duration = Duration::from_millis(20);
 
+/// What a keeper is called in lists of processes, where it would have the name of the link that it was started through.
+const NAME: &CStr = c"tasq-keeper";
 /// What an empty pipe takes without anybody reading it, in bytes.
 const FITS_A_PIPE: usize = 4096;
 
@@ -62,6 +64,7 @@ pub(super) fn keep(bounds: Bounds, command: &[OsString]) -> u8 {
 }
 
 fn try_to_keep(bounds: Bounds, command: &[OsString]) -> io::Result<()> {
+    rustix::thread::set_name(NAME)?;
     outlive_requests()?;
     // Neither the terminal nor what is sent to the supervisor's group reaches the command.
     setsid()?;
