@@ -57,7 +57,7 @@ impl App<'_> {
         self.once("task add", new, |unit| {
             let id = self.insert_task(unit, new)?;
             depend_all(unit, &[(&id, &new.depends_on)])?;
-            TaskView::load(unit.tx, &id)
+            added(unit, &id, new)
         })
     }
 
@@ -77,7 +77,10 @@ impl App<'_> {
                 .map(|(id, new)| (id, &new.depends_on))
                 .collect();
             depend_all(unit, &wanted)?;
-            ids.iter().map(|id| TaskView::load(unit.tx, id)).collect()
+            ids.iter()
+                .zip(new)
+                .map(|(id, new)| added(unit, id, new))
+                .collect()
         })
     }
 
@@ -190,6 +193,18 @@ impl App<'_> {
         add_feature::insert(unit, self, &new, None)?;
         Ok(())
     }
+}
+
+/// A task that this unit added: what it waits for is known, and looked up only if there is something.
+fn added(unit: &mut Unit<'_>, id: &TaskId, new: &AddTask) -> Result<TaskView, AppError> {
+    if !new.depends_on.is_empty() {
+        return TaskView::load(unit.tx, id);
+    }
+    Ok(TaskView {
+        record: unit.task(id)?,
+        depends_on: Vec::new(),
+        waits_for: Vec::new(),
+    })
 }
 
 fn lane_priority(lane: &Lane, asked: Option<Priority>) -> Result<Priority, AppError> {

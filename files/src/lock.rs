@@ -17,6 +17,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,14 +48,28 @@ pub struct LockFile {
     path: PathBuf,
     turnstile: PathBuf,
     patience: Duration,
+    /// The files of the last lock that was let go, open for the next: opening them each time costs more than locking.
+    kept: Arc<Mutex<Option<Kept>>>,
+}
+
+/// The open files of a lock that nobody holds.
+#[derive(Debug)]
+struct Kept {
+    turn: File,
+    lock: File,
+    identity: Identity,
 }
 
 /// The lock, held until this is dropped.
 #[derive(Debug)]
 #[must_use = "the lock ends with its guard"]
 pub struct LockGuard {
-    file: File,
+    /// There until this is dropped.
+    file: Option<File>,
+    identity: Identity,
     mode: Mode,
+    turn: Option<File>,
+    kept: Arc<Mutex<Option<Kept>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +89,7 @@ impl LockFile {
             path,
             turnstile: turnstile.into(),
             patience: PATIENCE,
+            kept: Arc::default(),
         }
     }
 
@@ -105,25 +121,59 @@ impl LockFile {
 
     fn take(&self, mode: Mode, wait: Duration) -> Result<LockGuard, FileError> {
         let begun = Instant::now();
-        let turn = self.pass_turnstile(mode, wait)?;
+        let (turn, mut lock) = match self.kept_for(mode) {
+            Some(Kept {
+                turn,
+                lock,
+                identity,
+            }) => (Some(turn), Some((lock, identity))),
+            None => (None, None),
+        };
+        let turn = self.pass_turnstile(turn, mode, wait)?;
         loop {
-            let (file, identity) = open_lock(&self.path, mode)?;
+            let (file, identity) = match lock.take() {
+                Some(kept) => kept,
+                None => open_lock(&self.path, mode)?,
+            };
             let left = wait.saturating_sub(begun.elapsed());
             let Some(file) = lock_within(file, mode, left).map_err(|e| self.failed(e))? else {
                 return Err(self.busy(begun.elapsed()));
             };
             // Whoever waited for a file that was removed meanwhile has a lock that excludes nobody.
             if Identity::of_path(&self.path).ok() == Some(identity) {
-                drop(turn);
-                return Ok(LockGuard::new(file, mode));
+                // One that cannot be unlocked is closed, which frees it.
+                let turn = turn.filter(|turn| turn.unlock().is_ok());
+                let kept = Arc::clone(&self.kept);
+                return Ok(LockGuard::new(file, identity, mode, turn, kept));
             }
         }
     }
 
+    /// The files of the last lock, if they will do.
+    fn kept_for(&self, mode: Mode) -> Option<Kept> {
+        match mode {
+            Mode::Exclusive => self
+                .kept
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+            Mode::Shared => None,
+        }
+    }
+
     /// The turnstile, or `None` when patience ended or a reader may not open it.
-    fn pass_turnstile(&self, mode: Mode, wait: Duration) -> Result<Option<File>, FileError> {
-        let file = match open_lock(&self.turnstile, mode) {
-            Ok((file, _)) => file,
+    fn pass_turnstile(
+        &self,
+        kept: Option<File>,
+        mode: Mode,
+        wait: Duration,
+    ) -> Result<Option<File>, FileError> {
+        let opened = match kept {
+            Some(file) => Ok(file),
+            None => open_lock(&self.turnstile, mode).map(|(file, _)| file),
+        };
+        let file = match opened {
+            Ok(file) => file,
             Err(
                 FileError::ReadOnly { .. } | FileError::Denied { .. } | FileError::Missing { .. },
             ) if mode == Mode::Shared => {
@@ -148,18 +198,30 @@ impl LockFile {
 }
 
 impl LockGuard {
-    fn new(file: File, mode: Mode) -> Self {
-        let guard = Self { file, mode };
+    fn new(
+        file: File,
+        identity: Identity,
+        mode: Mode,
+        turn: Option<File>,
+        kept: Arc<Mutex<Option<Kept>>>,
+    ) -> Self {
+        let guard = Self {
+            file: Some(file),
+            identity,
+            mode,
+            turn,
+            kept,
+        };
         guard.sign(std::process::id(), now_micros());
         guard
     }
 
     /// Says who holds the lock. Failing to say so (a full disk) is no reason not to hold it.
     fn sign(&self, pid: u32, since_micros: u64) {
-        if self.mode == Mode::Exclusive {
+        if let (Mode::Exclusive, Some(file)) = (self.mode, &self.file) {
             let record = format!("{pid:<10} {since_micros:<20}\n");
             debug_assert_eq!(record.len(), RECORD_LEN, "{record:?}");
-            let _ = self.file.write_all_at(record.as_bytes(), 0);
+            let _ = file.write_all_at(record.as_bytes(), 0);
         }
     }
 }
@@ -168,8 +230,17 @@ impl Drop for LockGuard {
     fn drop(&mut self) {
         // Process 0 is nobody: readers that come next sign nothing, and must not be taken for us.
         self.sign(0, 0);
+        let Some(lock) = self.file.take() else { return };
         // Unlocking and not only closing: a child between fork and exec has the same open file.
-        let _ = self.file.unlock();
+        let unlocked = lock.unlock().is_ok();
+        if let (true, Mode::Exclusive, Some(turn)) = (unlocked, self.mode, self.turn.take()) {
+            let kept = Kept {
+                turn,
+                lock,
+                identity: self.identity,
+            };
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        }
     }
 }
 
@@ -269,8 +340,6 @@ fn now_micros() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     /// Returns when somebody else has the turnstile: from before it opens the lock file until it has

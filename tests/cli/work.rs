@@ -183,6 +183,8 @@ fn the_exit_code_of_a_worker_decides() {
             (code, &task["status"], &task["retries_used"]),
             (Some(12), &"pending".into(), &0.into())
         );
+        assert!(task["not_before"].is_null(), "the next one may try: {task}");
+        let (_, task) = run("exit 75");
         assert!(!task["not_before"].is_null(), "it would spin: {task}");
         sandbox.data(&["retry", &id]);
         let (code, task) = run("echo because; exit 65");
@@ -191,7 +193,7 @@ fn the_exit_code_of_a_worker_decides() {
         sandbox.data(&["unblock", &id]);
         let (code, task) = run("exit 3");
         assert_eq!((code, &task["status"]), (Some(1), &"blocked".into()));
-        assert_eq!(task["attempts"][2]["exit_code"], 3);
+        assert_eq!(task["attempts"][3]["exit_code"], 3);
     });
 }
 

@@ -6,7 +6,7 @@ use diesel::sql_types::{Integer, Text};
 use diesel::sqlite::{Sqlite, SqliteQueryBuilder};
 use tasq_domain::ready::Scope;
 use tasq_domain::{FeatureId, Lane, Priority, Status};
-use tasq_ports::{Cursor, Page, Sort, StoreExt as _, TaskFilter};
+use tasq_ports::{Cursor, Inserted, Page, Sort, StoreError, StoreExt as _, TaskFilter};
 
 use super::{Fixture, at, epic, feature, task};
 use crate::tx::list::page_queries;
@@ -141,13 +141,11 @@ fn pages_of_the_whole_queue_go_on_where_the_last_one_ended() {
 /// A queue with one task, because the order of creation has a walk for each priority that there is.
 fn one_task() -> Fixture {
     let fixture = Fixture::new();
-    fixture
-        .store
-        .write(|tx| {
-            tx.insert_feature(&feature("F", None))?;
-            tx.insert_task(&task("T1", "F"))
-        })
-        .unwrap();
+    let inserted = fixture.store.write::<_, StoreError>(|tx| {
+        assert_eq!(tx.insert_feature(&feature("F", None))?, Inserted::At(1));
+        tx.insert_task(&task("T1", "F"))
+    });
+    assert_eq!(inserted.unwrap(), Inserted::At(1));
     fixture
 }
 
