@@ -124,7 +124,7 @@ const SQLITE: [Damage; 13] = [
     ("references", "problem", false, |sandbox| {
         sql(
             sandbox,
-            "INSERT INTO attempts (task_id, number, nonce, worker, started_at, ended_at, outcome) VALUES ('GONE', 1, '0123456789abcdef', 'w', 1, 2, 'failed')",
+            "INSERT INTO questions (task_id, number, asked_at, asked_by, question) VALUES ('GONE', 1, 1, 'w', 'which?')",
         );
     }),
     ("schema", "problem", true, |sandbox| {
