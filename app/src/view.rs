@@ -1,5 +1,7 @@
 //! What use cases answer with: items together with what follows for them from others.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tasq_domain::ready::Scope;
 use tasq_domain::{
@@ -136,6 +138,14 @@ impl EpicView {
 }
 
 impl ClaimView {
+    /// The same claim under another lease.
+    pub(crate) fn renewed(&mut self, lease: Duration, expires_at: Timestamp) {
+        self.lease_expires_at = expires_at;
+        if let Some(claim) = &mut self.task.record.task.claim {
+            (claim.lease, claim.lease_expires_at) = (lease, expires_at);
+        }
+    }
+
     /// Completes a granted claim with what earlier attempts left.
     pub(crate) fn of(
         tx: &mut dyn Tx,

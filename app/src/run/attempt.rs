@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use tasq_domain::life::Refusal;
-use tasq_domain::{AnyId, FeatureId, Reason, Status, TaskId, TestStatus};
+use tasq_domain::{AnyId, FeatureId, Outcome, Reason, Status, Task, TaskId, TestStatus};
 use tasq_ports::{
     Bench, CommandSpec, Exit, Job, Leaving, Limits, Running, StoreError, StoreExt, WorkplaceError,
 };
@@ -144,19 +144,42 @@ impl Crew<'_> {
         say(notes, RunEvent::Started(Box::new(claim.clone())));
         let (how, next) = match self.carry_out(claim, &holder, notes) {
             // The worker ended its claim itself, or somebody took it back or removed the task meanwhile.
-            Err(
+            Ok((Finish::Elsewhere, _))
+            | Err(
                 AppError::Refused {
                     why: Refusal::StaleClaim,
                     ..
                 }
                 | AppError::NotFound { .. },
-            ) => (Finish::Elsewhere, None),
+            ) => (self.ended_before(&holder)?, None),
             other => other?,
         };
         let Err(error) = self.conclude(before, &holder, how, began, notes) else {
             return Ok(next);
         };
         self.not_begun(next, error)
+    }
+
+    /// What came of an attempt that is no longer open: only its worker can have completed, failed, blocked or released it.
+    fn ended_before(&self, holder: &HolderRef) -> Result<Finish, AppError> {
+        let number = holder.token.attempt;
+        let attempt = self
+            .app
+            .store
+            .read(|tx| Ok::<_, AppError>(tx.attempt(&holder.task, number)?))?;
+        let ours = attempt.filter(|attempt| attempt.token == holder.token);
+        let Some(end) = ours.and_then(|attempt| attempt.end) else {
+            return Ok(Finish::Elsewhere);
+        };
+        let said = end.message.map(|message| message.as_str().to_owned());
+        let said = said.unwrap_or_default();
+        Ok(match end.outcome {
+            Outcome::Completed => Finish::Completed,
+            Outcome::Failed => Finish::Failed(said),
+            Outcome::Blocked => Finish::Blocked(said),
+            Outcome::Released => Finish::Released,
+            Outcome::TimedOut | Outcome::Lost | Outcome::Cancelled => Finish::Elsewhere,
+        })
     }
 
     /// Gives back what was claimed for an attempt that will not begin, because the loop ends with this error.
@@ -227,7 +250,7 @@ impl Crew<'_> {
         notes: &Sender<Note>,
     ) -> Result<Judged, AppError> {
         let options = self.options;
-        let assignment = match self.app.assignment(claim) {
+        let mut assignment = match self.app.assignment(claim) {
             Ok(assignment) => assignment,
             Err(error) => return Err(self.give_up_loop(holder, Report::default(), error)?),
         };
@@ -241,19 +264,18 @@ impl Crew<'_> {
             Ok(terms) => terms,
             Err(why) => return self.block(holder, &why, &report),
         };
+        let job = job(task, holder);
         if terms.lease != options.lease {
-            let longer = self
+            let renewed = self
                 .app
                 .surely(|app| app.heartbeat(holder, Some(terms.lease)));
-            if let Err(error) = longer {
-                return Err(self.give_up_loop(holder, report, error)?);
+            match renewed {
+                Ok(renewed) => assignment
+                    .claim
+                    .renewed(terms.lease, renewed.lease_expires_at),
+                Err(error) => return Err(self.give_up_loop(holder, report, error)?),
             }
         }
-        let job = Job {
-            task: task.id.clone(),
-            title: task.description.title().to_owned(),
-            token: holder.token,
-        };
         let input = options.host.input(&assignment);
         let bench = match options.workplace.open(&job, &input) {
             Ok(bench) => bench,
@@ -408,6 +430,14 @@ fn supervise(running: &mut dyn Running, pulse: &mut Pulse<'_>) -> Result<Ended, 
                 return Err(error);
             }
         }
+    }
+}
+
+fn job(task: &Task, holder: &HolderRef) -> Job {
+    Job {
+        task: task.id.clone(),
+        title: task.description.title().to_owned(),
+        token: holder.token,
     }
 }
 

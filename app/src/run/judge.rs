@@ -299,6 +299,8 @@ fn failure_text(exit: &Exit, said: Option<&str>) -> String {
         (_, None, None) => "ended without an exit code".to_owned(),
     };
     let words = match said {
+        // An exit code that says nothing is wrong does not stand before what is.
+        Some(said) if how == "exit code 0" && !said.trim().is_empty() => return said.to_owned(),
         Some(said) => said,
         None => last_chars(&exit.output_tail),
     };

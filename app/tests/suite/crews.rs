@@ -7,7 +7,7 @@ use std::time::Duration;
 use tasq_app::{AddTask, Assignment, Finish, Limit, RunEnd, RunEvent};
 use tasq_domain::brakes::{Brakes, Cost, Tripped};
 use tasq_domain::{JsonObject, Outcome, RetryBudget, Status};
-use tasq_ports::{Kept, Leaving};
+use tasq_ports::{CommandSpec, Kept, Leaving};
 
 use crate::desk::{Desk, new_task, reason, task_id};
 use crate::house::{House, Wish, run, told};
@@ -311,8 +311,10 @@ fn a_report_is_believed_unless_it_claims_too_much() {
     assert!(message.unwrap().as_str().contains("PASS, FAIL"));
     let (how, ..) = outcome(says("all ALL-DONE here", 0), Some("ALL-DONE"));
     assert_eq!(how, Finish::Completed);
-    let (_, kind, ..) = outcome(says("all done", 0), Some("ALL-DONE"));
+    let (_, kind, message, _) = outcome(says("all done", 0), Some("ALL-DONE"));
     assert_eq!(kind, Outcome::Failed);
+    let why = "its output does not contain \"ALL-DONE\", which it promised";
+    assert_eq!(message, Some(reason(why)), "why comes first");
 }
 
 #[test]
@@ -407,6 +409,33 @@ fn a_task_sets_its_own_limits_and_nonsense_blocks_it() {
     let why = task.blocked_reason.unwrap();
     assert!(why.as_str().contains("timeout: \"whenever\""), "{why}");
     assert_eq!(task.retries_used, 0);
+}
+
+#[test]
+fn a_lease_of_its_own_is_not_that_of_the_next_task() {
+    let desk = Arc::new(desk(0));
+    let own = AddTask {
+        metadata: JsonObject::new(r#"{"lease":"1h"}"#).unwrap(),
+        ..new_task("A")
+    };
+    for new in [own, new_task("B")] {
+        desk.ada().add_task(&new).unwrap();
+    }
+    let leases = Arc::new(Mutex::new(Vec::new()));
+    let look = |id: &'static str| {
+        let (there, leases) = (Arc::clone(&desk), Arc::clone(&leases));
+        let look = move |_: &CommandSpec| {
+            let claim = there.get(id).claim.unwrap();
+            leases.lock().unwrap().push(claim.lease);
+        };
+        Play::Does(Box::new(look), 0)
+    };
+    let player = Player::new([look("A"), look("B")]);
+    let done = run(&desk, &player, &wish()).0.unwrap();
+    assert_eq!(done.completed, 2);
+    let leases = leases.lock().unwrap();
+    assert_eq!(leases[0], Duration::from_secs(3_600));
+    assert_eq!(leases[1], Duration::from_millis(3));
 }
 
 #[test]
