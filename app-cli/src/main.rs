@@ -49,6 +49,11 @@ fn main() -> ExitCode {
     if words.get(1).is_some_and(|word| word == child::WORD) {
         return ExitCode::from(child::be(&words[2..]));
     }
+    if let [_, word] = words.as_slice()
+        && (word == "--version" || word == "-V")
+    {
+        return tell_version();
+    }
     let json = asks_for_json(&words);
     tell_panics_in_a_line(json);
     survive_the_file_size_limit();
@@ -72,6 +77,16 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::from(failure.exit_status())
+}
+
+/// What scripts ask first, without building the whole command line for it.
+fn tell_version() -> ExitCode {
+    let told = Output::new(false, false, ColorChoice::Auto)
+        .and_then(|mut out| out.raw(concat!("tasq ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()));
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ExitCode::from(failure.exit_status()),
+    }
 }
 
 /// Whether `--json` is among the words, which counts even where they make no sense together. What stands behind `--`

@@ -510,3 +510,18 @@ fn an_operation_id_gives_the_first_answer_again() {
         );
     });
 }
+
+#[test]
+fn the_version_is_told_in_every_way_of_asking() {
+    let sandbox = Sandbox::bare();
+    let told = sandbox.tasq(&["version"]).stdout;
+    assert!(told.starts_with("tasq "), "{told}");
+    for flag in ["--version", "-V"] {
+        let ran = sandbox.tasq(&[flag]);
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (Some(0), told.as_str()),
+            "{flag}"
+        );
+    }
+}
