@@ -1,7 +1,8 @@
 //! One run of the program: where it writes, on whose behalf it acts, which store it opened.
 
-use std::env;
 use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::{env, fs};
 
 use tasq_app::{App, Caller, HolderRef, NewQueue};
 use tasq_domain::{Actor, CommandLine, TaskId, Token, Worker};
@@ -16,6 +17,7 @@ use crate::output::Output;
 use crate::processes::SystemProcesses;
 use crate::stores;
 use crate::trust::StateTrust;
+use crate::workplace::{FOLDER_OF_WORKTREE, safe_name, worktrees};
 
 /// The source of ids for every use case.
 pub(crate) static IDS: SystemIds = SystemIds;
@@ -175,6 +177,19 @@ impl Queue {
             (None, Caller::Person { .. }) => Err(Failure::usage("no task was named")
                 .with_hint("name one; TASQ_TASK names it only together with TASQ_TOKEN")),
         }
+    }
+
+    /// The worktree in which the caller works on this task, if it is its worker under `run --worktree`.
+    pub(crate) fn own_worktree(&self, task: &TaskId) -> Option<PathBuf> {
+        let Caller::Worker { holder, .. } = &self.caller else {
+            return None;
+        };
+        let folder = variable(FOLDER_OF_WORKTREE).filter(|_| holder.task == *task)?;
+        let folder = fs::canonicalize(folder).ok()?;
+        let desk = worktrees(self.place().folder()?).join(safe_name(task));
+        // A folder of the worker's own choice proves nothing.
+        let within = folder.starts_with(fs::canonicalize(desk).ok()?);
+        within.then_some(folder)
     }
 
     /// The token for a task: the one given, else the worker's own if this is its task.

@@ -20,6 +20,8 @@ pub(crate) use worktree::{KeepWorktree, Merge, WorktreeOptions, Worktrees};
 
 /// The variable that names the file with the task.
 const TASK_FILE: &str = "TASQ_TASK_FILE";
+/// The variable that names the folder of an attempt in a worktree of its own.
+pub(crate) const FOLDER_OF_WORKTREE: &str = "TASQ_FOLDER";
 /// The lock of a loop's folder, and of all of them while one is made.
 const LOCK: &str = "lock";
 /// How long to wait for another loop that begins.
@@ -80,10 +82,7 @@ impl TaskFiles {
             .open(&path)
             .and_then(|mut file| file.write_all(input));
         written.map_err(|error| failed(&path, &error))?;
-        let text = path.to_str().ok_or_else(|| WorkplaceError {
-            what: format!("{}: its name is not UTF-8", path.display()),
-        })?;
-        Ok((TASK_FILE.to_owned(), text.to_owned()))
+        Ok((TASK_FILE.to_owned(), utf8(&path)?))
     }
 
     pub(crate) fn remove(&self, job: &Job) -> Result<(), WorkplaceError> {
@@ -109,6 +108,19 @@ fn tidy(all: &Path) -> Result<(), Failure> {
         fs::remove_dir_all(&path).map_err(unread)?;
     }
     Ok(())
+}
+
+/// The folder for the worktrees of a queue, which has one folder for each task.
+pub(crate) fn worktrees(queue: &Path) -> PathBuf {
+    queue.join("worktrees")
+}
+
+/// A path as a variable of the environment has it.
+fn utf8(path: &Path) -> Result<String, WorkplaceError> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| WorkplaceError {
+        what: format!("{}: its name is not UTF-8", path.display()),
+    })
 }
 
 fn failed(path: &Path, error: &io::Error) -> WorkplaceError {

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use tasq_domain::life::{self, Completion, Gate, Writer};
-use tasq_domain::{AnyId, EventKind, Reason, TaskId, TestOwner, Token, Worker};
+use tasq_domain::{AnyId, EventKind, JsonObject, Reason, TaskId, TestOwner, Token, Worker};
 use tasq_ports::Tx;
 
+use crate::checkpoint::AddCheckpoint;
 use crate::claim::{Terms, waiting};
 use crate::context::{App, HolderRef};
 use crate::error::AppError;
@@ -47,6 +48,39 @@ impl App<'_> {
     pub fn complete(&self, wanted: &CompleteTask) -> Result<Completed, AppError> {
         self.may_force(wanted.force.is_some())?;
         self.once_kept("complete", wanted, |unit| self.complete_in(unit, wanted))
+    }
+
+    /// What a worker says whose work is yet to be kept by the loop around it: the claim is looked at, and the summary kept
+    /// for the completion that follows the worker's end. Nothing is completed.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] with a stale claim; the summary is kept as the attempt's late message then.
+    pub fn will_complete(
+        &self,
+        holder: &HolderRef,
+        summary: Option<Reason>,
+    ) -> Result<TaskView, AppError> {
+        if let Some(summary) = summary {
+            let said = AddCheckpoint {
+                summary,
+                next_steps: Vec::new(),
+                data: Some(said_done()),
+            };
+            self.checkpoint(holder, &said)?;
+        } else {
+            self.heartbeat(holder, None)?;
+        }
+        self.item_task(&holder.task)
+    }
+
+    /// The summary that [`App::will_complete`] kept in an attempt.
+    pub(crate) fn kept_summary(&self, holder: &HolderRef) -> Result<Option<Reason>, AppError> {
+        tasq_ports::StoreExt::read(self.store, |tx| {
+            let mut left = tx.checkpoints_of(&holder.task)?.into_iter().rev();
+            let number = holder.token.attempt;
+            let said = left.find(|it| it.attempt == number && it.data == Some(said_done()));
+            Ok(said.map(|it| it.summary))
+        })
     }
 
     /// Completes many tasks, all or none, in one step. None of them can ask for the next one: claim many at once instead.
@@ -167,6 +201,11 @@ impl App<'_> {
             waiting(tx, scope)
         })
     }
+}
+
+/// What tells the last word of a worker from its other checkpoints.
+fn said_done() -> JsonObject {
+    JsonObject::new(r#"{"done":true}"#).expect("it is an object")
 }
 
 impl Answer for Completed {

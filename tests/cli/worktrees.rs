@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::harness::{Kind, Ran, Sandbox, text};
+use super::harness::{Kind, Ran, Sandbox, binary, text};
 
 /// A repository with a commit, something staged, something changed, something new, and a queue.
 struct Repository {
@@ -231,6 +231,49 @@ fn a_worker_that_points_git_elsewhere_does_not_reach_the_person_s_index() {
     assert_eq!(repository.state(), before);
     let commit = commit(&repository.task(&id), 0);
     assert_eq!(repository.files(&commit), ["made"]);
+}
+
+#[test]
+fn a_worker_that_completes_its_task_itself_has_its_work_proven_and_committed() {
+    let repository = Repository::new();
+    let test = "right :: test -e made && test ! -e untracked";
+    let proven = repository.sandbox.id(&["add", "work", "--test", test]);
+    let free = repository.sandbox.id(&["add", "more work"]);
+    let before = repository.state();
+    let tasq = binary().display().to_string();
+    let worker = format!(
+        "touch made; echo x > $TASQ_TASK; '{tasq}' verify && '{tasq}' complete --summary 'made it'"
+    );
+    let ran = repository.run(&["--merge", "ff", "--max", "2"], &worker);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(repository.state(), before);
+    for id in [&proven, &free] {
+        let task = repository.task(id);
+        let attempt = &task["attempts"][0];
+        assert_eq!(
+            (&attempt["outcome"], &attempt["message"]),
+            (&"completed".into(), &"made it".into()),
+            "{task}"
+        );
+        let files = repository.files(&commit(&task, 0));
+        assert!(files.contains(id), "{files:?}");
+    }
+    assert_eq!(repository.worktrees(), 0);
+}
+
+#[test]
+fn a_folder_of_the_worker_s_own_choice_proves_nothing() {
+    let repository = Repository::new();
+    let test = "right :: test -e made";
+    let id = repository
+        .sandbox
+        .id(&["add", "work", "--retry-budget", "0", "--test", test]);
+    let tasq = binary().display().to_string();
+    let worker =
+        format!("mkdir fake; touch fake/made; TASQ_FOLDER=$PWD/fake '{tasq}' verify; exit 3");
+    let ran = repository.sandbox.tasq(&["run", "--", "sh", "-c", &worker]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(repository.task(&id)["tests"][0]["status"], "failing");
 }
 
 #[test]

@@ -33,8 +33,12 @@ pub(super) fn verify(session: &mut Session, args: Verify) -> Result<u8, Failure>
     let runner = SystemRunner::new(interrupt.clone())
         .granting(&args.passed)
         .giving_up_when_interrupted();
+    let own = match &id {
+        AnyId::Task(task) => queue.own_worktree(task),
+        _ => None,
+    };
     let options = VerifyOptions {
-        folder: queue.place().project()?,
+        folder: own.map_or_else(|| queue.place().project(), Ok)?,
         timeout: args.timeout,
         env: Vec::new(),
     };

@@ -1,8 +1,8 @@
 //! What holders of tasks do.
 
 use tasq_app::{
-    AddCheckpoint, AppError, ClaimTasks, CompleteTask, FailTask, ReleaseTask, Report, ScopeRef,
-    WhichTask,
+    AddCheckpoint, AppError, ClaimTasks, CompleteTask, Completed, FailTask, HolderRef, ReleaseTask,
+    Report, ScopeRef, WhichTask,
 };
 use tasq_domain::life::FailureKind;
 use tasq_domain::{Reason, Timestamp};
@@ -62,10 +62,24 @@ pub(super) fn checkpoint(session: &mut Session, args: Checkpoint) -> Result<u8, 
 pub(super) fn complete(session: &mut Session, args: Complete) -> Result<u8, Failure> {
     let queue = session.open()?;
     let task = queue.task_or_own(args.held.task.as_deref())?;
+    let summary = args.summary.map(reason).transpose()?;
+    let token = queue.token_for(&task, args.held.token);
+    if let (Some(token), false, Some(_)) = (token, args.force, queue.own_worktree(&task)) {
+        // What is in the worktree has to be proven and committed before others may build on it.
+        let holder = HolderRef { task, token };
+        let task = queue.change(args.change).will_complete(&holder, summary)?;
+        session
+            .out
+            .warn("it is proven, committed and completed once this worker ends with 0");
+        session
+            .out
+            .answer(&Completion(Completed { task, next: None }))?;
+        return Ok(0);
+    }
     let wanted = CompleteTask {
-        token: queue.token_for(&task, args.held.token),
+        token,
         task,
-        summary: args.summary.map(reason).transpose()?,
+        summary,
         force: args.reason.filter(|_| args.force),
         report: Report::default(),
         next: args.next.then_some(ScopeRef::Queue),

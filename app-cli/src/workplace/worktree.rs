@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tasq_ports::{Bench, Ids as _, Job, Kept, Leaving, Workplace, WorkplaceError};
 
 use super::git::Git;
-use super::{TaskFiles, failed, safe_name};
+use super::{FOLDER_OF_WORKTREE, TaskFiles, failed, safe_name, utf8, worktrees};
 use crate::failure::Failure;
 use crate::session::IDS;
 
@@ -117,7 +117,7 @@ impl Worktrees {
             }
         };
         let files = TaskFiles::in_folder(Some(queue))?;
-        let root = queue.join("worktrees");
+        let root = worktrees(queue);
         tasq_files::create_private_dir(&root)?;
         let made = Self {
             files,
@@ -406,6 +406,7 @@ impl Workplace for Worktrees {
         let bench = Bench {
             env: vec![
                 file,
+                env(FOLDER_OF_WORKTREE, &utf8(&folder)?),
                 env("TASQ_BRANCH", &desk.branch),
                 env("TASQ_BASE", &desk.base),
             ],

@@ -156,10 +156,14 @@ impl Crew<'_> {
             && !self.options.regress
             && self.trusts_next()
             && self.reserve().is_ok();
+        let summary = match said.summary.as_deref().and_then(Reason::lossy) {
+            None => self.app.kept_summary(work.holder)?,
+            summary => summary,
+        };
         let wanted = CompleteTask {
             task: work.holder.task.clone(),
             token: Some(work.holder.token),
-            summary: said.summary.as_deref().and_then(Reason::lossy),
+            summary,
             force: None,
             report: work.report.clone(),
             next: goes_on.then(|| self.options.scope.clone()),
