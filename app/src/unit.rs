@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tasq_domain::life::{self, Refusal, Step};
 use tasq_domain::ready::Scope;
 use tasq_domain::{
-    Actor, AnyId, Attempt, Epic, EpicId, Event, EventKind, Feature, FeatureId, JsonObject, Reason,
-    Status, Task, TaskId, TaskRecord, Timestamp,
+    Actor, AnyId, Attempt, AttemptEnd, Epic, EpicId, Event, EventKind, Feature, FeatureId,
+    JsonObject, Reason, Status, Task, TaskId, TaskRecord, Timestamp,
 };
 use tasq_ports::{Page, Sort, StoreError, StoreExt, TaskFilter, TaskPage, Tx};
 
@@ -208,6 +208,44 @@ pub struct Report {
     pub log_path: Option<String>,
     /// What it reported.
     pub result: Option<JsonObject>,
+}
+
+impl App<'_> {
+    /// Keeps what is known about a worker's process with the attempt that the worker has ended itself. Nothing if there
+    /// is nothing to keep, if it was kept already, or if the attempt is not over.
+    pub(crate) fn report_late(&self, holder: &HolderRef, report: &Report) -> Result<(), AppError> {
+        let number = holder.token.attempt;
+        self.write(|unit| {
+            let Some(attempt) = unit.tx.attempt(&holder.task, number)? else {
+                return Ok(());
+            };
+            let known = attempt.log_path.is_some() || attempt.result.is_some();
+            let (Some(end), false) = (&attempt.end, known || attempt.token != holder.token) else {
+                return Ok(());
+            };
+            if report.log_path.is_none() && report.result.is_none() {
+                return Ok(());
+            }
+            let at = unit.now().not_before(end.at);
+            let end = AttemptEnd {
+                exit_code: end.exit_code.or(report.exit_code),
+                ..end.clone()
+            };
+            let mut data = json!({ "attempt": number });
+            if let (Some(cost), Value::Object(map)) =
+                (report.result.as_ref().and_then(cost_of), &mut data)
+            {
+                map.insert("cost_micros".into(), cost.micros().into());
+            }
+            unit.tx.update_attempt(&Attempt {
+                end: Some(end),
+                log_path: report.log_path.clone(),
+                result: report.result.clone(),
+                ..attempt
+            })?;
+            unit.event_at(EventKind::LateMessage, &holder.task, at, &data)
+        })
+    }
 }
 
 impl Unit<'_> {

@@ -216,6 +216,9 @@ impl Gauge {
             let took = self.open.remove(task).map(|began| at.since(began));
             let entry = (*at, took.unwrap_or_default(), cost.unwrap_or_default());
             self.spent.push_back(entry);
+        } else if let (EventKind::LateMessage, Some(cost)) = (kind, cost) {
+            // The worker ended its attempt itself, and its report came after that.
+            self.spent.push_back((*at, Duration::ZERO, *cost));
         }
     }
 
@@ -382,6 +385,26 @@ mod tests {
             gauge(&events).tripped(&brakes, at(25)),
             Some(Tripped::Work(taken))
         );
+    }
+
+    #[test]
+    fn cost_that_is_reported_after_the_end_counts_too() {
+        let brakes = Brakes {
+            cost: Cost::from_dollars(1.0),
+            ..Brakes::default()
+        };
+        let mut gauge = Gauge::default();
+        let late = |cost| Noted {
+            at: Timestamp::from_micros(1),
+            kind: EventKind::LateMessage,
+            task: TaskId::new("T").unwrap(),
+            attempt: Some(1),
+            cost,
+        };
+        gauge.note(&late(None));
+        assert_eq!(gauge.tripped(&brakes, Timestamp::from_micros(2)), None);
+        gauge.note(&late(Cost::from_dollars(1.0)));
+        assert!(gauge.tripped(&brakes, Timestamp::from_micros(2)).is_some());
     }
 
     #[test]

@@ -343,3 +343,38 @@ fn a_watching_loop_does_what_comes_later() {
         assert_eq!(tasks(&sandbox)[0]["status"], "completed");
     }
 }
+
+#[test]
+fn what_a_worker_reports_after_it_has_ended_its_own_attempt_is_kept_and_counted() {
+    for kind in Kind::ALL {
+        let sandbox = Sandbox::with(kind);
+        let ids = add(&sandbox, work(4));
+        let worker = format!(
+            "{} complete >/dev/null; echo '{{\"verdict\":\"PASS\",\"cost_usd\":0.5}}'; exit 3",
+            super::harness::binary().display()
+        );
+        let words = [
+            "--json",
+            "run",
+            "--max-cost",
+            "1",
+            "--",
+            "sh",
+            "-c",
+            &worker,
+        ];
+        let ran = sandbox.tasq(&words);
+        assert_eq!(ran.code, Some(12), "{ran:?}");
+        let done = tasks(&sandbox);
+        let done = done.iter().filter(|task| task["status"] == "completed");
+        assert_eq!(done.count(), 2, "the third would cost too much");
+        let shown = sandbox.data(&["show", &ids[0]]);
+        let attempt = &shown["attempts"][0];
+        assert_eq!(
+            (&attempt["outcome"], &attempt["exit_code"]),
+            (&"completed".into(), &3.into()),
+            "{attempt}"
+        );
+        assert_eq!(attempt["result"]["cost_usd"], 0.5, "{attempt}");
+    }
+}

@@ -305,7 +305,7 @@ impl Crew<'_> {
         let judged = match ended {
             Ok(Ended::Stale) => Ok((Finish::Elsewhere, None)),
             Ok(Ended::Stopped) => self.stopped(&work),
-            Ok(Ended::Exited(exit)) => self.judge(&mut work, &mut pulse, &exit),
+            Ok(Ended::Exited(exit)) => self.judge_or_report(&mut work, &mut pulse, &exit),
             Err(error) => Err(error),
         };
         let how = match &judged {
@@ -316,6 +316,25 @@ impl Crew<'_> {
             (Ok(judged), left) => left.map_err(workplace).map(|()| judged),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Judges an attempt; one that its worker has ended itself keeps what is known about its process.
+    fn judge_or_report(
+        &self,
+        work: &mut Work<'_>,
+        pulse: &mut Pulse<'_>,
+        exit: &Exit,
+    ) -> Result<Judged, AppError> {
+        let judged = self.judge(work, pulse, exit);
+        if let Err(AppError::Refused {
+            why: Refusal::StaleClaim,
+            ..
+        }) = &judged
+        {
+            let (holder, report) = (work.holder, &work.report);
+            self.app.surely(|app| app.report_late(holder, report))?;
+        }
+        judged
     }
 
     /// Gives a task back because of something that is wrong with the loop and not with the task: nothing is charged, and
