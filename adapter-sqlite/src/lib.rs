@@ -4,7 +4,8 @@
 //! - `connect`: opening and checking the file.
 //! - `create`, `migrate`: making it and bringing it up to date.
 //! - `care`, `check`, `backup`: looking after it; `wal`: what a COMMIT that failed has left.
-//! - `tx`, `rows`, `schema`: the facts, by entity; what follows from them is derived by triggers.
+//! - `tx`, `rows`, `schema`: the facts, by entity; what follows for the parents of tasks is kept in hand until the unit ends
+//!   (`tx/hand`), what follows from the rest, and from the writes of others, is derived by triggers.
 //!
 //! The schema is in `migrations/sqlite`. It keeps its invariants by itself, so that a plain SQL client may edit it.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]

@@ -104,9 +104,6 @@ const fn utf8(bytes: &'static [u8]) -> &'static str {
 }
 
 /// `UPDATE table SET … WHERE id = key`, whose text depends on `Row` alone: rows that set every column they have, NULL too.
-///
-/// `OR FAIL` spares a journal of each page that a statement with triggers changes: a unit of work that meets an error is
-/// undone as a whole.
 pub(crate) struct Update<'a, Row, Set> {
     table: &'static str,
     set: Set,
@@ -134,7 +131,7 @@ impl<Row, Set> RunQueryDsl<SqliteConnection> for Update<'_, Row, Set> {}
 
 impl<Row, Set: QueryFragment<Sqlite>> QueryFragment<Sqlite> for Update<'_, Row, Set> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("UPDATE OR FAIL ");
+        out.push_sql("UPDATE ");
         out.push_identifier(self.table)?;
         out.push_sql(" SET ");
         self.set.walk_ast(out.reborrow())?;

@@ -210,6 +210,15 @@ pub struct Report {
     pub result: Option<JsonObject>,
 }
 
+impl Report {
+    /// Adds the reported cost to an event's data: the brakes of loops read the log of events.
+    fn tell_cost(&self, data: &mut Value) {
+        if let (Some(cost), Value::Object(map)) = (self.result.as_ref().and_then(cost_of), data) {
+            map.insert("cost_micros".into(), cost.micros().into());
+        }
+    }
+}
+
 impl App<'_> {
     /// Keeps what is known about a worker's process with the attempt that the worker has ended itself. Nothing if there
     /// is nothing to keep, if it was kept already, or if the attempt is not over.
@@ -232,11 +241,7 @@ impl App<'_> {
                 ..end.clone()
             };
             let mut data = json!({ "attempt": number });
-            if let (Some(cost), Value::Object(map)) =
-                (report.result.as_ref().and_then(cost_of), &mut data)
-            {
-                map.insert("cost_micros".into(), cost.micros().into());
-            }
+            report.tell_cost(&mut data);
             unit.tx.update_attempt(&Attempt {
                 end: Some(end),
                 log_path: report.log_path.clone(),
@@ -263,10 +268,7 @@ impl Unit<'_> {
             result,
         } = report;
         let mut data = data;
-        // The brakes of loops read the log of events, so what was spent stands there.
-        if let (Some(cost), Value::Object(map)) = (result.as_ref().and_then(cost_of), &mut data) {
-            map.insert("cost_micros".into(), cost.micros().into());
-        }
+        report.tell_cost(&mut data);
         self.step(before, step, data)?;
         if let Some((token, _)) = &step.closed
             && (log_path.is_some() || result.is_some())

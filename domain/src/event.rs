@@ -88,7 +88,7 @@ kinds! {
     Tested = "tested",
     /// A test case's result no longer counts.
     TestReset = "test_reset",
-    /// A holder spoke after its attempt was closed.
+    /// A holder spoke after its attempt was closed, or its process told what it cost.
     LateMessage = "late_message",
 }
 

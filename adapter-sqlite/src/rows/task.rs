@@ -229,8 +229,7 @@ impl LifeRow {
 
 /// What a step of a task's life changes, and nothing else: SQLite maintains every index on a column that is set.
 ///
-/// Its text follows from what differs; each kind of step has one or two, which stay prepared. For `OR FAIL` see
-/// [`crate::statement::Update`].
+/// Its text follows from what differs; each kind of step has one or two, which stay prepared.
 pub(crate) struct LifeChange {
     pub(crate) before: LifeRow,
     pub(crate) after: LifeRow,
@@ -246,7 +245,7 @@ impl RunQueryDsl<SqliteConnection> for LifeChange {}
 
 impl QueryFragment<Sqlite> for LifeChange {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("UPDATE OR FAIL tasks SET rev = rev + 1");
+        out.push_sql("UPDATE tasks SET rev = rev + 1");
         macro_rules! changed {
             ($($column:ident: $sql_type:ty),+ $(,)?) => {
                 let LifeRow { $($column),+ } = &self.after;

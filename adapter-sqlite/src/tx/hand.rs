@@ -26,7 +26,7 @@ statement! {
         pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
         seq: i64 => BigInt
     } -> () =
-        "UPDATE OR FAIL features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ?, \
+        "UPDATE features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ?, \
          rev = rev + 1 WHERE seq = ?"
 }
 statement! {
@@ -35,7 +35,7 @@ statement! {
         pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
         at: i64 => BigInt, status: &'a str => Text, updated_at: i64 => BigInt, seq: i64 => BigInt
     } -> () =
-        "UPDATE OR FAIL features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ?, \
+        "UPDATE features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ?, \
          touched_at = ?, status = ?, updated_at = ?, rev = rev + 1 WHERE seq = ?"
 }
 statement! {

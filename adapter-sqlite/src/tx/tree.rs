@@ -1,4 +1,4 @@
-//! Epics, features and tasks: written here, rolled up by triggers.
+//! Epics, features and tasks, written. Tasks are counted by [`super::hand`] and rolled up once; the rest is the triggers'.
 
 use diesel::SqliteConnection;
 use diesel::prelude::*;
@@ -258,7 +258,7 @@ statement! {
         updated_at: i64 => BigInt, metadata: &'a str => Text, feature_priority: i64 => BigInt,
         epic: Option<&'a str> => Nullable<Text>, held_above: i64 => BigInt
     } -> () =
-        "INSERT OR FAIL INTO tasks (seq, id, feature_id, description, priority, retry_budget, created_at, updated_at, \
+        "INSERT INTO tasks (seq, id, feature_id, description, priority, retry_budget, created_at, updated_at, \
          metadata, feature_priority, epic_id, held_above, rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
 }
 

@@ -1,6 +1,7 @@
 -- The first schema. Only what SQLite 3.37 knows, because people open the file with the client of their system.
 --
--- Times are microseconds since 1970 in UTC. Columns marked as derived are written by triggers alone. `rev` grows with
+-- Times are microseconds since 1970 in UTC. Columns marked as derived follow from others: triggers
+-- write them, and tasq itself where it adds a task or takes a step with one. `rev` grows with
 -- each write of tasq and of the triggers; a plain client leaves it alone, which is how triggers know an edit by hand.
 
 PRAGMA application_id = 1952543601;
