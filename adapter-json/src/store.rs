@@ -17,7 +17,7 @@ use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
 
 use crate::error::{of_field, of_file, of_snapshot, too_large};
 use crate::log::{self, Groups, Log, Rest, Settled};
-use crate::replay::{reconcile, replay};
+use crate::replay::{agrees, reconcile, replay};
 
 pub use care::{put_in_place, read_contents};
 
@@ -111,6 +111,8 @@ struct LogPlace {
     /// Which file it is, if there is one, and its size.
     file: Option<(Identity, u64)>,
     keep: u64,
+    /// How many of its records say nothing to this version.
+    passed_over: u64,
     rest: Rest,
     generation: u64,
 }
@@ -323,6 +325,7 @@ impl JsonStore {
         Ok(Some(LogPlace {
             file: Some((opened.facts.identity, keep)),
             keep,
+            passed_over: loaded.log.passed_over,
             rest: Rest::None,
             generation,
         }))
@@ -402,10 +405,12 @@ impl JsonStore {
             records,
             generation,
             keep,
+            passed_over,
             rest,
         } = groups.up_to(&contents, &digest);
         replay(&mut contents, records);
-        let settled = if ours {
+        // The digests are of the snapshot: nothing vouches for what the log itself says.
+        let settled = if ours && agrees(&contents) {
             Vec::new()
         } else {
             reconcile(&mut contents)
@@ -419,6 +424,7 @@ impl JsonStore {
             log: LogPlace {
                 file,
                 keep: keep as u64,
+                passed_over,
                 rest,
                 generation,
             },
