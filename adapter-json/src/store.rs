@@ -546,7 +546,7 @@ impl Store for JsonStore {
         StoreInfo {
             kind: "json",
             place: self.path.display().to_string(),
-            schema_version: snapshot::VERSION.to_string(),
+            schema_version: snapshot::VERSION.cast_signed(),
         }
     }
 }

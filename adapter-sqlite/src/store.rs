@@ -219,7 +219,7 @@ impl Store for SqliteStore {
         StoreInfo {
             kind: "sqlite",
             place: self.place.name(),
-            schema_version: KNOWN_VERSION.to_string(),
+            schema_version: KNOWN_VERSION,
         }
     }
 }
