@@ -126,7 +126,8 @@ impl JsonStore {
     /// Makes an empty queue at `path`, in a folder that is there.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if there is a file; what locking and writing can meet.
+    /// [`StoreError::Exists`] if there is a queue, [`StoreError::Damaged`] with what else is there; what locking and
+    /// writing can meet.
     pub fn create(path: &Path, settings: &Settings, options: Options) -> Result<Self, StoreError> {
         let store = Self::at(path, options)?;
         let _guard = store.lock.acquire(store.options.wait).map_err(of_file)?;
@@ -134,8 +135,11 @@ impl JsonStore {
             Err(FileError::Missing { .. }) => {}
             Err(error) => return Err(of_file(error)),
             Ok(_) => {
-                return Err(StoreError::Exists {
-                    place: path.display().to_string(),
+                return Err(match store.load(false) {
+                    Err(error @ StoreError::Damaged { .. }) => error,
+                    _ => StoreError::Exists {
+                        place: path.display().to_string(),
+                    },
                 });
             }
         }

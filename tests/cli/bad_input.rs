@@ -100,6 +100,54 @@ fn a_file_that_is_no_store_is_damaged_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_store_is_not_made_over_what_is_none() {
+    let sandbox = Sandbox::bare();
+    let database = |name: &str, id: u32| {
+        let path = sandbox.project.join(name);
+        let script = format!(
+            "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
+             db.execute('PRAGMA journal_mode = WAL'); db.execute('CREATE TABLE t (x)'); db.execute('PRAGMA application_id = {id}'); db.commit()"
+        );
+        let python = Command::new("python3")
+            .args(["-c", &script])
+            .arg(&path)
+            .status();
+        assert!(python.unwrap().success());
+    };
+    database("plain.db", 0);
+    database("other.db", 0x1234);
+    sandbox.write(
+        "text.db",
+        b"hello, this is no database at all, only text that lies here\n",
+    );
+    sandbox.write("empty.db", b"");
+    sandbox.write("other.json", b"{\"name\": \"package\"}\n");
+    for (name, told) in [
+        ("plain.db", "no queue of tasq"),
+        ("other.db", "another program"),
+        ("text.db", "not a database"),
+        ("empty.db", "an empty file"),
+        ("other.json", "not a snapshot"),
+    ] {
+        let path = sandbox.project.join(name);
+        let before = fs::read(&path).unwrap();
+        let error = sandbox.error(8, &["init", "--store", name]);
+        assert!(text(&error["message"]).contains(told), "{error}");
+        assert!(text(&error["hint"]).contains("another place"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), before, "{name}");
+        assert!(!sandbox.project.join(format!("{name}-wal")).exists());
+    }
+    for kind in Kind::ALL {
+        let sandbox = Sandbox::with(kind);
+        let error = sandbox.error(4, &["init", "--store", kind.file()]);
+        assert!(
+            text(&error["message"]).contains("there is a store"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_damaged_store_is_refused_and_stays_as_it_is() {
     for kind in Kind::ALL {
         let sandbox = Sandbox::with(kind);
