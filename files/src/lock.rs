@@ -418,7 +418,9 @@ mod tests {
     fn a_lock_on_a_file_that_was_removed_meanwhile_is_taken_anew() {
         let folder = tempfile::tempdir().unwrap();
         let lock = LockFile::new(folder.path().join("lock"));
-        let first = lock.acquire(Duration::ZERO).unwrap();
+        // The second one has the file open already, so that it is the removed one that it waits for.
+        drop(lock.acquire(Duration::ZERO).unwrap());
+        let first = LockFile::new(&lock.path).acquire(Duration::ZERO).unwrap();
         thread::scope(|scope| {
             let second = scope.spawn(|| lock.acquire(Duration::from_secs(60)).unwrap());
             wait_in_the_turnstile(&lock, &second);
