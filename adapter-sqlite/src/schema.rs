@@ -241,21 +241,6 @@ table! {
 }
 
 table! {
-    by_hand (seq) {
-        seq -> BigInt,
-        task -> BigInt,
-        id -> Text,
-        was_feature_id -> Nullable<Text>,
-        feature_id -> Text,
-        epic_id -> Nullable<Text>,
-        was_status -> Nullable<Text>,
-        status -> Text,
-        was_updated_at -> Nullable<BigInt>,
-        updated_at -> BigInt,
-    }
-}
-
-table! {
     operations (seq) {
         seq -> BigInt,
         id -> Text,

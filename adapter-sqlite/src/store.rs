@@ -10,7 +10,7 @@ use tasq_domain::Settings;
 use tasq_files::{LockFile, LockGuard, identity};
 use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
 
-use crate::connect::{self, Opened, absolute, lock_path, log_path, schema_version};
+use crate::connect::{self, Follows, Opened, absolute, lock_path, log_path, schema_version};
 use crate::create::create;
 use crate::error::{IO_ERROR, Place, file, not_longer_than};
 use crate::migrate::{KNOWN_VERSION, migrate_unasked, too_old};
@@ -150,7 +150,13 @@ impl SqliteStore {
         };
         let _guard = match access {
             Access::Read => None,
-            Access::Write => Some(self.begin_writing(opened)?),
+            Access::Write => {
+                let guard = self.begin_writing(opened)?;
+                let Opened { conn, follows, .. } = &mut **opened;
+                let switched = follows.by(Follows::Triggers, conn);
+                switched.map_err(|error| self.place.sql(&error))?;
+                Some(guard)
+            }
         };
         body(&self.place, &mut opened.conn)
     }
@@ -240,13 +246,15 @@ impl SqliteStore {
             Access::Read => None,
             Access::Write => Some(self.begin_writing(opened)?),
         };
-        let unit = Unit::begin(&self.place, &mut opened.conn, access)?;
+        let Opened { conn, follows, .. } = &mut **opened;
+        let unit = Unit::begin(&self.place, conn, access)?;
         self.check_version(unit.conn)?;
         let mut tx = SqliteTx {
             conn: unit.conn,
             now: self.clock.now(),
             access,
             place: &self.place,
+            follows,
             hand: InHand::default(),
         };
         if body(&mut tx)? == Verdict::Rollback {
