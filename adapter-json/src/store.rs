@@ -128,7 +128,8 @@ impl JsonStore {
     /// Makes an empty queue at `path`, in a folder that is there.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if there is a file; what locking and writing can meet.
+    /// [`StoreError::Exists`] if there is a queue, [`StoreError::Damaged`] with what else is there; what locking and
+    /// writing can meet.
     pub fn create(path: &Path, settings: &Settings, options: Options) -> Result<Self, StoreError> {
         let store = Self::at(path, options)?;
         let _guard = store.lock.acquire(store.options.wait).map_err(of_file)?;
@@ -136,8 +137,11 @@ impl JsonStore {
             Err(FileError::Missing { .. }) => {}
             Err(error) => return Err(of_file(error)),
             Ok(_) => {
-                return Err(StoreError::Exists {
-                    place: path.display().to_string(),
+                return Err(match store.load(false) {
+                    Err(error @ StoreError::Damaged { .. }) => error,
+                    _ => StoreError::Exists {
+                        place: path.display().to_string(),
+                    },
                 });
             }
         }
@@ -552,7 +556,7 @@ impl Store for JsonStore {
         StoreInfo {
             kind: "json",
             place: self.path.display().to_string(),
-            schema_version: snapshot::VERSION.to_string(),
+            schema_version: snapshot::VERSION.cast_signed(),
         }
     }
 }

@@ -30,6 +30,7 @@ table! {
         tasks_blocked -> BigInt,
         tests -> BigInt,
         acting_at -> Nullable<BigInt>,
+        replaces -> BigInt,
     }
 }
 

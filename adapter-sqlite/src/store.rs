@@ -86,7 +86,8 @@ impl SqliteStore {
     /// Makes a store at `path`, whose folder must be there, and opens it. The file is for its owner alone (0600).
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if anything is there; [`StoreError::OutcomeUnknown`] if it was made, but may not last or
+    /// [`StoreError::Exists`] if there is a queue, [`StoreError::Damaged`] or [`StoreError::Policy`] with what else is
+    /// there; [`StoreError::OutcomeUnknown`] if it was made, but may not last or
     /// cannot be opened. After a crash there is either no store or a whole one.
     pub fn create(path: &Path, settings: &Settings, options: Options) -> Result<Self, StoreError> {
         let place = Place {
@@ -225,7 +226,7 @@ impl Store for SqliteStore {
         StoreInfo {
             kind: "sqlite",
             place: self.place.name(),
-            schema_version: KNOWN_VERSION.to_string(),
+            schema_version: KNOWN_VERSION,
         }
     }
 }

@@ -113,13 +113,7 @@ pub(super) fn migrate(session: &mut Session, args: Migrate) -> Result<u8, Failur
         }
         Place::Json(_) => {
             // Its format is one version, and opening it has checked that.
-            let version = session
-                .open()?
-                .store
-                .info()
-                .schema_version
-                .parse()
-                .unwrap_or_default();
+            let version = session.open()?.store.info().schema_version;
             Migrated {
                 from: version,
                 to: version,

@@ -71,7 +71,8 @@ fn import(unit: &mut Unit<'_>, incoming: Contents) -> Result<ImportReport, AppEr
             named(&differing)
         ),
         "import it into a fresh store: `tasq import FILE --to URL`",
-    ))
+    )
+    .telling(json!({ "differing": differing })))
 }
 
 fn report(contents: &Contents, created: bool) -> ImportReport {

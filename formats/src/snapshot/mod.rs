@@ -216,8 +216,8 @@ pub fn encode_tree(tree: &Tree<'_>, extra: &Extra) -> Result<String, FieldError>
 /// Reads a snapshot of at most 256 MiB.
 ///
 /// # Errors
-/// As [`SnapshotError`] says; nothing is guessed. What git's merging breaks without a conflict is mended: see
-/// [`Snapshot::mended`].
+/// As [`SnapshotError`] says; nothing is guessed. What git's merging, or a hand that edits one value of two, breaks without
+/// a conflict is mended as `docs/RELIABILITY.md` lists: see [`Snapshot::mended`].
 pub fn decode(bytes: &[u8], fallback: &Fallback) -> Result<Snapshot, SnapshotError> {
     decode_within(bytes, Limits::OWN, fallback)
 }

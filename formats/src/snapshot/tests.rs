@@ -268,7 +268,11 @@ fn a_status_changed_by_hand_takes_along_what_belongs_to_it() {
         "pending",
         r#""retry_budget": 2, "retries_used": 2, "lost_in_a_row": 3"#,
     );
-    assert_eq!((again.retries_used, again.lost_in_a_row), (0, 0));
+    assert_eq!((again.retries_used, again.lost_in_a_row), (1, 2));
+    let over = task("pending", r#""retry_budget": 2, "retries_used": 9"#);
+    assert_eq!(over.retries_used, 1, "one try back");
+    let single = task("pending", r#""retry_budget": 0, "retries_used": 1"#);
+    assert_eq!(single.retries_used, 0);
     let waiting = task("blocked", r#""not_before": "2026-01-01""#);
     assert_eq!(waiting.not_before, None);
     let old = claim.replace("\"claim\"", "\"attempts\": 4, \"claim\"");

@@ -25,7 +25,7 @@ CREATE TABLE settings (
 ) STRICT;
 
 -- One row: counts of the whole queue, and the time of the unit of work that removes something (removing shows triggers
--- no new row from which to read the writer's time).
+-- no new row from which to read the writer's time); and whether what a plain client inserts is there already.
 CREATE TABLE totals (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     tasks_pending INTEGER NOT NULL DEFAULT 0,
@@ -33,7 +33,8 @@ CREATE TABLE totals (
     tasks_completed INTEGER NOT NULL DEFAULT 0,
     tasks_blocked INTEGER NOT NULL DEFAULT 0,
     tests INTEGER NOT NULL DEFAULT 0,
-    acting_at INTEGER
+    acting_at INTEGER,
+    replaces INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 INSERT INTO totals (one) VALUES (1);
@@ -728,4 +729,61 @@ BEGIN
         open_gates = open_gates + (id IS NEW.feature_id) * NEW.open_gate - (id IS OLD.feature_id) * OLD.open_gate,
         touched_at = iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, (SELECT now FROM clock), NEW.updated_at)
     WHERE id IN (OLD.feature_id, NEW.feature_id);
+END;
+
+-- REPLACE takes the old row away without a word to the triggers that see to what belonged to it. Only after the insert it
+-- is known from IGNORE and from an upsert, which begin as it does. A dependency that is there already has nothing to lose.
+
+CREATE TRIGGER epics_meet BEFORE INSERT ON epics
+WHEN NEW.rev = 0
+BEGIN
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM epics WHERE id = NEW.id OR seq = NEW.seq);
+END;
+
+CREATE TRIGGER epics_keep_replaced AFTER INSERT ON epics
+WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
+BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
+END;
+
+CREATE TRIGGER features_meet BEFORE INSERT ON features
+WHEN NEW.rev = 0
+BEGIN
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM features WHERE id = NEW.id OR seq = NEW.seq);
+END;
+
+CREATE TRIGGER features_keep_replaced AFTER INSERT ON features
+WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
+BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
+END;
+
+CREATE TRIGGER tasks_meet BEFORE INSERT ON tasks
+WHEN NEW.rev = 0
+BEGIN
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM tasks WHERE id = NEW.id OR seq = NEW.seq);
+END;
+
+CREATE TRIGGER tasks_keep_replaced AFTER INSERT ON tasks
+WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
+BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
+END;
+
+CREATE TRIGGER test_cases_meet BEFORE INSERT ON test_cases
+WHEN NEW.rev = 0
+BEGIN
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM test_cases WHERE id = NEW.id OR seq = NEW.seq);
+END;
+
+CREATE TRIGGER test_cases_keep_replaced AFTER INSERT ON test_cases
+WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
+BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
+END;
+
+CREATE TRIGGER dependencies_meet BEFORE INSERT ON dependencies
+WHEN EXISTS (SELECT 1 FROM dependencies WHERE task_id = NEW.task_id AND depends_on = NEW.depends_on)
+BEGIN
+    SELECT RAISE(IGNORE);
 END;
