@@ -43,7 +43,10 @@ const ONLY: &[Only] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     // The benchmark's floor is bare SQLite.
     ("diesel", &["adapter-sqlite", "benches"]),
-    ("libsqlite3-sys", &["adapter-sqlite", "sqlite-switch", "benches"]),
+    (
+        "libsqlite3-sys",
+        &["adapter-sqlite", "sqlite-switch", "benches"],
+    ),
     ("rusqlite", &["benches"]),
     // The edge: arguments, signals, errors without a type.
     ("clap", &["app-cli"]),

@@ -4,7 +4,7 @@ use std::fs;
 
 use tasq_adapter_json::{JsonStore, Options, SideFiles};
 use tasq_app::import::{ImportOptions, read};
-use tasq_app::{App, Caller};
+use tasq_app::{App, Caller, ScopeRef, WhichTask};
 use tasq_domain::{Actor, Settings, life};
 use tasq_formats::import::ReadOptions;
 use tasq_formats::json::{Document, to_text};
@@ -17,7 +17,7 @@ use super::{Fate, fuzz};
 use crate::contract::harness::{TestClock, settings};
 use crate::contract::make::at;
 use crate::contract::stores::MemoryHarness;
-use crate::usecases::desk::{CountedIds, Desk, new_task};
+use crate::usecases::desk::{CountedIds, Desk, claims, new_task, releasing};
 
 fn fallback() -> Fallback {
     Fallback {
@@ -176,8 +176,14 @@ fn json_store(snapshot: &[u8], log: &[u8]) -> Fate {
     new.create_feature = true;
     let added = app.add_task(&new).expect("what was opened is written to");
     let Settings { store: id, .. } = before.settings;
-    let after = open().expect("our own text is read");
-    let after = after.read(|tx| tx.contents()).unwrap();
+    let reopened = || {
+        let after = open().expect("our own text is read");
+        let after = after.read(|tx| tx.contents()).unwrap();
+        let known = store.read(|tx| tx.contents()).unwrap();
+        assert_eq!(after, known, "what was written is what was meant");
+        after
+    };
+    let after = reopened();
     assert_eq!(after.settings.store, id);
     assert_eq!(after.tasks.len(), before.tasks.len() + 1);
     assert!(
@@ -189,5 +195,11 @@ fn json_store(snapshot: &[u8], log: &[u8]) -> Fate {
     for task in &before.tasks {
         assert!(after.tasks.contains(task), "{task:?} is as it was");
     }
+    let next = claims(WhichTask::Next(ScopeRef::Queue), 1);
+    for claimed in app.claim(&next).expect("what was opened is worked on") {
+        let released = app.release(&releasing(&claimed));
+        released.expect("what was claimed is given back");
+    }
+    let _ = reopened();
     Fate::Taken
 }
