@@ -354,6 +354,10 @@ impl Tx for MemoryTx<'_> {
         Ok(self.state.contents())
     }
 
+    fn tree(&mut self) -> Result<Contents, StoreError> {
+        Ok(self.state.tree())
+    }
+
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {
         let state = self.write()?;
         if !state.is_empty() {

@@ -16,6 +16,17 @@ UPDATE tasks SET
     );
 ";
 
+/// Derives how many open dependencies the tasks that have dependencies have; the others have none.
+pub(crate) const DERIVE_OPEN_DEPENDENCIES: &str = "
+UPDATE tasks SET
+    open_deps = (
+        SELECT count(*)
+        FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
+        WHERE dependencies.task_id = tasks.id AND before.status <> 'completed'
+    )
+WHERE id IN (SELECT task_id FROM dependencies);
+";
+
 /// Derives every derived value of every feature and epic, and of the whole queue.
 pub(crate) const DERIVE_PARENTS: &str = "
 UPDATE features SET

@@ -307,6 +307,8 @@ pub trait Tx {
 
     /// Everything in the store.
     fn contents(&mut self) -> Result<Contents, StoreError>;
+    /// Everything in the store but its history: no attempts, checkpoints, events and operations.
+    fn tree(&mut self) -> Result<Contents, StoreError>;
     /// Puts everything into this store, which must be empty but for its settings, keeping every `seq`, time and event
     /// as it is; the settings are replaced. Derived values are derived afresh.
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError>;

@@ -26,6 +26,18 @@ pub(crate) fn check(tx: &mut dyn Tx) {
     let now = tx.now();
     let contents = tx.contents().unwrap();
     assert_ordered(&contents);
+    let tree = Contents {
+        attempts: Vec::new(),
+        checkpoints: Vec::new(),
+        events: Vec::new(),
+        operations: Vec::new(),
+        ..contents.clone()
+    };
+    assert_eq!(
+        tx.tree().unwrap(),
+        tree,
+        "what is there without its history"
+    );
     assert_resolved(&contents);
     let statuses = parents(&contents);
     let records = records(&contents);

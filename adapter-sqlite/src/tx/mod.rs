@@ -398,6 +398,10 @@ impl Tx for SqliteTx<'_> {
         self.read_counted(whole::contents)
     }
 
+    fn tree(&mut self) -> Result<Contents, StoreError> {
+        self.read_counted(whole::tree)
+    }
+
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {
         self.write_wide(|conn| whole::load(conn, contents))
     }

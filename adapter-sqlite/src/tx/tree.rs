@@ -363,18 +363,22 @@ impl<'a> FreshTask<'a> {
     }
 }
 
-/// Inserts a task whose derived columns, and parents, somebody else sees to.
-pub(crate) fn insert_task(conn: &mut SqliteConnection, task: &Task) -> Result<Inserted, Fault> {
+/// Inserts a task that comes with what it inherits. Its parents, and what it waits for, are counted by somebody else.
+pub(crate) fn insert_task(
+    conn: &mut SqliteConnection,
+    task: &Task,
+    inherited: &Inherited,
+) -> Result<Inserted, Fault> {
     let seq = match task.seq {
         0 => NextTask::new().get_result(conn)?,
         seq => seq,
     };
-    let row = TaskRow::of(task, seq);
-    let life = LifeRow::of(task);
-    let outcome = diesel::insert_into(tasks::table)
-        .values((&row, &life, tasks::rev.eq(1)))
-        .execute(conn);
-    inserted(outcome, seq)
+    insert_task_at(conn, task, seq, inherited)
+}
+
+/// Whether nothing has happened to a task yet.
+pub(crate) fn is_fresh(task: &Task) -> bool {
+    FreshTask::of(task, task.seq).is_some()
 }
 
 pub(crate) fn update_task(
