@@ -7,14 +7,14 @@ use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use tasq_domain::{
-    AnyId, Contents, Epic, EpicId, Feature, FeatureId, Proof, Reason, Settings, Task, TaskId,
-    Timestamp,
+    AnyId, Contents, Epic, EpicId, Feature, FeatureId, Proof, Reason, Settings, StatusCounts, Task,
+    TaskId, Timestamp,
 };
 use tasq_ports::Inserted;
 
 use super::hand::Inherited;
 use super::{history, inserted, questions, tests, tree};
-use crate::derive::{DERIVE_OPEN_DEPENDENCIES, DERIVE_PARENTS, DERIVE_TASKS};
+use crate::derive::{DERIVE_COUNTS, DERIVE_OPEN_DEPENDENCIES, DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
 use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
 use crate::rows::plain::{PlainTask, is_plain};
@@ -187,6 +187,7 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
         conn.batch_execute(DERIVE_OPEN_DEPENDENCIES)?;
     }
     put_back(conn, indexes)?;
+    count(conn, tasks)?;
     conn.batch_execute(DERIVE_PARENTS)?;
     put_back(conn, triggers)
 }
@@ -211,6 +212,52 @@ fn inherited<'a>(epics: &[Epic], features: &'a [Feature]) -> HashMap<&'a Feature
         .iter()
         .map(|feature| (&feature.id, of(feature)))
         .collect()
+}
+
+statement! {
+    /// Says how many of a feature's tasks have which status.
+    CountTasks {
+        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
+        id: &'a str => Text
+    } -> () =
+        "UPDATE features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ? \
+         WHERE id = ?"
+}
+statement! {
+    /// Says how many of all tasks have which status.
+    CountAll {
+        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt
+    } -> () =
+        "UPDATE totals SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ?"
+}
+
+/// Counts the tasks of every feature, and all of them, as they were loaded.
+fn count(conn: &mut SqliteConnection, tasks: &[Task]) -> Result<(), Fault> {
+    let mut of: HashMap<&FeatureId, StatusCounts> = HashMap::new();
+    let mut all = StatusCounts::default();
+    for task in tasks {
+        of.entry(&task.feature).or_default().add(task.status);
+        all.add(task.status);
+    }
+    for (feature, counts) in of {
+        let [pending, in_progress, completed, blocked] = columns(counts);
+        CountTasks::new(pending, in_progress, completed, blocked, feature.as_str())
+            .execute(conn)?;
+    }
+    let [pending, in_progress, completed, blocked] = columns(all);
+    CountAll::new(pending, in_progress, completed, blocked).execute(conn)?;
+    Ok(())
+}
+
+fn columns(counts: StatusCounts) -> [i64; 4] {
+    let StatusCounts {
+        pending,
+        in_progress,
+        completed,
+        blocked,
+    } = counts;
+    [pending, in_progress, completed, blocked]
+        .map(|count| i64::try_from(count).expect("as many tasks fit into no memory"))
 }
 
 statement! {
@@ -359,6 +406,7 @@ impl<'a> Numbers<'a> {
 pub(crate) fn rederive(conn: &mut SqliteConnection) -> Result<(), Fault> {
     let triggers = take_out(conn, "trigger")?;
     conn.batch_execute(DERIVE_TASKS)?;
+    conn.batch_execute(DERIVE_COUNTS)?;
     conn.batch_execute(DERIVE_PARENTS)?;
     put_back(conn, triggers)
 }
