@@ -22,9 +22,14 @@ pub(crate) struct Log {
     pub(crate) generation: u64,
     /// The bytes that count, from the beginning.
     pub(crate) keep: usize,
+    /// How many records among them say nothing to this version.
+    pub(crate) passed_over: u64,
     /// What the bytes after them are.
     pub(crate) rest: Rest,
 }
+
+/// The largest generation that is read. A larger one is damage, and would leave no room for those that follow it.
+const MAX_GENERATION: u64 = 1 << 62;
 
 /// The part of a log that does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,6 +86,8 @@ struct Group {
     base: String,
     snapshot: String,
     records: Vec<Record>,
+    /// How many records it has that say nothing to this version.
+    passed_over: u64,
     /// The byte after its last line.
     end: usize,
 }
@@ -198,6 +205,8 @@ impl Groups {
         };
         let last = counted.checked_sub(1).map(|last| &groups[last]);
         let (generation, keep) = last.map_or((0, 0), |last| (last.generation, last.end));
+        let passed_over = groups[..counted].iter().map(|group| group.passed_over);
+        let passed_over = passed_over.sum();
         let records = groups
             .into_iter()
             .take(counted)
@@ -207,6 +216,7 @@ impl Groups {
             records,
             generation,
             keep,
+            passed_over,
             rest,
         }
     }
@@ -278,8 +288,11 @@ fn group_at(bytes: &[u8], start: usize) -> Option<Group> {
         {
             return None;
         }
-        // A record of a kind that a newer version knows is passed over, and stays in the file.
-        group.records.extend(record(object));
+        // A record of a kind that a newer version knows is passed over, and stays in the file; so is a damaged one.
+        match record(object) {
+            Some(record) => group.records.push(record),
+            None => group.passed_over += 1,
+        }
     }
     group.end = at;
     Some(group)
@@ -311,16 +324,17 @@ fn head(line: &[u8]) -> Option<(Group, u64)> {
     let document = Document::parse_within(line, Limits::OWN).ok()?;
     let object = document.root().object().ok()?;
     let text = |key: &str| Some(object.opt(key)?.str().ok()?.to_owned());
-    let number = |key: &str| object.opt(key)?.u64_in(0..=u64::MAX).ok();
+    let number = |key: &str, max: u64| object.opt(key)?.u64_in(0..=max).ok();
     let group = Group {
-        generation: number("generation")?,
+        generation: number("generation", MAX_GENERATION)?,
         store: text("store")?,
         base: text("base")?,
         snapshot: text("snapshot")?,
         records: Vec::new(),
+        passed_over: 0,
         end: 0,
     };
-    Some((group, number("lines")?))
+    Some((group, number("lines", u64::MAX)?))
 }
 
 fn record(object: ObjectNode<'_>) -> Option<Record> {

@@ -1,6 +1,6 @@
 //! Putting the history of a log to the tree of a snapshot.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use tasq_domain::{
     Attempt, AttemptEnd, Checkpoint, Contents, Operation, OperationId, Outcome, Task, TaskId,
@@ -48,7 +48,34 @@ pub(crate) fn replay(tree: &mut Contents, records: Vec<Record>) {
     tree.operations = operations.into();
 }
 
-/// Makes a history agree with a tree that someone else changed. The tree is right: what it knows nothing of is left
+/// Whether [`reconcile`] would leave a history as it is.
+pub(crate) fn agrees(contents: &Contents) -> bool {
+    let tasks: HashMap<&TaskId, &Task> =
+        contents.tasks.iter().map(|task| (&task.id, task)).collect();
+    let knows = |task: &TaskId, attempt: u32| {
+        let task = tasks.get(task)?;
+        (attempt <= task.attempts).then_some(*task)
+    };
+    let mut open = 0;
+    let attempts = contents.attempts.iter().all(|attempt| {
+        let held = |task: &Task| {
+            let claim = task.claim.as_ref();
+            claim.is_some_and(|claim| claim.token == attempt.token)
+        };
+        let is_open = attempt.end.is_none();
+        open += usize::from(is_open);
+        knows(&attempt.task, attempt.token.attempt).is_some_and(|task| held(task) == is_open)
+    });
+    let checkpoints = &contents.checkpoints;
+    let claims = contents.tasks.iter().filter(|task| task.claim.is_some());
+    attempts
+        && open == claims.count()
+        && checkpoints
+            .iter()
+            .all(|checkpoint| knows(&checkpoint.task, checkpoint.attempt).is_some())
+}
+
+/// Makes a history agree with a tree that was changed by someone else, or whose log was. The tree is right: what it knows nothing of is left
 /// out, and open are the attempts of its claims and no others.
 ///
 /// Returns the tasks whose past is another now, so that the next unit can tell the log.

@@ -17,7 +17,7 @@ use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
 
 use crate::error::{of_field, of_file, of_snapshot, too_large};
 use crate::log::{self, Groups, Log, Rest, Settled};
-use crate::replay::{reconcile, replay};
+use crate::replay::{agrees, reconcile, replay};
 
 pub use care::{put_in_place, read_contents};
 
@@ -111,6 +111,8 @@ struct LogPlace {
     /// Which file it is, if there is one, and its size.
     file: Option<(Identity, u64)>,
     keep: u64,
+    /// How many of its records say nothing to this version.
+    passed_over: u64,
     rest: Rest,
     generation: u64,
 }
@@ -126,7 +128,8 @@ impl JsonStore {
     /// Makes an empty queue at `path`, in a folder that is there.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if there is a file; what locking and writing can meet.
+    /// [`StoreError::Exists`] if there is a queue, [`StoreError::Damaged`] with what else is there; what locking and
+    /// writing can meet.
     pub fn create(path: &Path, settings: &Settings, options: Options) -> Result<Self, StoreError> {
         let store = Self::at(path, options)?;
         let _guard = store.lock.acquire(store.options.wait).map_err(of_file)?;
@@ -134,8 +137,11 @@ impl JsonStore {
             Err(FileError::Missing { .. }) => {}
             Err(error) => return Err(of_file(error)),
             Ok(_) => {
-                return Err(StoreError::Exists {
-                    place: path.display().to_string(),
+                return Err(match store.load(false) {
+                    Err(error @ StoreError::Damaged { .. }) => error,
+                    _ => StoreError::Exists {
+                        place: path.display().to_string(),
+                    },
                 });
             }
         }
@@ -323,6 +329,7 @@ impl JsonStore {
         Ok(Some(LogPlace {
             file: Some((opened.facts.identity, keep)),
             keep,
+            passed_over: loaded.log.passed_over,
             rest: Rest::None,
             generation,
         }))
@@ -402,10 +409,12 @@ impl JsonStore {
             records,
             generation,
             keep,
+            passed_over,
             rest,
         } = groups.up_to(&contents, &digest);
         replay(&mut contents, records);
-        let settled = if ours {
+        // The digests are of the snapshot: nothing vouches for what the log itself says.
+        let settled = if ours && agrees(&contents) {
             Vec::new()
         } else {
             reconcile(&mut contents)
@@ -419,6 +428,7 @@ impl JsonStore {
             log: LogPlace {
                 file,
                 keep: keep as u64,
+                passed_over,
                 rest,
                 generation,
             },
@@ -546,7 +556,7 @@ impl Store for JsonStore {
         StoreInfo {
             kind: "json",
             place: self.path.display().to_string(),
-            schema_version: snapshot::VERSION.to_string(),
+            schema_version: snapshot::VERSION.cast_signed(),
         }
     }
 }

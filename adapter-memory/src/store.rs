@@ -61,7 +61,7 @@ impl Store for MemoryStore {
         StoreInfo {
             kind: "memory",
             place: "memory".to_owned(),
-            schema_version: "1".to_owned(),
+            schema_version: 1,
         }
     }
 }

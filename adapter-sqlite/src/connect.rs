@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Integer, Text};
 use tasq_files::{FsKind, Identity, fs_kind, identity};
 use tasq_ports::StoreError;
 
@@ -54,6 +54,39 @@ pub(crate) struct Opened {
     pub(crate) version: i64,
     /// Whether nothing can be written, because its file system is read-only.
     pub(crate) read_only: bool,
+    /// Who sees to what follows from a write.
+    pub(crate) follows: Follows,
+}
+
+/// Who sees to what follows from a write to other rows, and to its references.
+///
+/// Triggers and foreign keys do, for whoever opens the file. tasq itself does most of it in the unit of work, where it is
+/// counted once however many rows there were; statements without either are shorter, too, and SQLite keeps no journal
+/// of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// The schema's triggers and foreign keys.
+    Triggers,
+    /// The unit of work.
+    Unit,
+}
+
+statement! {
+    /// Switches the connection's triggers and foreign keys off (0) or on (1).
+    Follow { on: i32 => Integer } -> Integer = "SELECT tasq_follow(?)"
+}
+
+impl Follows {
+    /// Has it seen to by `who` from now on. SQLite prepares its statements anew after a change.
+    pub(crate) fn by(&mut self, who: Self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        if *self == who {
+            return Ok(());
+        }
+        let on = i32::from(who == Self::Triggers);
+        Follow::new(on).get_result::<i32>(conn)?;
+        *self = who;
+        Ok(())
+    }
 }
 
 /// Opens a file that must be there and must be ours, of this or an older version.
@@ -85,6 +118,7 @@ pub(crate) fn open(place: &Place, sync: Sync, network_fs: NetworkFs) -> Result<O
         log,
         version,
         read_only,
+        follows: Follows::Triggers,
     })
 }
 
@@ -93,6 +127,9 @@ pub(crate) fn establish(place: &Place, how: &str) -> Result<SqliteConnection, St
     let path = place.path.to_str().ok_or_else(|| StoreError::Policy {
         place: place.name(),
         what: "the path is not UTF-8, which SQLite needs".to_owned(),
+    })?;
+    tasq_sqlite_switch::install().map_err(|error| StoreError::Backend {
+        what: error.to_string(),
     })?;
     let address = format!("file:{}?{how}", escape(path));
     let mut conn = SqliteConnection::establish(&address)

@@ -10,7 +10,9 @@ use tasq_domain::Settings;
 use tasq_files::{FileError, LockFile, inspect, open_append, remove_stray_temps, sync_parent};
 use tasq_ports::StoreError;
 
-use crate::connect::{Journal, beside, configure, establish, journal, lock_path, log_path};
+use crate::connect::{
+    Journal, beside, check_header, configure, establish, journal, lock_path, log_path,
+};
 use crate::error::{Place, file};
 use crate::migrate::run_pending;
 use crate::store::{NetworkFs, Sync};
@@ -52,11 +54,8 @@ pub(crate) fn create(
 pub(crate) fn check_free(place: &Place) -> Result<(), StoreError> {
     match inspect(&place.path) {
         Err(FileError::Missing { .. }) => {}
-        Ok(_) | Err(FileError::HardLink { .. } | FileError::NotRegular { .. }) => {
-            return Err(StoreError::Exists {
-                place: place.name(),
-            });
-        }
+        Ok(facts) if facts.len == 0 => return Err(place.damaged("an empty file".to_owned())),
+        Ok(_) => return Err(what_is_there(place)),
         Err(error) => return Err(file(error)),
     }
     // SQLite would replay the log of a database that is gone into the new one.
@@ -70,6 +69,24 @@ pub(crate) fn check_free(place: &Place) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// A queue of whatever version, or what else it is. Asked of SQLite: closing the file would drop the locks of others in
+/// this process.
+fn what_is_there(place: &Place) -> StoreError {
+    // Closing would fold a log that is there into the database; one that SQLite makes for us, reading alone would leave.
+    let how = if log_path(&place.path).exists() {
+        "mode=ro"
+    } else {
+        "mode=rw"
+    };
+    let judged = establish(place, how).and_then(|mut conn| check_header(place, &mut conn));
+    match judged {
+        Err(error @ StoreError::Damaged { .. }) => error,
+        _ => StoreError::Exists {
+            place: place.name(),
+        },
+    }
 }
 
 /// The name that [`remove_stray_temps`] knows.

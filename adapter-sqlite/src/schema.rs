@@ -30,6 +30,7 @@ table! {
         tasks_blocked -> BigInt,
         tests -> BigInt,
         acting_at -> Nullable<BigInt>,
+        replaces -> BigInt,
     }
 }
 
@@ -236,21 +237,6 @@ table! {
         kind -> Text,
         id -> Text,
         seq -> BigInt,
-    }
-}
-
-table! {
-    by_hand (seq) {
-        seq -> BigInt,
-        task -> BigInt,
-        id -> Text,
-        was_feature_id -> Nullable<Text>,
-        feature_id -> Text,
-        epic_id -> Nullable<Text>,
-        was_status -> Nullable<Text>,
-        status -> Text,
-        was_updated_at -> Nullable<BigInt>,
-        updated_at -> BigInt,
     }
 }
 

@@ -10,7 +10,7 @@ use tasq_domain::Settings;
 use tasq_files::{LockFile, LockGuard, identity};
 use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
 
-use crate::connect::{self, Opened, absolute, lock_path, log_path, schema_version};
+use crate::connect::{self, Follows, Opened, absolute, lock_path, log_path, schema_version};
 use crate::create::create;
 use crate::error::{IO_ERROR, Place, file, not_longer_than};
 use crate::migrate::{KNOWN_VERSION, migrate_unasked, too_old};
@@ -86,7 +86,8 @@ impl SqliteStore {
     /// Makes a store at `path`, whose folder must be there, and opens it. The file is for its owner alone (0600).
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if anything is there; [`StoreError::OutcomeUnknown`] if it was made, but may not last or
+    /// [`StoreError::Exists`] if there is a queue, [`StoreError::Damaged`] or [`StoreError::Policy`] with what else is
+    /// there; [`StoreError::OutcomeUnknown`] if it was made, but may not last or
     /// cannot be opened. After a crash there is either no store or a whole one.
     pub fn create(path: &Path, settings: &Settings, options: Options) -> Result<Self, StoreError> {
         let place = Place {
@@ -149,7 +150,13 @@ impl SqliteStore {
         };
         let _guard = match access {
             Access::Read => None,
-            Access::Write => Some(self.begin_writing(opened)?),
+            Access::Write => {
+                let guard = self.begin_writing(opened)?;
+                let Opened { conn, follows, .. } = &mut **opened;
+                let switched = follows.by(Follows::Triggers, conn);
+                switched.map_err(|error| self.place.sql(&error))?;
+                Some(guard)
+            }
         };
         body(&self.place, &mut opened.conn)
     }
@@ -219,7 +226,7 @@ impl Store for SqliteStore {
         StoreInfo {
             kind: "sqlite",
             place: self.place.name(),
-            schema_version: KNOWN_VERSION.to_string(),
+            schema_version: KNOWN_VERSION,
         }
     }
 }
@@ -239,13 +246,15 @@ impl SqliteStore {
             Access::Read => None,
             Access::Write => Some(self.begin_writing(opened)?),
         };
-        let unit = Unit::begin(&self.place, &mut opened.conn, access)?;
+        let Opened { conn, follows, .. } = &mut **opened;
+        let unit = Unit::begin(&self.place, conn, access)?;
         self.check_version(unit.conn)?;
         let mut tx = SqliteTx {
             conn: unit.conn,
             now: self.clock.now(),
             access,
             place: &self.place,
+            follows,
             hand: InHand::default(),
         };
         if body(&mut tx)? == Verdict::Rollback {

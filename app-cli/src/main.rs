@@ -28,13 +28,14 @@ mod workplace;
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::{env, panic, process};
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use tasq_app::Code;
 use tasq_formats::duration;
 
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
     tell_panics_in_a_line(json);
     survive_the_file_size_limit();
     let mut session = None;
-    let status = match Cli::try_parse_from(words) {
+    let status = match understand(words) {
         Ok(cli) => commands::carry_out(cli, &mut session),
         Err(error) => not_understood(error, json),
     };
@@ -77,6 +78,14 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::from(failure.exit_status())
+}
+
+/// The words of the command line. The description of all commands lives on: taking its thousands of parts to pieces takes
+/// longer than reading the words.
+fn understand(words: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let mut command = ManuallyDrop::new(Cli::command());
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// What scripts ask first, without building the whole command line for it.

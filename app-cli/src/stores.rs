@@ -74,13 +74,17 @@ pub(crate) fn create(
 ) -> Result<Box<dyn Store>, Failure> {
     if let Some(folder) = place.folder() {
         create_private_dir(folder)?;
-        if let Some(there) = discover::in_folder(folder)? {
-            return Err(StoreError::Exists {
-                place: there.path().display().to_string(),
+        match discover::in_folder(folder)? {
+            None => write_gitignore(folder)?,
+            // Whoever is to make it says what it is.
+            Some(there) if there == *place => (),
+            Some(there) => {
+                return Err(StoreError::Exists {
+                    place: there.path().display().to_string(),
+                }
+                .into());
             }
-            .into());
         }
-        write_gitignore(folder)?;
     }
     // The first thing to be made is a lock, and nobody has to know of that one.
     let parent = place.path().parent();
@@ -89,13 +93,21 @@ pub(crate) fn create(
         let message = format!("there is no folder {}", parent.display());
         return Err(Failure::new(Code::NotFound, message).with_hint("make that folder first"));
     }
-    let store: Box<dyn Store> = match place {
-        Place::Sqlite(path) => {
-            Box::new(SqliteStore::create(path, settings, sqlite_options(terms)?)?)
+    match place {
+        Place::Sqlite(path) => SqliteStore::create(path, settings, sqlite_options(terms)?)
+            .map(|store| Box::new(store) as Box<dyn Store>),
+        Place::Json(path) => JsonStore::create(path, settings, json_options(terms))
+            .map(|store| Box::new(store) as Box<dyn Store>),
+    }
+    .map_err(|error| {
+        let foreign = matches!(error, StoreError::Damaged { .. });
+        let failure = Failure::from(error);
+        if foreign {
+            failure.with_hint("name another place with --store, or move what is there away")
+        } else {
+            failure
         }
-        Place::Json(path) => Box::new(JsonStore::create(path, settings, json_options(terms))?),
-    };
-    Ok(store)
+    })
 }
 
 /// The store at a place; one that is missing is made, or only imagined for a dry run.

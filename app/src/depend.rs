@@ -64,7 +64,8 @@ fn may_change(unit: &mut Unit<'_>, id: &TaskId, force: bool) -> Result<(), AppEr
         return Err(AppError::conflict(
             format!("task:{id} is completed, so what it depends on is settled"),
             "reopen it first with `tasq reopen`",
-        ));
+        )
+        .telling(json!({ "id": id.as_str(), "kind": "task", "status": task.status.as_str() })));
     }
     task.unclaimed_or(force)
         .map_err(|why| AppError::refused(id, why))

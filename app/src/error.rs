@@ -168,6 +168,8 @@ pub enum AppError {
         message: String,
         /// What to do.
         hint: Option<String>,
+        /// What it is about, for programs: an object.
+        details: Value,
     },
     /// Nothing to claim.
     #[error("nothing is ready")]
@@ -302,7 +304,16 @@ impl AppError {
         Self::Conflict {
             message: message.into(),
             hint: hint.into().map(str::to_owned),
+            details: json!({}),
         }
+    }
+
+    /// The same conflict, with what it is about for programs. Other errors have their details of themselves.
+    pub(crate) fn telling(mut self, facts: Value) -> Self {
+        if let Self::Conflict { details, .. } = &mut self {
+            *details = facts;
+        }
+        self
     }
 
     /// An id that another item has.
@@ -312,6 +323,7 @@ impl AppError {
             format!("there is a {} {} already", id.kind(), id.as_str()),
             "choose another id, or none",
         )
+        .telling(json!({ "id": id.as_str(), "kind": id.kind().as_str() }))
     }
 
     /// Something that a worker may not do.
@@ -411,6 +423,7 @@ impl AppError {
                 "kinds": candidates.iter().map(|id| id.kind().as_str()).collect::<Vec<_>>(),
             }),
             Self::Refused { item, why } => refusal_details(item, why),
+            Self::Conflict { details, .. } => details.clone(),
             Self::Cycle(path) => {
                 json!({ "path": path.iter().map(TaskId::as_str).collect::<Vec<_>>() })
             }

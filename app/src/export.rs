@@ -1,5 +1,6 @@
 //! Moving a whole queue.
 
+use serde_json::json;
 use tasq_domain::{Contents, EntityKind};
 use tasq_ports::{EventFilter, Store, StoreExt, Tx};
 
@@ -120,7 +121,8 @@ pub(crate) fn must_be_empty(tx: &mut dyn Tx) -> Result<(), AppError> {
             return Err(AppError::conflict(
                 format!("the store is not empty: it has {count} items of the kind {kind}"),
                 "copy or import into a fresh store",
-            ));
+            )
+            .telling(json!({ "kind": kind.as_str(), "count": count })));
         }
     }
     let any = EventFilter {

@@ -101,7 +101,8 @@ pub(crate) fn feature_or_lane_to_the_letter(
 }
 
 fn same(id: &str, text: &str) -> bool {
-    id.eq_ignore_ascii_case(text.strip_prefix("feature:").unwrap_or(text))
+    id.eq_ignore_ascii_case(text)
+        || id.eq_ignore_ascii_case(bare(EntityKind::Feature, text).unwrap_or(text))
 }
 
 /// A lane that is typed where any item may be named; `None` if an item has that very id, or the text is no lane.
@@ -141,13 +142,10 @@ macro_rules! finders {
     ($($(#[$doc:meta])* $name:ident: $kind:ident => $id:ty;)+) => {
         $($(#[$doc])*
         pub(crate) fn $name(tx: &mut dyn Tx, text: &str) -> Result<$id, AppError> {
-            let text = text.strip_prefix(concat!(stringify!($name), ":")).unwrap_or(text);
-            match of_kind(tx, EntityKind::$kind, text)? {
+            match with_or_without_kind(tx, EntityKind::$kind, text)? {
                 Found::One(AnyId::$kind(id)) => Ok(id),
                 Found::Many(candidates) => Err(AppError::Ambiguous { given: text.to_owned(), candidates }),
-                Found::One(_) | Found::None => {
-                    Err(AppError::NotFound { kind: EntityKind::$kind.to_string(), id: text.to_owned() })
-                }
+                Found::One(_) | Found::None => Err(missing(EntityKind::$kind, text)),
             }
         })+
     };
@@ -176,23 +174,7 @@ pub(crate) fn of(tx: &mut dyn Tx, kind: EntityKind, text: &str) -> Result<AnyId,
 
 /// An item of any kind.
 pub(crate) fn any(tx: &mut dyn Tx, text: &str) -> Result<AnyId, AppError> {
-    if let Some((kind, id)) = text
-        .split_once(':')
-        .and_then(|(word, id)| Some((EntityKind::from_word(word)?, id)))
-    {
-        return match of_kind(tx, kind, id)? {
-            Found::One(id) => Ok(id),
-            Found::Many(candidates) => Err(AppError::Ambiguous {
-                given: text.to_owned(),
-                candidates,
-            }),
-            Found::None => Err(AppError::NotFound {
-                kind: kind.to_string(),
-                id: id.to_owned(),
-            }),
-        };
-    }
-    // An exact id of one kind wins over looser matches of another.
+    // An exact id of one kind wins over looser matches of another, and over its kind before it.
     let exact: Vec<AnyId> = EntityKind::ALL
         .into_iter()
         .filter_map(|kind| kind.id(text).ok())
@@ -203,9 +185,13 @@ pub(crate) fn any(tx: &mut dyn Tx, text: &str) -> Result<AnyId, AppError> {
             found.push(id);
         }
     }
+    let kind = EntityKind::ALL
+        .into_iter()
+        .find(|kind| bare(*kind, text).is_some());
     if found.is_empty() {
-        for kind in EntityKind::ALL {
-            match of_kind(tx, kind, text)? {
+        let kinds = kind.map_or(EntityKind::ALL.to_vec(), |kind| vec![kind]);
+        for kind in kinds {
+            match with_or_without_kind(tx, kind, text)? {
                 Found::One(id) => found.push(id),
                 Found::Many(ids) => found.extend(ids),
                 Found::None => (),
@@ -214,9 +200,12 @@ pub(crate) fn any(tx: &mut dyn Tx, text: &str) -> Result<AnyId, AppError> {
     }
     found.truncate(MAX_CANDIDATES);
     match found.len() {
-        0 => Err(AppError::NotFound {
-            kind: "item".to_owned(),
-            id: text.to_owned(),
+        0 => Err(match kind {
+            Some(kind) => missing(kind, text),
+            None => AppError::NotFound {
+                kind: "item".to_owned(),
+                id: text.to_owned(),
+            },
         }),
         1 => Ok(found.remove(0)),
         _ => Err(AppError::Ambiguous {
@@ -235,10 +224,40 @@ fn exists(tx: &mut dyn Tx, id: &AnyId) -> Result<bool, AppError> {
     })
 }
 
+/// There is no such item of this kind, by the id without the kind.
+fn missing(kind: EntityKind, text: &str) -> AppError {
+    AppError::NotFound {
+        kind: kind.to_string(),
+        id: bare(kind, text).unwrap_or(text).to_owned(),
+    }
+}
+
+/// What follows the kind and a colon.
+fn bare(kind: EntityKind, text: &str) -> Option<&str> {
+    text.strip_prefix(kind.as_str())?.strip_prefix(':')
+}
+
 enum Found {
     One(AnyId),
     Many(Vec<AnyId>),
     None,
+}
+
+/// An item of one kind, which may stand before its id. An id may begin with such a word itself: as a whole it comes first,
+/// and in the looser ways last.
+fn with_or_without_kind(tx: &mut dyn Tx, kind: EntityKind, text: &str) -> Result<Found, AppError> {
+    let Some(bare) = bare(kind, text) else {
+        return of_kind(tx, kind, text);
+    };
+    if let Ok(id) = kind.id(text)
+        && exists(tx, &id)?
+    {
+        return Ok(Found::One(id));
+    }
+    match of_kind(tx, kind, bare)? {
+        Found::None => of_kind(tx, kind, text),
+        found => Ok(found),
+    }
 }
 
 fn of_kind(tx: &mut dyn Tx, kind: EntityKind, text: &str) -> Result<Found, AppError> {

@@ -119,7 +119,8 @@ fn set_hold(
         }
     };
     if wanted.is_none() && !had_hold {
-        return Err(AppError::conflict(format!("{id} is not on hold"), None));
+        let about = json!({ "id": id.as_str(), "kind": id.kind().as_str() });
+        return Err(AppError::conflict(format!("{id} is not on hold"), None).telling(about));
     }
     let kind = if wanted.is_some() {
         EventKind::Held

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tasq_domain::{Event, MAX_ANSWER_BYTES, OPERATIONS_KEPT, Operation, OperationId};
 use tasq_formats::digest::sha256_hex;
 use tasq_ports::{EventFilter, StoreError, Tx};
@@ -119,7 +119,8 @@ fn recall<T: Answer>(
                 done.id, done.use_case
             ),
             "take a fresh operation id for a different request",
-        ));
+        )
+        .telling(json!({ "op": done.id.as_str(), "used_for": done.use_case })));
     }
     let kept = serde_json::from_str(&done.answer).map_err(|error| {
         AppError::Store(tasq_ports::StoreError::Damaged {

@@ -103,11 +103,14 @@ impl App<'_> {
                 return Ok((Vec::new(), test.updated_at));
             }
         };
-        if let Some(claimed) = first_claimed(unit, &scope)?.filter(|_| !force) {
+        if !force && let Some((claimed, holder)) = first_claimed(unit, &scope)? {
             return Err(AppError::conflict(
                 format!("{id} cannot be removed: task {claimed} is claimed"),
                 "wait for its holder, ask it to stop with `tasq cancel`, or insist with --force",
-            ));
+            )
+            .telling(json!({
+                "id": id.as_str(), "kind": id.kind().as_str(), "task": claimed.as_str(), "claimed_by": holder,
+            })));
         }
         let below: BTreeSet<TaskId> = unit
             .tasks_in(&scope, &[])?
@@ -127,18 +130,22 @@ impl App<'_> {
             Some((waiter, on)) if !force => Err(AppError::conflict(
                 format!("{id} cannot be removed: task {waiter} waits for {on}"),
                 "take the dependency away with `tasq undepend`, or insist with --force",
-            )),
+            )
+            .telling(json!({
+                "id": id.as_str(), "kind": id.kind().as_str(), "task": on.as_str(), "waiting": waiter.as_str(),
+            }))),
             _ => Ok((waiting, changed_at)),
         }
     }
 }
 
-fn first_claimed(unit: &mut Unit<'_>, scope: &Scope) -> Result<Option<TaskId>, AppError> {
+/// The first task that is claimed, and its holder.
+fn first_claimed(unit: &mut Unit<'_>, scope: &Scope) -> Result<Option<(TaskId, String)>, AppError> {
     let running = unit.tasks_in(scope, &[Status::InProgress])?;
-    Ok(running
-        .into_iter()
-        .find(|record| record.task.claim.is_some())
-        .map(|record| record.task.id))
+    Ok(running.into_iter().find_map(|record| {
+        let claim = record.task.claim?;
+        Some((record.task.id, claim.worker.as_str().to_owned()))
+    }))
 }
 
 impl Answer for Removed {

@@ -123,10 +123,16 @@ impl App<'_> {
                 return whole(tx);
             };
             if let Some(lane) = find::lane(tx, text)? {
-                let view = FeatureView::load(tx, &lane.feature)?;
+                // Of its feature, with the lane's tasks and their counts.
+                let feature = lane.feature.clone();
+                let scope = Scope::Lane(lane);
+                let view = FeatureView {
+                    counts: tx.task_counts(&scope)?,
+                    ..FeatureView::load(tx, &feature)?
+                };
                 return Ok(Tree {
                     epics: Vec::new(),
-                    features: vec![tree_feature(tx, view, &Scope::Lane(lane))?],
+                    features: vec![tree_feature(tx, view, &scope)?],
                 });
             }
             match find::any(tx, text)? {

@@ -47,7 +47,7 @@ pub struct EpicView {
 pub struct LastFailure {
     /// The attempt's number.
     pub attempt: u32,
-    /// Failed, timed out or lost.
+    /// Failed, timed out or lost; or blocked, by what a person has seen to since.
     pub outcome: Outcome,
     /// What was said.
     pub message: Option<Reason>,
@@ -66,7 +66,7 @@ pub struct ClaimView {
     pub token: Token,
     /// When the lease ends unless a heartbeat extends it.
     pub lease_expires_at: Timestamp,
-    /// How the last attempt that failed did so.
+    /// How the last attempt that came to nothing did so.
     pub last_failure: Option<LastFailure>,
     /// The newest checkpoint.
     pub checkpoint: Option<Checkpoint>,
@@ -172,11 +172,13 @@ impl ClaimView {
             Vec::new()
         };
         questions.retain(|question| question.attempt < token.attempt);
-        // A claim that is told again does not tell of what its own attempt came to.
+        // A claim that is told again does not tell of what its own attempt came to. One that asked is told of by its
+        // question.
+        let asked = |number| questions.iter().any(|question| question.attempt == number);
         let last_failure = earlier
             .iter()
             .rev()
-            .filter(|attempt| attempt.token.attempt < token.attempt)
+            .filter(|it| it.token.attempt < token.attempt && !asked(it.token.attempt))
             .find_map(LastFailure::of);
         let task = TaskView::of(tx, record)?;
         Ok(Self {
@@ -195,7 +197,7 @@ impl LastFailure {
         let end = attempt.end.as_ref()?;
         matches!(
             end.outcome,
-            Outcome::Failed | Outcome::TimedOut | Outcome::Lost
+            Outcome::Failed | Outcome::TimedOut | Outcome::Lost | Outcome::Blocked
         )
         .then(|| Self {
             attempt: attempt.token.attempt,

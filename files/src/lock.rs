@@ -340,14 +340,17 @@ fn now_micros() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::thread::ScopedJoinHandle;
+
     use super::*;
 
     /// Returns when somebody else has the turnstile: from before it opens the lock file until it has
-    /// the lock.
-    fn wait_for_a_waiter(lock: &LockFile) {
+    /// the lock. Whoever waits elsewhere gives up while the lock is held, and never had it.
+    fn wait_in_the_turnstile<T>(lock: &LockFile, waiter: &ScopedJoinHandle<'_, T>) {
         let (turn, _) = open_lock(&lock.turnstile, Mode::Exclusive).unwrap();
         while turn.try_lock().is_ok() {
             turn.unlock().unwrap();
+            assert!(!waiter.is_finished(), "nobody waited in the turnstile");
             thread::yield_now();
         }
     }
@@ -403,8 +406,8 @@ mod tests {
         };
         let first = lock.acquire(Duration::ZERO).unwrap();
         thread::scope(|scope| {
-            scope.spawn(|| take("waiter"));
-            wait_for_a_waiter(&lock);
+            let waiter = scope.spawn(|| take("waiter"));
+            wait_in_the_turnstile(&lock, &waiter);
             drop(first);
             take("greedy");
         });
@@ -415,10 +418,12 @@ mod tests {
     fn a_lock_on_a_file_that_was_removed_meanwhile_is_taken_anew() {
         let folder = tempfile::tempdir().unwrap();
         let lock = LockFile::new(folder.path().join("lock"));
-        let first = lock.acquire(Duration::ZERO).unwrap();
+        // The second one has the file open already, so that it is the removed one that it waits for.
+        drop(lock.acquire(Duration::ZERO).unwrap());
+        let first = LockFile::new(&lock.path).acquire(Duration::ZERO).unwrap();
         thread::scope(|scope| {
             let second = scope.spawn(|| lock.acquire(Duration::from_secs(60)).unwrap());
-            wait_for_a_waiter(&lock);
+            wait_in_the_turnstile(&lock, &second);
             std::fs::remove_file(&lock.path).unwrap();
             drop(first);
             let second = second.join().unwrap();

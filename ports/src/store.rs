@@ -35,8 +35,8 @@ pub struct StoreInfo {
     pub kind: &'static str,
     /// Its place, such as a path.
     pub place: String,
-    /// The version of its format.
-    pub schema_version: String,
+    /// The version of its format, from 1.
+    pub schema_version: i64,
 }
 
 /// A queue's storage. Shared between threads; several processes may have the same one open.

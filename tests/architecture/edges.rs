@@ -17,7 +17,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "adapter-json",
         &["domain", "ports", "formats", "files", "adapter-memory"],
     ),
-    ("adapter-sqlite", &["domain", "ports", "files"]),
+    ("sqlite-switch", &[]),
+    (
+        "adapter-sqlite",
+        &["domain", "ports", "files", "sqlite-switch"],
+    ),
     ("app-cli", LIBRARIES),
     ("tests", LIBRARIES),
     ("benches", LIBRARIES),
@@ -31,6 +35,7 @@ const LIBRARIES: &[&str] = &[
     "app",
     "adapter-memory",
     "adapter-json",
+    "sqlite-switch",
     "adapter-sqlite",
 ];
 

@@ -43,7 +43,7 @@ const ONLY: &[Only] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     // The benchmark's floor is bare SQLite.
     ("diesel", &["adapter-sqlite", "benches"]),
-    ("libsqlite3-sys", &["adapter-sqlite", "benches"]),
+    ("libsqlite3-sys", &["adapter-sqlite", "sqlite-switch", "benches"]),
     ("rusqlite", &["benches"]),
     // The edge: arguments, signals, errors without a type.
     ("clap", &["app-cli"]),

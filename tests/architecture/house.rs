@@ -100,6 +100,7 @@ fn what_builds_leave_behind_is_not_looked_at() {
         ("out", "CACHEDIR.TAG"),
         ("out", "old.rs"),
         (".git", "HEAD"),
+        ("src", ".git"),
         (".ci", "run"),
     ] {
         fs::create_dir_all(folder.path().join(inner)).unwrap();
@@ -125,7 +126,8 @@ pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
         for entry in fs::read_dir(&folder).unwrap() {
             let entry = entry.unwrap();
             let (path, kind) = (entry.path(), entry.file_type().unwrap());
-            if kind.is_file() {
+            // In a work tree that git made `.git` is a file.
+            if kind.is_file() && !path.ends_with(".git") {
                 files.push(path);
             } else if kind.is_dir() && belongs(&path) {
                 folders.push(path);

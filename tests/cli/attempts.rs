@@ -98,6 +98,33 @@ fn what_was_not_kept_is_not_found() {
 }
 
 #[test]
+fn an_attempt_that_has_not_begun_is_waited_for() {
+    let sandbox = Sandbox::with(Kind::Sqlite);
+    let id = sandbox.id(&["add", "work"]);
+    let mut follower = sandbox
+        .command(&["output", &id, "--follow"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = String::new();
+    let mut talk = BufReader::new(follower.stderr.take().unwrap());
+    talk.read_line(&mut told).unwrap();
+    assert!(told.contains("waiting for an attempt"), "{told}");
+    let ran = sandbox.tasq(&["run", "--", "sh", "-c", "echo one"]);
+    assert!(ran.stdout.contains("in 1 attempt ("), "{ran:?}");
+    let mut seen = String::new();
+    let mut output = follower.stdout.take().unwrap();
+    output.read_to_string(&mut seen).unwrap();
+    assert!(follower.wait().unwrap().success());
+    assert_eq!(seen, "one\n");
+    // There will be no other.
+    let done = sandbox.id(&["add", "done"]);
+    sandbox.data(&["complete", &done]);
+    sandbox.error(3, &["output", &done, "--follow"]);
+}
+
+#[test]
 fn an_output_is_followed_to_the_end_of_its_attempt() {
     for json in [false, true] {
         let sandbox = Sandbox::with(Kind::Json);

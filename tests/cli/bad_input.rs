@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::harness::{Kind, Ran, Sandbox, binary, text};
@@ -95,6 +96,54 @@ fn a_file_that_is_no_store_is_damaged_and_stays_as_it_is() {
         let error = sandbox.error(8, &["list", "--store", name]);
         assert_eq!(error["code"], "damaged", "{name}");
         assert_eq!(fs::read(path).unwrap(), content, "{name}");
+    }
+}
+
+#[test]
+fn a_store_is_not_made_over_what_is_none() {
+    let sandbox = Sandbox::bare();
+    let database = |name: &str, id: u32| {
+        let path = sandbox.project.join(name);
+        let script = format!(
+            "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
+             db.execute('PRAGMA journal_mode = WAL'); db.execute('CREATE TABLE t (x)'); db.execute('PRAGMA application_id = {id}'); db.commit()"
+        );
+        let python = Command::new("python3")
+            .args(["-c", &script])
+            .arg(&path)
+            .status();
+        assert!(python.unwrap().success());
+    };
+    database("plain.db", 0);
+    database("other.db", 0x1234);
+    sandbox.write(
+        "text.db",
+        b"hello, this is no database at all, only text that lies here\n",
+    );
+    sandbox.write("empty.db", b"");
+    sandbox.write("other.json", b"{\"name\": \"package\"}\n");
+    for (name, told) in [
+        ("plain.db", "no queue of tasq"),
+        ("other.db", "another program"),
+        ("text.db", "not a database"),
+        ("empty.db", "an empty file"),
+        ("other.json", "not a snapshot"),
+    ] {
+        let path = sandbox.project.join(name);
+        let before = fs::read(&path).unwrap();
+        let error = sandbox.error(8, &["init", "--store", name]);
+        assert!(text(&error["message"]).contains(told), "{error}");
+        assert!(text(&error["hint"]).contains("another place"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), before, "{name}");
+        assert!(!sandbox.project.join(format!("{name}-wal")).exists());
+    }
+    for kind in Kind::ALL {
+        let sandbox = Sandbox::with(kind);
+        let error = sandbox.error(4, &["init", "--store", kind.file()]);
+        assert!(
+            text(&error["message"]).contains("there is a store"),
+            "{error}"
+        );
     }
 }
 
@@ -230,7 +279,7 @@ fn an_unknown_id_is_not_found() {
     ] {
         for error in refused(3, words) {
             assert_eq!(error["code"], "not_found", "{words:?}");
-            assert_eq!(error["details"]["candidates"], serde_json::json!([]));
+            assert_eq!(error["details"]["candidates"], json!([]));
         }
     }
 }
@@ -241,9 +290,45 @@ fn an_ambiguous_id_lists_the_candidates() {
         assert_eq!(error["code"], "ambiguous");
         assert_eq!(
             error["details"]["candidates"],
-            serde_json::json!(["TASK-0000AAAA", "TASK-0000BBBB"])
+            json!(["TASK-0000AAAA", "TASK-0000BBBB"])
         );
         assert!(text(&error["message"]).contains("TASK-0000BBBB"));
+    }
+}
+
+#[test]
+fn a_conflict_tells_what_it_is_about() {
+    for kind in Kind::ALL {
+        let sandbox = Sandbox::with(kind);
+        fill(&sandbox);
+        let details = |words: &[&str]| sandbox.error(4, words)["details"].clone();
+        assert_eq!(
+            details(&["epic", "add", "another", "--id", "EPIC-0000AAAA"]),
+            json!({ "id": "EPIC-0000AAAA", "kind": "epic" })
+        );
+        assert_eq!(
+            details(&["unhold", "TASK-0000AAAA"]),
+            json!({ "id": "TASK-0000AAAA", "kind": "task" })
+        );
+        sandbox.data(&[
+            "add",
+            "waits",
+            "--id",
+            "LATER",
+            "--depends-on",
+            "TASK-0000BBBB",
+        ]);
+        assert_eq!(
+            details(&["task", "rm", "TASK-0000BBBB"]),
+            json!({ "id": "TASK-0000BBBB", "kind": "task", "task": "TASK-0000BBBB", "waiting": "LATER" })
+        );
+        sandbox.data(&["claim", "TASK-0000AAAA", "--worker", "ada"]);
+        assert_eq!(
+            details(&["epic", "rm", "EPIC-0000AAAA"]),
+            json!({ "id": "EPIC-0000AAAA", "kind": "epic", "task": "TASK-0000AAAA", "claimed_by": "ada" })
+        );
+        sandbox.data(&["add", "once", "--op", "the-op"]);
+        assert_eq!(details(&["add", "twice", "--op", "the-op"])["op"], "the-op");
     }
 }
 
@@ -345,7 +430,7 @@ fn a_task_cannot_wait_for_itself() {
     for error in refused(13, &["depend", "TASK-0000AAAA", "--on", "TASK-0000AAAA"]) {
         assert_eq!(
             error["details"]["path"],
-            serde_json::json!(["TASK-0000AAAA", "TASK-0000AAAA"])
+            json!(["TASK-0000AAAA", "TASK-0000AAAA"])
         );
     }
 }
@@ -362,10 +447,7 @@ fn a_cycle_names_its_path() {
         let before = sandbox.export();
         let error = sandbox.error(13, &["depend", "C", "--on", "A"]);
         assert_eq!(error["code"], "invalid_data");
-        assert_eq!(
-            error["details"]["path"],
-            serde_json::json!(["C", "A", "B", "C"])
-        );
+        assert_eq!(error["details"]["path"], json!(["C", "A", "B", "C"]));
         assert!(text(&error["message"]).contains("C → A → B → C"));
         assert_eq!(sandbox.export(), before);
     }

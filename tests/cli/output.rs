@@ -165,6 +165,9 @@ fn a_large_json_store_warns_and_names_copy() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let ran = sandbox.tasq(&["next"]);
     assert!(ran.stderr.contains("tasq copy"), "{ran:?}");
+    // What was asked for is no talk.
+    let quiet = sandbox.tasq(&["--quiet", "next"]);
+    assert_eq!((quiet.stdout, quiet.stderr.as_str()), (ran.stdout, ""));
     let ran = sandbox.tasq(&["--json", "next"]);
     let envelope: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(

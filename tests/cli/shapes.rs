@@ -108,6 +108,7 @@ fn init_and_where_name_the_store() {
         );
         assert_eq!(found["store"], made["store"]);
         assert_eq!(found["found_by"], "folder");
+        assert_eq!(found["schema_version"], 1);
         assert_eq!(
             found["kind"],
             if kind == Kind::Sqlite {

@@ -189,6 +189,14 @@ fn a_conflict_blocks_the_task_with_the_reason_and_keeps_the_work() {
     );
     let kept = repository.git(&["show", &format!("{branch}:shared")]);
     assert_eq!(kept.trim(), text(&blocked[0]["id"]));
+    // Whoever tries next, after a person has looked, reads it too.
+    let id = text(&blocked[0]["id"]);
+    repository.sandbox.data(&["unblock", &id]);
+    let claim = repository.sandbox.data(&["claim", &id]);
+    assert_eq!(
+        claim["last_failure"]["message"],
+        blocked[0]["blocked_reason"]
+    );
 }
 
 #[test]

@@ -169,9 +169,15 @@ impl<S: FileStore> InFolder<S> {
     /// Tries something, and sees whether any file that was there is another, or a store is where none was.
     fn attempt(&self, attempt: impl FnOnce(&Path) -> Opened) -> Spoiled {
         let path = self.path();
-        let before = files_of(self.folder.path());
+        // Memory that SQLite shares is locks and an index of the log, and no content.
+        let content = || {
+            let mut files = files_of(self.folder.path());
+            files.retain(|(file, _)| !file.as_os_str().as_encoded_bytes().ends_with(b"-shm"));
+            files
+        };
+        let before = content();
         let outcome = attempt(&path);
-        let after = files_of(self.folder.path());
+        let after = content();
         let changed = before.iter().any(|file| !after.contains(file))
             || after.iter().any(|(file, _)| *file == path)
                 && before.iter().all(|(file, _)| *file != path);

@@ -65,6 +65,22 @@ pub(super) fn snapshots() -> Vec<Vec<u8>> {
     with_odd_ones(files)
 }
 
+/// Logs: that of a queue on which people and workers have worked, and others that lead to the seed `lived-in.json`.
+pub(super) fn logs(lived_in: Vec<u8>) -> Vec<Vec<u8>> {
+    let mut files = vec![lived_in];
+    files.extend(seeds("json_log"));
+    files.extend([b"".to_vec(), b"{}\n".to_vec(), b"\0".to_vec()]);
+    files
+}
+
+/// A snapshot of the fuzz targets, and the id of its store.
+pub(super) fn seeded() -> (Vec<u8>, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/snapshot/lived-in.json");
+    let snapshot = std::fs::read(path).unwrap();
+    let store = serde_json::from_slice::<serde_json::Value>(&snapshot).unwrap();
+    (snapshot, store["store"].as_str().unwrap().to_owned())
+}
+
 /// What the fuzz targets begin with, and whatever they found.
 pub(super) fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");

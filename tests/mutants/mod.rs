@@ -33,6 +33,7 @@ fn every_kind_of_guard_is_in_the_list() {
         "operation-id",
         "late-message-only-when-stale",
         "lock",
+        "turnstile",
         "sqlite-immediate",
         "sqlite-immediate-and-lock",
         "sqlite-synchronous-full",

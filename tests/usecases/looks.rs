@@ -1,12 +1,12 @@
 //! Looking: why, progress, tree, find, list, show.
 
-use tasq_app::{Code, Item, ListTasks, ScopeRef};
+use tasq_app::{AddTask, Code, Item, ListTasks, ScopeRef};
 use tasq_domain::{AnyId, Status, TaskId};
 use tasq_ports::Sort;
 
 use super::desk::{
-    Desk, any_epic, any_feature, any_task, code, manual, new_task, of_feature, of_task, reason,
-    task_id, urgent,
+    Desk, any_epic, any_feature, any_task, code, manual, named, new_task, of_feature, of_task,
+    reason, task_id, urgent,
 };
 
 pub(crate) fn why_names_every_reason(desk: &Desk) {
@@ -113,8 +113,43 @@ pub(crate) fn a_tree_shows_everything_once(desk: &Desk) {
     assert_eq!(epic.epics, tree.epics);
     let lane = desk.ada().tree(Some("FEAT-2-P0")).unwrap();
     assert_eq!(lane.features[0].tasks.len(), 1);
+    // Its tasks are counted, as `progress` does, and not those of its whole feature.
+    let counts = desk.ada().progress(Some("FEAT-2-P0")).unwrap().counts;
+    assert_eq!(lane.features[0].feature.counts, counts);
+    assert_eq!(counts.total(), 1);
     assert_eq!(code(desk.ada().tree(Some("task:A"))), Code::Usage);
     assert_eq!(code(desk.ada().tree(Some("NOBODY"))), Code::NotFound);
+}
+
+pub(crate) fn an_id_may_begin_with_the_word_of_a_kind(desk: &Desk) {
+    desk.feature("feature:F", None);
+    desk.task("task:x", "feature:F");
+    desk.task("task:x-long", "feature:F");
+    desk.task("y", "feature:F");
+    let ada = desk.ada();
+    let task = |text: &str| ada.find_task(text).map(|id| id.to_string());
+    let any = |text: &str| ada.find_any(text).map(|id| id.to_string());
+    for (text, id) in [
+        ("task:x", "task:x"),
+        ("task:task:x", "task:x"),
+        ("task:x-l", "task:x-long"),
+        ("task:y", "y"),
+    ] {
+        assert_eq!(task(text).unwrap(), id, "{text}");
+        assert_eq!(any(text).unwrap(), format!("task:{id}"), "{text}");
+    }
+    // Another task has that very id: `x` is found without its kind.
+    desk.task("x", "feature:F");
+    assert_eq!(task("task:x").unwrap(), "task:x");
+    assert_eq!(task("x").unwrap(), "x");
+    assert_eq!(task("task:z").unwrap_err().details()["id"], "z");
+    assert_eq!(any("task:z").unwrap_err().details()["kind"], "task");
+    // Asked for as what it is, the feature is not made a second time.
+    desk.add(&AddTask {
+        create_feature: true,
+        ..named("w", "feature:F")
+    });
+    assert_eq!(ada.features(None).unwrap().len(), 1);
 }
 
 pub(crate) fn an_id_is_found_as_it_is_typed(desk: &Desk) {

@@ -183,6 +183,7 @@ macro_rules! usecases_suite {
                 progress_counts_every_part,
                 a_tree_shows_everything_once,
                 an_id_is_found_as_it_is_typed,
+                an_id_may_begin_with_the_word_of_a_kind,
                 a_list_filters_sorts_and_pages,
                 details_tell_the_whole_story,
             }

@@ -46,6 +46,13 @@ pub(crate) fn a_holder_blocks_its_own_task(desk: &Desk) {
     assert_eq!(code(block("late")), Code::Conflict);
     let late = desk.contents().attempts.remove(0).late_message;
     assert_eq!(late, Some(reason("late")));
+    desk.ada().unblock(id_of(&claim)).unwrap();
+    let failure = desk.claim().last_failure.unwrap();
+    assert_eq!(
+        (failure.attempt, failure.outcome, failure.message),
+        (1, Outcome::Blocked, Some(reason("needs a key"))),
+        "the next one reads why"
+    );
 }
 
 pub(crate) fn what_is_claimed_needs_force(desk: &Desk) {

@@ -69,6 +69,7 @@ pub(crate) fn an_answer_goes_to_the_next_attempt(desk: &Desk) {
 
     let second = desk.claim();
     assert_eq!(answers(&second.questions), [Some("9090")]);
+    assert_eq!(second.last_failure, None, "asking is no failure");
     let ask = asking("and which host?", &[]);
     desk.worker(&second).ask(&holder(&second), &ask).unwrap();
     desk.ada().answer(&task_id("A"), &reply("here")).unwrap();

@@ -210,6 +210,16 @@ fn replace_pair(built: &Path, to: &Path, folder: Folder) -> Result<(), StoreErro
     moved
 }
 
+/// The first few, in a row.
+fn named<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len() > NAMED;
+    let mut named = names.take(NAMED).collect::<Vec<_>>().join(", ");
+    if more {
+        named.push_str(", …");
+    }
+    named
+}
+
 fn exists(path: &Path) -> StoreError {
     StoreError::Exists {
         place: path.display().to_string(),
@@ -340,13 +350,10 @@ impl JsonStore {
         if differing.is_empty() {
             return Vec::new();
         }
-        let mut named = differing[..differing.len().min(NAMED)].join(", ");
-        if differing.len() > NAMED {
-            named.push_str(", …");
-        }
         let what = format!(
-            "the file says another status than follows from what is below, for {} items: {named}",
-            differing.len()
+            "the file says another status than follows from what is below, for {} items: {}",
+            differing.len(),
+            named(differing.iter().copied())
         );
         let finding = Finding::new(Check::Derived, Severity::Warning, self.name(), what).fixable();
         vec![finding.hint(
@@ -361,6 +368,25 @@ impl JsonStore {
             let what = "the file was changed by something other than tasq since the last change that its log tells of";
             let finding = Finding::new(Check::EditedOutside, Severity::Warning, self.name(), what);
             findings.push(finding.hint("compare it with an earlier one, as `git diff` does; if it is as you want it, nothing needs to be done"));
+        }
+        if ours && !loaded.settled.is_empty() {
+            let tasks = loaded.settled.iter().map(|settled| settled.task.as_str());
+            let what = format!(
+                "what it tells of attempts and checkpoints does not agree with the file, which is right, for {} tasks: {}",
+                loaded.settled.len(),
+                named(tasks)
+            );
+            let finding = Finding::new(Check::EditedOutside, Severity::Warning, &log, what);
+            findings.push(finding.hint(
+                "something other than tasq changed the log; the next change writes down what holds",
+            ));
+        }
+        if loaded.log.passed_over > 0 {
+            let what = format!(
+                "{} of its records are damaged or of a kind that this version does not know; they are passed over and kept",
+                loaded.log.passed_over
+            );
+            findings.push(Finding::new(Check::Versions, Severity::Note, &log, what));
         }
         match loaded.log.rest {
             Rest::None => {}

@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::symlink;
 
-use tasq_domain::{EventKind, OperationId};
+use tasq_domain::{EventKind, OperationId, Token};
 use tasq_files::LockFile;
-use tasq_ports::{StoreError, StoreExt};
+use tasq_ports::{Check, Maintenance, Severity, StoreError, StoreExt};
 
 use super::{Place, bytes, claim, event, events, operation, options, task_id};
 use tasq_adapter_json::{JsonStore, Options, SideFiles};
@@ -81,6 +81,101 @@ fn a_log_that_is_gone_takes_only_the_past_with_it() {
         events(&place.open().unwrap()),
         [EventKind::Edited, EventKind::Edited]
     );
+}
+
+/// A queue whose task is claimed, whose log says something else than was written, and the token of the claim.
+fn with_a_changed_log(from: &str, to: &str) -> (Place, Token) {
+    let (place, store) = Place::planted();
+    let token = store.write(claim).unwrap();
+    let log = String::from_utf8(bytes(&place.log())).unwrap();
+    assert_eq!(log.matches(from).count(), 1, "{from} in {log}");
+    std::fs::write(place.log(), log.replace(from, to)).unwrap();
+    (place, token)
+}
+
+#[test]
+fn whatever_a_log_tells_of_attempts_the_file_is_right() {
+    let token = "\"token\":\"1-0000000000000007\"";
+    for (from, to) in [
+        ("{\"task\":\"A\"", "{\"task\":\"a\"".to_owned()),
+        (token, token.replace("1-", "2-")),
+        (token, token.replace('7', "8")),
+        (
+            token,
+            format!("{token},\"ended_at\":\"2026-01-01T00:00:00Z\",\"outcome\":\"failed\""),
+        ),
+        ("\"attempt\":{", "\"atempt\":{".to_owned()),
+    ] {
+        let (place, token) = with_a_changed_log(from, &to);
+        let tasks = |store: &JsonStore| store.read(|tx| tx.contents()).unwrap().tasks;
+        let store = place.open().unwrap_or_else(|error| panic!("{to}: {error}"));
+        let before = tasks(&store);
+        let told = store.check_file().unwrap().findings;
+        assert!(
+            told.iter().any(|it| it.check == Check::EditedOutside),
+            "{to}: {told:?}"
+        );
+        store
+            .write(|tx| tx.append_event(&event(EventKind::Edited, "A")))
+            .unwrap();
+        let again = place.open().unwrap();
+        for store in [store, again] {
+            assert_eq!(tasks(&store), before, "{to}");
+            let attempts = store.read(|tx| tx.attempts_of(&task_id("A"))).unwrap();
+            assert_eq!(attempts.len(), 1, "{to}");
+            assert_eq!(
+                (attempts[0].token, &attempts[0].end),
+                (token, &None),
+                "{to}"
+            );
+            let told = store.check_file().unwrap().findings;
+            assert!(
+                told.iter().all(|it| it.severity == Severity::Note),
+                "{told:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_number_at_its_end_is_passed_over_and_leaves_room_for_more() {
+    let numbers = [
+        ("\"seq\":2", "\"seq\":9223372036854775807"),
+        (
+            "{\"generation\":3,\"store\"",
+            "{\"generation\":18446744073709551615,\"store\"",
+        ),
+    ];
+    for (from, to) in numbers {
+        let (place, _) = with_a_changed_log(from, to);
+        let store = place.open().unwrap();
+        assert_eq!(events(&store), [EventKind::Created], "{to}");
+        for _ in 0..2 {
+            store
+                .write(|tx| tx.append_event(&event(EventKind::Edited, "A")))
+                .unwrap();
+        }
+        let expected = [EventKind::Created, EventKind::Edited, EventKind::Edited];
+        for store in [store, place.open().unwrap()] {
+            assert_eq!(events(&store), expected, "{to}");
+        }
+    }
+}
+
+#[test]
+fn records_that_say_nothing_are_told_and_stay() {
+    let (place, _) = with_a_changed_log("\"kind\":\"claimed\"", "\"kind\":\"praised\"");
+    let store = place.open().unwrap();
+    let finding = store.check_file().unwrap().findings.remove(0);
+    assert_eq!(
+        (finding.check, finding.severity),
+        (Check::Versions, Severity::Note)
+    );
+    store
+        .write(|tx| tx.append_event(&event(EventKind::Edited, "A")))
+        .unwrap();
+    let log = String::from_utf8(bytes(&place.log())).unwrap();
+    assert!(log.contains("praised"), "{log}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod care;
 mod facts;
+mod follow;
 mod opening;
 mod plain;
 mod plans;

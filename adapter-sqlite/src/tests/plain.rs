@@ -244,3 +244,57 @@ db.execute(\"DELETE FROM dependencies\"); show()
         ["2 None", "1 None", "0 2", "1 None", "0 2"]
     );
 }
+
+#[test]
+fn a_replace_is_refused_and_changes_nothing() {
+    let fixture = Fixture::new();
+    let printed = fixture.plain_sql(
+        "
+db.execute(\"UPDATE tasks SET status = 'completed' WHERE id = 'T1'\")
+db.execute(\"INSERT INTO test_cases (id, feature_id, description, required) VALUES ('X2', 'F1', 'd', 1)\")
+before = list(db.iterdump())
+refused(\"REPLACE INTO epics (id, name) VALUES ('E1', 'again')\")
+refused(\"REPLACE INTO features (id, name) VALUES ('F1', 'again')\")
+refused(\"REPLACE INTO tasks (id, feature_id, description) VALUES ('T1', 'F1', 'again')\")
+refused(\"REPLACE INTO tasks (id, feature_id, description) VALUES ('T8', 'F1', 'd'), ('T1', 'F2', 'again')\")
+refused(\"REPLACE INTO tasks (seq, id, feature_id, description) VALUES (1, 'T9', 'F1', 'again')\")
+refused(\"REPLACE INTO test_cases (id, feature_id, description) VALUES ('X2', 'F1', 'again')\")
+print([line for line in db.iterdump() if 'INTO \"totals\"' not in line] == [line for line in before if 'INTO \"totals\"' not in line])
+",
+    );
+    let lines: Vec<&str> = printed.lines().collect();
+    let refusal = "it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE";
+    assert_eq!(lines, [[refusal; 6].as_slice(), &["True"]].concat());
+}
+
+#[test]
+fn what_is_inserted_again_otherwise_is_kept_or_edited() {
+    let fixture = Fixture::new();
+    let printed = fixture.plain_sql(
+        "
+for table, columns, values in (('epics', 'name', \"'again'\"), ('features', 'name, epic_id', \"'again', 'E1'\"),
+                               ('tasks', 'description, feature_id', \"'again', 'F1'\"),
+                               ('test_cases', 'description, task_id', \"'again', 'T1'\")):
+    one = {'epics': 'E1', 'features': 'F1', 'tasks': 'T1', 'test_cases': 'X1'}[table]
+    text = columns.split(',')[0]
+    insert = f\"INTO {table} (id, {columns}) VALUES ('{one}', {values})\"
+    db.execute(f'INSERT OR IGNORE {insert}')
+    all(f\"SELECT {text} FROM {table} WHERE id = '{one}'\")
+    db.execute(f'INSERT {insert} ON CONFLICT (id) DO UPDATE SET {text} = excluded.{text}')
+    all(f\"SELECT {text} FROM {table} WHERE id = '{one}'\")
+    # What is new is inserted, whatever was met before it.
+    db.execute(f\"REPLACE INTO {table} (id, {columns}) VALUES ('{one}-2', {values})\")
+db.execute(\"INSERT OR IGNORE INTO tasks (id, feature_id, description, status) VALUES ('T1', 'F1', 'd', 'completed')\")
+db.execute(\"DELETE FROM tasks WHERE id = 'T1'\")
+db.execute(\"REPLACE INTO tasks (id, feature_id, description) VALUES ('T1', 'F1', 'anew')\")
+for insert in ('INSERT', 'REPLACE', 'INSERT OR IGNORE', 'REPLACE'):
+    db.execute(f\"{insert} INTO dependencies VALUES ('T3', 'T2')\")
+all(\"SELECT open_deps FROM tasks WHERE id = 'T3'\")
+",
+    );
+    let lines: Vec<&str> = printed.lines().collect();
+    let expected = [
+        "epic", "again", "feature", "again", "d", "again", "d", "again", "1",
+    ];
+    assert_eq!(lines, expected);
+}

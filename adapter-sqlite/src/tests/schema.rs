@@ -67,7 +67,6 @@ fn diesel_and_the_database_agree_on_every_column() {
         events,
         operations,
         removed_items,
-        by_hand,
     );
     let sql = "SELECT name AS line FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_\\_%' ESCAPE '\\'";
     let found: BTreeSet<String> = lines(&mut conn, sql).into_iter().collect();

@@ -1,7 +1,7 @@
 //! What a write unit has in hand: the rows that it read or wrote and that nobody else can change until it ends, and
 //! how many tasks came to and left each status, which is written to the parents once, however many tasks there were.
 //!
-//! Every write that does more to other rows than is known here goes through [`InHand::put_down`] first.
+//! Before a write that does more to other rows than is known here, all of it is written out and forgotten.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,7 +30,7 @@ statement! {
          rev = rev + 1 WHERE seq = ?"
 }
 statement! {
-    /// A feature's new counts and the status that follows from them. What follows for its epic, a trigger does.
+    /// A feature's new counts and the status that follows from them.
     RollUpFeature {
         pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
         at: i64 => BigInt, status: &'a str => Text, updated_at: i64 => BigInt, seq: i64 => BigInt
@@ -48,12 +48,29 @@ statement! {
          tasks_completed = tasks_completed + ?, tasks_blocked = tasks_blocked + ? WHERE id = ?"
 }
 statement! {
-    /// How many more tasks of the queue have each status.
+    /// How many more features of an epic have each status.
+    CountFeatures {
+        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
+        at: i64 => BigInt, id: &'a str => Text
+    } -> () =
+        "UPDATE epics SET features_pending = features_pending + ?, features_in_progress = features_in_progress + ?, \
+         features_completed = features_completed + ?, features_blocked = features_blocked + ?, touched_at = ?, \
+         rev = rev + 1 WHERE id = ?"
+}
+statement! {
+    /// An epic's status as its features give it.
+    RollUpEpic { id: &'a str => Text } -> () =
+        "UPDATE epics SET status = rolled, updated_at = max(updated_at, touched_at), rev = rev + 1 \
+         WHERE id = ? AND status <> rolled"
+}
+statement! {
+    /// How many more tasks of the queue have each status, and how many more test cases there are.
     CountInQueue {
-        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt
+        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
+        tests: i64 => BigInt
     } -> () =
         "UPDATE totals SET tasks_pending = tasks_pending + ?, tasks_in_progress = tasks_in_progress + ?, \
-         tasks_completed = tasks_completed + ?, tasks_blocked = tasks_blocked + ?"
+         tasks_completed = tasks_completed + ?, tasks_blocked = tasks_blocked + ?, tests = tests + ?"
 }
 
 /// How many tasks are kept at the most, to bound the memory.
@@ -67,6 +84,7 @@ pub(crate) struct InHand {
     epics: BTreeMap<EpicId, Epic>,
     moved_in_epics: BTreeMap<EpicId, Moved>,
     moved: Moved,
+    tests_added: i64,
     pub(crate) settings: Option<Settings>,
     pub(crate) next_task: Option<i64>,
     pub(crate) next_event: Option<i64>,
@@ -112,6 +130,14 @@ impl Moved {
             Status::Completed => &mut self.completed,
             Status::Blocked => &mut self.blocked,
         } += by;
+    }
+
+    /// One that had the status `before` (`None`: there was none) has the status `after`.
+    fn turn(&mut self, before: Option<Status>, after: Status) {
+        if let Some(before) = before {
+            self.count(before, -1);
+        }
+        self.count(after, 1);
     }
 
     const fn is_nothing(self) -> bool {
@@ -254,27 +280,36 @@ impl InHand {
         let Some(parent) = self.parent(conn, feature)? else {
             return Err(Fault::misuse(format!("there is no feature {feature}")));
         };
+        let was = parent.feature.status;
         parent.count(before, after, at);
+        let is = parent.feature.status;
         let epic = parent.feature.epic.clone();
-        let rolled_up = parent.rolled_up;
-        if rolled_up {
-            // At once, so that the epic follows each turn of its feature, with the time of each.
-            parent.write_out(conn)?;
-        }
-        let add = |moved: &mut Moved| {
-            if let Some(before) = before {
-                moved.count(before, -1);
-            }
-            moved.count(after, 1);
+        self.moved.turn(before, after);
+        let Some(epic) = epic else {
+            return Ok(());
         };
-        add(&mut self.moved);
-        if let Some(epic) = epic {
-            if rolled_up {
-                self.epics.remove(&epic);
-            }
-            add(self.moved_in_epics.entry(epic).or_default());
+        if was != is {
+            // At once, so that the epic follows each turn of its feature, with the time of each.
+            turn_in_epic(conn, &epic, (was, is), at)?;
+            self.epics.remove(&epic);
         }
+        let moved = self.moved_in_epics.entry(epic).or_default();
+        moved.turn(before, after);
         Ok(())
+    }
+
+    /// Counts a test case that was added.
+    pub(crate) const fn count_test(&mut self) {
+        self.tests_added += 1;
+    }
+
+    /// Whether all that was counted is written.
+    pub(crate) fn is_written_out(&self) -> bool {
+        let waits = |parent: &Parent| parent.touched_at.is_some();
+        self.moved.is_nothing()
+            && self.tests_added == 0
+            && self.moved_in_epics.is_empty()
+            && !self.features.values().any(waits)
     }
 
     /// Writes out what was counted; all that was read stays in hand.
@@ -294,6 +329,7 @@ impl InHand {
                     .execute(conn)?;
             }
         }
+        let tests = std::mem::take(&mut self.tests_added);
         let moved = std::mem::take(&mut self.moved);
         let Moved {
             pending,
@@ -301,16 +337,9 @@ impl InHand {
             completed,
             blocked,
         } = moved;
-        if !moved.is_nothing() {
-            CountInQueue::new(pending, in_progress, completed, blocked).execute(conn)?;
+        if !moved.is_nothing() || tests != 0 {
+            CountInQueue::new(pending, in_progress, completed, blocked, tests).execute(conn)?;
         }
-        Ok(())
-    }
-
-    /// Writes out what was counted and forgets what was read: before a write that changes rows that it does not name.
-    pub(crate) fn put_down(&mut self, conn: &mut SqliteConnection) -> Result<(), Fault> {
-        self.write_out(conn)?;
-        *self = Self::default();
         Ok(())
     }
 
@@ -407,6 +436,27 @@ impl Parent {
         }
         Ok(())
     }
+}
+
+/// A feature of an epic that had one status has another.
+fn turn_in_epic(
+    conn: &mut SqliteConnection,
+    epic: &EpicId,
+    (before, after): (Status, Status),
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let mut moved = Moved::default();
+    moved.turn(Some(before), after);
+    let Moved {
+        pending,
+        in_progress,
+        completed,
+        blocked,
+    } = moved;
+    let id = epic.as_str();
+    CountFeatures::new(pending, in_progress, completed, blocked, at.micros(), id).execute(conn)?;
+    RollUpEpic::new(id).execute(conn)?;
+    Ok(())
 }
 
 fn counter(counts: &mut StatusCounts, status: Status) -> &mut u64 {

@@ -4,7 +4,8 @@ use diesel::SqliteConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use tasq_domain::{
-    AnyId, Attempt, Checkpoint, Dependency, EntityKind, Event, Operation, OperationId, TaskId,
+    AnyId, Attempt, Checkpoint, Dependency, EntityKind, Event, Operation, OperationId, Status,
+    TaskId,
 };
 use tasq_ports::EventFilter;
 
@@ -98,10 +99,27 @@ pub(crate) fn dependents_of(
     read_ids("task_id", task, ids)
 }
 
+statement! {
+    /// What a prerequisite's status is.
+    StatusOfTask { id: &'a str => Text } -> Text = "SELECT status FROM tasks WHERE id = ?"
+}
+statement! {
+    /// Counts one more open prerequisite.
+    OneMoreOpen { seq: i64 => BigInt } -> () = "UPDATE tasks SET open_deps = open_deps + 1 WHERE seq = ?"
+}
+
+/// Makes a task, by its number, wait for another.
 pub(crate) fn insert_dependency(
     conn: &mut SqliteConnection,
+    task_seq: i64,
     dependency: &Dependency,
 ) -> Result<bool, Fault> {
+    let status: Option<String> = StatusOfTask::new(dependency.on.as_str())
+        .get_result(conn)
+        .optional()?;
+    let Some(status) = status else {
+        return Err(Fault::misuse(format!("there is no task {}", dependency.on)));
+    };
     let there: Option<String> = dependencies::table
         .filter(dependencies::task_id.eq(dependency.task.as_str()))
         .filter(dependencies::depends_on.eq(dependency.on.as_str()))
@@ -111,10 +129,22 @@ pub(crate) fn insert_dependency(
     if there.is_some() {
         return Ok(false);
     }
+    load_dependency(conn, dependency)?;
+    if status != Status::Completed.as_str() {
+        OneMoreOpen::new(task_seq).execute(conn)?;
+    }
+    Ok(true)
+}
+
+/// Inserts a dependency of which somebody else sees to what follows.
+pub(crate) fn load_dependency(
+    conn: &mut SqliteConnection,
+    dependency: &Dependency,
+) -> Result<(), Fault> {
     diesel::insert_into(dependencies::table)
         .values(&DependencyRow::of(dependency))
         .execute(conn)?;
-    Ok(true)
+    Ok(())
 }
 
 pub(crate) fn remove_dependency(

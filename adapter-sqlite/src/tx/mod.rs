@@ -22,6 +22,7 @@ use tasq_ports::{
     Access, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage, Tx,
 };
 
+use crate::connect::Follows;
 use crate::error::{Fault, Place};
 use crate::schema::totals;
 pub(crate) use hand::InHand;
@@ -32,6 +33,7 @@ pub(crate) struct SqliteTx<'a> {
     pub(crate) now: Timestamp,
     pub(crate) access: Access,
     pub(crate) place: &'a Place,
+    pub(crate) follows: &'a mut Follows,
     pub(crate) hand: InHand,
 }
 
@@ -43,24 +45,24 @@ impl SqliteTx<'_> {
         body(self.conn).map_err(|fault| self.place.fault(fault))
     }
 
+    /// Writes something of which nothing follows for other rows.
     fn write<T>(
         &mut self,
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.may_write()?;
-        self.read(body)
+        self.write_in_hand(|_, conn| body(conn))
     }
 
-    /// Writes something that changes more rows than it names.
+    /// Writes something that changes more rows than it names: triggers see to those.
     fn write_wide<T>(
         &mut self,
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let mut hand = std::mem::take(&mut self.hand);
-        self.write(|conn| {
-            hand.put_down(conn)?;
-            body(conn)
-        })
+        self.finish()?;
+        self.hand = InHand::default();
+        self.may_write()?;
+        self.followed_by(Follows::Triggers)?;
+        self.read(body)
     }
 
     /// Reads what counts tasks.
@@ -68,10 +70,8 @@ impl SqliteTx<'_> {
         &mut self,
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.in_hand(|hand, conn| {
-            hand.write_out(conn)?;
-            body(conn)
-        })
+        self.finish()?;
+        self.read(body)
     }
 
     fn in_hand<T>(
@@ -86,12 +86,21 @@ impl SqliteTx<'_> {
         body: impl FnOnce(&mut InHand, &mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         self.may_write()?;
+        self.followed_by(Follows::Unit)?;
         self.in_hand(body)
     }
 
-    /// Writes what is in hand, before the commit.
+    /// Writes out what was counted; all that was read stays in hand. Before the commit, and before anybody else counts.
     pub(crate) fn finish(&mut self) -> Result<(), StoreError> {
-        self.in_hand(|hand, conn| hand.write_out(conn))
+        if self.hand.is_written_out() {
+            return Ok(());
+        }
+        self.write_in_hand(InHand::write_out)
+    }
+
+    fn followed_by(&mut self, who: Follows) -> Result<(), StoreError> {
+        let switched = self.follows.by(who, self.conn);
+        switched.map_err(|error| self.place.sql(&error))
     }
 
     fn may_write(&self) -> Result<(), StoreError> {
@@ -249,6 +258,9 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn update_task(&mut self, task: &Task) -> Result<(), StoreError> {
+        if let Some(before) = self.in_hand(|hand, conn| tree::moves(conn, hand, task))? {
+            return self.write_wide(|conn| tree::move_task(conn, before, task));
+        }
         self.write_in_hand(|hand, conn| tree::update_task(conn, hand, task))
     }
 
@@ -275,15 +287,22 @@ impl Tx for SqliteTx<'_> {
     fn insert_test(&mut self, test: &TestCase) -> Result<Inserted, StoreError> {
         match test.owner {
             TestOwner::Feature(_) => self.write_wide(|conn| tests::insert(conn, test)),
-            TestOwner::Task(_) => self.write(|conn| tests::insert(conn, test)),
+            TestOwner::Task(ref task) => self.write_in_hand(|hand, conn| {
+                hand.task_seq(conn, task)?;
+                let outcome = tests::insert(conn, test)?;
+                if let Inserted::At(_) = outcome {
+                    hand.count_test();
+                }
+                Ok(outcome)
+            }),
         }
     }
 
     fn update_test(&mut self, test: &TestCase) -> Result<(), StoreError> {
-        match test.owner {
-            TestOwner::Feature(_) => self.write_wide(|conn| tests::update(conn, test)),
-            TestOwner::Task(_) => self.write(|conn| tests::update(conn, test)),
+        if self.read(|conn| tests::stays_with_task(conn, test))? {
+            return self.write(|conn| tests::update(conn, test));
         }
+        self.write_wide(|conn| tests::update(conn, test))
     }
 
     fn remove_test(&mut self, id: &TestId) -> Result<Removed, StoreError> {
@@ -300,16 +319,14 @@ impl Tx for SqliteTx<'_> {
 
     fn insert_dependency(&mut self, dependency: &Dependency) -> Result<bool, StoreError> {
         self.write_in_hand(|hand, conn| {
+            let task = hand.task_seq(conn, &dependency.task)?;
             hand.forget_task(&dependency.task);
-            history::insert_dependency(conn, dependency)
+            history::insert_dependency(conn, task, dependency)
         })
     }
 
     fn remove_dependency(&mut self, dependency: &Dependency) -> Result<bool, StoreError> {
-        self.write_in_hand(|hand, conn| {
-            hand.forget_task(&dependency.task);
-            history::remove_dependency(conn, dependency)
-        })
+        self.write_wide(|conn| history::remove_dependency(conn, dependency))
     }
 
     fn attempts_of(&mut self, task: &TaskId) -> Result<Vec<Attempt>, StoreError> {
@@ -339,7 +356,10 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn insert_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<i64, StoreError> {
-        self.write(|conn| history::insert_checkpoint(conn, checkpoint))
+        self.write_in_hand(|hand, conn| {
+            hand.task_seq(conn, &checkpoint.task)?;
+            history::insert_checkpoint(conn, checkpoint)
+        })
     }
 
     fn questions_of(&mut self, task: &TaskId) -> Result<Vec<Question>, StoreError> {
@@ -351,7 +371,10 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn insert_question(&mut self, question: &Question) -> Result<(), StoreError> {
-        self.write(|conn| questions::insert_question(conn, question))
+        self.write_in_hand(|hand, conn| {
+            hand.task_seq(conn, &question.task)?;
+            questions::insert_question(conn, question)
+        })
     }
 
     fn update_question(&mut self, question: &Question) -> Result<(), StoreError> {

@@ -183,6 +183,10 @@ fn first_due(
     scope: &Scope,
     now: Timestamp,
 ) -> Result<Option<TaskRecord>, Fault> {
+    let some: Option<i64> = PeekDue::new(now.micros()).get_result(conn).optional()?;
+    if some.is_none() {
+        return Ok(None);
+    }
     let query = in_scope(due(tasks::table.into_boxed(), now), scope);
     let row = query
         .order((tasks::effective_priority, tasks::seq))

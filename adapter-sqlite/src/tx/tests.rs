@@ -76,6 +76,20 @@ pub(crate) fn update(conn: &mut SqliteConnection, test: &TestCase) -> Result<(),
     one(rows, "test case", &test.id)
 }
 
+/// Whether a test case is a task's and stays with it: then nothing follows from a change of it.
+pub(crate) fn stays_with_task(conn: &mut SqliteConnection, test: &TestCase) -> Result<bool, Fault> {
+    let TestOwner::Task(task) = &test.owner else {
+        return Ok(false);
+    };
+    let there: Option<i64> = test_cases::table
+        .filter(test_cases::id.eq(test.id.as_str()))
+        .filter(test_cases::task_id.eq(task.as_str()))
+        .select(test_cases::seq)
+        .get_result(conn)
+        .optional()?;
+    Ok(there.is_some())
+}
+
 pub(crate) fn remove(conn: &mut SqliteConnection, id: &TestId) -> Result<Removed, Fault> {
     let rows =
         diesel::delete(test_cases::table.filter(test_cases::id.eq(id.as_str()))).execute(conn)?;

@@ -388,23 +388,40 @@ pub(crate) fn update_task(
 ) -> Result<(), Fault> {
     let before = stored(conn, hand, &task.id)?;
     let (feature, status) = (before.feature, before.status);
-    let moves = feature != task.feature;
-    if moves {
-        // Triggers see to both features.
-        hand.put_down(conn)?;
-    }
+    rewrite_task(conn, task)?;
+    hand.count(conn, &feature, Some(status), task.status, task.updated_at)?;
+    // Its priority may be another now.
+    hand.forget_task(&task.id);
+    open_what_waits(conn, hand, &task.id, status, task.status)
+}
+
+/// The status that a task has, if this change gives it another feature.
+pub(crate) fn moves(
+    conn: &mut SqliteConnection,
+    hand: &mut InHand,
+    task: &Task,
+) -> Result<Option<Status>, Fault> {
+    let before = stored(conn, hand, &task.id)?;
+    Ok((before.feature != task.feature).then_some(before.status))
+}
+
+/// Rewrites a task that gets another feature: triggers see to both features.
+pub(crate) fn move_task(
+    conn: &mut SqliteConnection,
+    before: Status,
+    task: &Task,
+) -> Result<(), Fault> {
+    rewrite_task(conn, task)?;
+    open_what_waits(conn, &mut InHand::default(), &task.id, before, task.status)
+}
+
+fn rewrite_task(conn: &mut SqliteConnection, task: &Task) -> Result<(), Fault> {
     let row = TaskRow::of(task, 0);
     let life = LifeRow::of(task);
     let set = (&row, &life, tasks::rev.eq(tasks::rev + 1)).as_changeset();
     let rows =
         Update::<(TaskRow, LifeRow), _>::new("tasks", set, task.id.as_str()).execute(conn)?;
-    one(rows, "task", &task.id)?;
-    if !moves {
-        hand.count(conn, &feature, Some(status), task.status, task.updated_at)?;
-    }
-    // Its priority may be another now.
-    hand.forget_task(&task.id);
-    open_what_waits(conn, hand, &task.id, status, task.status)
+    one(rows, "task", &task.id)
 }
 
 pub(crate) fn update_task_life(

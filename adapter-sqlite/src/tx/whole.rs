@@ -162,7 +162,7 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
         fresh(tests::insert(conn, test)?, &test.id)?;
     }
     for dependency in dependencies {
-        history::insert_dependency(conn, dependency)?;
+        history::load_dependency(conn, dependency)?;
     }
     for question in asked {
         questions::insert_question(conn, question)?;

@@ -126,7 +126,8 @@ pub(crate) struct OutputOf {
     /// Of this attempt [default: the latest]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) attempt: Option<u32>,
-    /// Go on as more is written, until the attempt ends; with --json, one line for each piece
+    /// Go on as more is written, until the attempt ends, after waiting for it to begin; with --json, one line for each
+    /// piece
     #[arg(long)]
     pub(crate) follow: bool,
 }

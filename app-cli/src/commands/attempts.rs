@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tasq_app::Code;
-use tasq_domain::{Attempt, TaskId};
+use tasq_domain::{Attempt, Status, TaskId};
 
 use crate::args::views::{Attempts, OutputOf};
 use crate::failure::Failure;
@@ -30,12 +30,12 @@ pub(super) fn attempts(session: &mut Session, args: Attempts) -> Result<u8, Fail
 pub(super) fn output(session: &mut Session, args: OutputOf) -> Result<u8, Failure> {
     let queue = session.open()?;
     let task = queue.task_or_own(args.task.as_deref())?;
+    if args.follow {
+        return follow(session, &queue, &task, args.attempt);
+    }
     let attempt = find(&queue, &task, args.attempt)?;
     let path = log_of(&queue, &task, &attempt)?;
     let mut file = open(&path)?;
-    if args.follow {
-        return follow(session, &queue, &task, &attempt, &mut file);
-    }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)
         .map_err(|error| Failure::io(&format!("cannot read {}", path.display()), &error))?;
@@ -60,18 +60,23 @@ fn as_they_are(session: &Session) -> bool {
 
 fn find(queue: &Queue, task: &TaskId, number: Option<u32>) -> Result<Attempt, Failure> {
     let attempts = queue.app().task_detail(task)?.attempts;
-    let found = match number {
+    pick(attempts, number).ok_or_else(|| missing(task, number))
+}
+
+fn pick(attempts: Vec<Attempt>, number: Option<u32>) -> Option<Attempt> {
+    match number {
         Some(number) => attempts.into_iter().find(|it| it.token.attempt == number),
         None => attempts.into_iter().next_back(),
+    }
+}
+
+fn missing(task: &TaskId, number: Option<u32>) -> Failure {
+    let what = match number {
+        Some(number) => format!("there is no attempt {number} at {task}"),
+        None => format!("nobody has tried {task} yet"),
     };
-    found.ok_or_else(|| {
-        let what = match number {
-            Some(number) => format!("there is no attempt {number} at {task}"),
-            None => format!("nobody has tried {task} yet"),
-        };
-        Failure::new(Code::NotFound, what)
-            .with_hint(format!("`tasq attempts {task}` lists the attempts"))
-    })
+    Failure::new(Code::NotFound, what)
+        .with_hint(format!("`tasq attempts {task}` lists the attempts"))
 }
 
 /// The log of an attempt. What the store says may come from anywhere, so only the name counts: logs are beside the store.
@@ -105,22 +110,24 @@ fn open(path: &Path) -> Result<File, Failure> {
     })
 }
 
-/// Writes what comes until the attempt is over, in whole lines.
+/// Writes what comes until the attempt is over, in whole lines; one that has not begun is waited for.
 fn follow(
     session: &mut Session,
     queue: &Queue,
     task: &TaskId,
-    attempt: &Attempt,
-    file: &mut File,
+    number: Option<u32>,
 ) -> Result<u8, Failure> {
     let interrupt =
         Interrupt::listen().map_err(|error| Failure::io("cannot listen to signals", &error))?;
-    let number = attempt.token.attempt;
+    let (number, mut file) = match begun(session, queue, task, number, &interrupt)? {
+        Begun::Attempt(number, file) => (number, file),
+        Begun::Interrupted(status) => return Ok(status),
+    };
     let mut line = Vec::new();
     loop {
         // Looked at before the last read, so that nothing is written behind it.
         let over = find(queue, task, Some(number))?.end.is_some();
-        while read_more(file, &mut line)? {
+        while read_more(&mut file, &mut line)? {
             let end = line.iter().rposition(|&byte| byte == b'\n');
             if let Some(end) = end {
                 let rest = line.split_off(end + 1);
@@ -137,6 +144,49 @@ fn follow(
         interrupt.sleep(LOOK);
         if let Some(status) = interrupt.exit_status() {
             return Ok(status);
+        }
+    }
+}
+
+/// How waiting for an attempt ended.
+enum Begun {
+    /// It is there, and so is its log.
+    Attempt(u32, File),
+    /// With this exit status.
+    Interrupted(u8),
+}
+
+/// Waits until there is an attempt with a log. At a task that is completed there will be no other.
+fn begun(
+    session: &Session,
+    queue: &Queue,
+    task: &TaskId,
+    number: Option<u32>,
+    interrupt: &Interrupt,
+) -> Result<Begun, Failure> {
+    let mut waited = false;
+    loop {
+        let detail = queue.app().task_detail(task)?;
+        let completed = detail.task.record.task.status == Status::Completed;
+        match pick(detail.attempts, number) {
+            Some(attempt) => {
+                let path = log_of(queue, task, &attempt)?;
+                // Its log is made a moment after the attempt has begun.
+                let soon = waited && attempt.end.is_none() && path.symlink_metadata().is_err();
+                if !soon {
+                    return Ok(Begun::Attempt(attempt.token.attempt, open(&path)?));
+                }
+            }
+            None if completed => return Err(missing(task, number)),
+            None if !waited => session
+                .out
+                .talk(&format!("waiting for an attempt at {task} to begin")),
+            None => (),
+        }
+        waited = true;
+        interrupt.sleep(LOOK);
+        if let Some(status) = interrupt.exit_status() {
+            return Ok(Begun::Interrupted(status));
         }
     }
 }

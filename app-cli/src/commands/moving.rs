@@ -64,9 +64,11 @@ pub(super) fn copy(session: &mut Session, args: Copy) -> Result<u8, Failure> {
         require_tests: settings.require_tests,
         backoff: settings.backoff,
     };
+    // All that is to be read, before anything is written.
+    let trusted = trust::trusted_in(&from)?;
     let target = stores::open_or_create(&to, new, session.terms(), false)?;
     let report = from.app().copy_to(target.as_ref())?;
-    trust::carry_over(session, &from, target.as_ref(), &to)?;
+    trust::carry_over(session, &from, &trusted, target.as_ref(), &to);
     session.out.answer(&Copied {
         from: from.located.place.clone(),
         to,
@@ -111,13 +113,7 @@ pub(super) fn migrate(session: &mut Session, args: Migrate) -> Result<u8, Failur
         }
         Place::Json(_) => {
             // Its format is one version, and opening it has checked that.
-            let version = session
-                .open()?
-                .store
-                .info()
-                .schema_version
-                .parse()
-                .unwrap_or_default();
+            let version = session.open()?.store.info().schema_version;
             Migrated {
                 from: version,
                 to: version,

@@ -92,24 +92,28 @@ fn ask(session: &mut Session, waiting: &[TestCommand]) -> Result<(), Failure> {
     ))
 }
 
-/// Lets run in the copy of a queue what may run in the queue.
+/// The commands of a queue that may run.
+pub(super) fn trusted_in(queue: &Queue) -> Result<Vec<CommandLine>, Failure> {
+    let commands = queue.app().test_commands()?.into_iter();
+    Ok(commands
+        .filter(|command| command.trusted)
+        .map(|command| command.command)
+        .collect())
+}
+
+/// Lets run in the copy of a queue what may run in the queue. The copy is there by now, so a failure is a warning.
 pub(super) fn carry_over(
     session: &mut Session,
     from: &Queue,
+    trusted: &[CommandLine],
     store: &dyn Store,
     to: &Place,
-) -> Result<(), Failure> {
-    let trusted = from.app().test_commands()?.into_iter();
-    let trusted: Vec<CommandLine> = trusted
-        .filter(|command| command.trusted)
-        .map(|command| command.command)
-        .collect();
+) {
     let there = StateTrust::of(to.path());
     let app = App::new(store, &IDS, from.caller.clone()).with_trust(&there);
-    if let Err(error) = app.trust_typed(&trusted) {
+    if let Err(error) = app.trust_typed(trusted) {
         session
             .out
             .warn(format!("{error}; let them run with `tasq trust`"));
     }
-    Ok(())
 }

@@ -50,7 +50,7 @@ impl View for Found {
             .with("store", self.place.url())
             .with("kind", *kind)
             .with("found_by", self.found_by.as_str())
-            .with("schema_version", schema_version.as_str())
+            .with("schema_version", *schema_version)
             .into()
     }
 
@@ -63,7 +63,7 @@ impl View for Found {
         text.field("store", &self.place.url());
         text.field("kind", kind);
         text.field("found by", self.found_by.as_str());
-        text.field("format", schema_version);
+        text.field("format", &schema_version.to_string());
     }
 }
 

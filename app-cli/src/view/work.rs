@@ -681,8 +681,9 @@ impl View for Summary {
         };
         text.paint(Tone::Strong, &how);
         text.line(&format!(
-            ": {} in {attempts} attempts ({completed} completed, {failed} failed, {released} released), {}",
+            ": {} in {attempts} {} ({completed} completed, {failed} failed, {released} released), {}",
             counts_in_words(*all),
+            if *attempts == 1 { "attempt" } else { "attempts" },
             short(*took)
         ));
         for left in unfinished {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::json;
 use tasq_domain::{AnyId, EntityKind, Epic, EpicId, Feature, FeatureId, Source, Task, TaskId};
 use tasq_formats::import::{Draft, Key, On};
 use tasq_ports::Tx;
@@ -195,9 +196,9 @@ impl Import<'_, '_> {
             .source()
             .map_or("it was made here", |source| source.origin.as_str());
         let any: AnyId = id.clone().into();
-        conflicts.taken.push(format!(
-            "{any} (here: {elsewhere}, in the file: {})",
-            self.origin
+        conflicts.taken.push((
+            any.to_string(),
+            format!("{any} (here: {elsewhere}, in the file: {})", self.origin),
         ));
         Ok(Target::New(id))
     }
@@ -263,10 +264,10 @@ impl Import<'_, '_> {
     }
 }
 
-/// What stands in the way.
+/// What stands in the way: `kind:ID`, of what is taken with who has it.
 #[derive(Default)]
 struct Conflicts {
-    taken: Vec<String>,
+    taken: Vec<(String, String)>,
     changed: Vec<String>,
 }
 
@@ -274,13 +275,12 @@ impl Conflicts {
     fn refuse(self, place: &str) -> Result<(), AppError> {
         let Self { taken, changed } = self;
         if !taken.is_empty() {
+            let (taken, told): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
             return Err(AppError::conflict(
-                format!(
-                    "{place}: ids are taken by something else: {}",
-                    named(&taken)
-                ),
+                format!("{place}: ids are taken by something else: {}", named(&told)),
                 "--remap gives fresh ids to what comes; nothing was imported",
-            ));
+            )
+            .telling(json!({ "file": place, "taken": taken })));
         }
         if !changed.is_empty() {
             return Err(AppError::conflict(
@@ -289,7 +289,8 @@ impl Conflicts {
                     named(&changed)
                 ),
                 "--update merges what the file changed; nothing was imported",
-            ));
+            )
+            .telling(json!({ "file": place, "changed": changed })));
         }
         Ok(())
     }

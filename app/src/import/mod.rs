@@ -97,7 +97,8 @@ pub fn read(place: &str, bytes: &[u8], options: &ReadOptions) -> Result<Draft, A
         ImportError::Duplicate { .. } => AppError::conflict(
             format!("{place}: {error}"),
             "give one of them another id in the file; nothing was imported",
-        ),
+        )
+        .telling(json!({ "file": place })),
         ImportError::Unsupported { .. } => AppError::InvalidData {
             place: place.to_owned(),
             message: error.to_string(),

@@ -81,7 +81,8 @@ fn import(unit: &mut Unit<'_>, incoming: &mut Contents) -> Result<ImportReport, 
             named(&differing)
         ),
         "import it into a fresh store: `tasq import FILE --to URL`",
-    ))
+    )
+    .telling(json!({ "differing": differing })))
 }
 
 fn report(contents: &Contents, created: bool) -> ImportReport {

@@ -345,25 +345,48 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Known keys of an object whose values are objects, and the same of those. Among the unknown keys of an object they stand
+/// for what is unknown inside, and are not unknown themselves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inside(pub(super) &'static [(&'static str, Inside)]);
+
+impl Inside {
+    /// An object without objects.
+    pub(super) const NOTHING: Self = Self(&[]);
+    /// A claim.
+    pub(super) const CLAIM: Self = Self(&[(CANCEL, Self::NOTHING), (PROCESS, Self::NOTHING)]);
+
+    fn get(self, key: &str) -> Option<Self> {
+        let found = self.0.iter().find(|(known, _)| *known == key);
+        found.map(|&(_, inside)| inside)
+    }
+}
+
 /// Writes unknown keys back: at the end, and inside of objects that are still there.
-pub(super) fn write_back(object: Object, extra: &Object, known: &[&str]) -> Object {
+pub(super) fn write_back(object: Object, extra: &Object, known: Inside) -> Object {
     let mut written: Object = Object::new();
     for (key, value) in object {
-        let value = match (value, extra.get(&key)) {
-            (Value::Object(inner), Some(Value::Object(more))) => {
-                Value::Object(write_back(inner, more, &INSIDE_CLAIM))
+        let value = match (value, extra.get(&key), known.get(&key)) {
+            (Value::Object(inner), Some(Value::Object(more)), Some(inside)) => {
+                Value::Object(write_back(inner, more, inside))
             }
-            (value, _) => value,
+            (value, _, _) => value,
         };
         written.insert(key, value);
     }
     for (key, value) in extra.iter() {
-        if !written.contains_key(key) && !known.contains(&key) {
+        if !written.contains_key(key) && known.get(key).is_none() {
             written.insert(key, value.clone());
         }
     }
     written
 }
+
+/// The objects inside an item.
+pub(super) const HOLD: &str = "hold";
+pub(super) const SOURCE: &str = "source";
+pub(super) const CLAIM: &str = "claim";
+pub(super) const LAST: &str = "last";
 
 /// The questions inside a task.
 pub(super) const QUESTIONS: &str = "questions";
@@ -371,7 +394,6 @@ pub(super) const QUESTIONS: &str = "questions";
 /// The objects inside an object inside an item: those of a claim.
 pub(super) const CANCEL: &str = "cancel";
 pub(super) const PROCESS: &str = "process";
-const INSIDE_CLAIM: [&str; 2] = [CANCEL, PROCESS];
 
 /// Seconds spelled as a decimal number of JSON.
 pub(super) fn span_of(spelled: &str) -> Option<Duration> {

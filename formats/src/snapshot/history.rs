@@ -9,6 +9,10 @@ use super::fields::{FieldError, Json, Reader, Writer, time_text};
 use super::own;
 use crate::json::{JsonError, Node, Object, Value, quoted};
 
+/// The largest number of an event or a checkpoint that is read. A larger one is damage, and would leave no room for those
+/// that follow it.
+pub const MAX_NUMBER: i64 = 1 << 62;
+
 /// The record of an attempt.
 ///
 /// # Errors
@@ -140,7 +144,7 @@ pub fn read_checkpoint(node: Node<'_>) -> Result<Checkpoint, JsonError> {
         }
     }
     Ok(Checkpoint {
-        seq: from.required("seq")?.i64_in(1..=i64::MAX)?,
+        seq: from.required("seq")?.i64_in(1..=MAX_NUMBER)?,
         task: from.parsed("task", TaskId::new)?,
         attempt: from.count("attempt")?,
         at: from.time("at")?,
@@ -184,7 +188,7 @@ pub fn read_event(node: Node<'_>) -> Result<Event, JsonError> {
         EntityKind::from_word(word).ok_or_else(|| format!("{} is not a kind", quoted(word)))
     })?;
     Ok(Event {
-        seq: from.required("seq")?.i64_in(1..=i64::MAX)?,
+        seq: from.required("seq")?.i64_in(1..=MAX_NUMBER)?,
         at: from.time("at")?,
         actor: from.parsed("actor", Actor::new)?,
         kind: from.parsed("kind", |word| {

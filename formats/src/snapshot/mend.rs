@@ -1,10 +1,14 @@
 //! Making values fit together again that a merge or a hand took apart.
 //!
-//! Every rule has one outcome, whoever applies it, so that all who read a text see the same queue.
+//! Two branches that git merges line by line, and a person who edits one value of two, leave a task that breaks a rule of
+//! its life ([`broken_invariant`](tasq_domain::life::broken_invariant)). Each of those rules has one outcome here, whoever
+//! applies it, so that all who read a text see the same queue; the status is believed before what belongs to it. Nothing
+//! else is mended: what has a wrong type or names what is not there is refused. Every outcome is told, by an import and
+//! by `tasq doctor`; `docs/RELIABILITY.md` lists them all.
 
 use std::collections::BTreeSet;
 
-use tasq_domain::life::POISON_AFTER;
+use tasq_domain::life::{POISON_AFTER, import_budget};
 use tasq_domain::{Epic, Feature, Status, Task, TestCase};
 
 /// The largest number of creation order that is read.
@@ -67,21 +71,26 @@ pub(super) fn number<T: Seq>(items: Vec<(Option<i64>, T)>, mended: &mut Vec<Stri
     numbered
 }
 
-/// A task that somebody made pending is to be tried again, and only such a task waits for a time.
+/// No more retries are used than there are, and a task that somebody made pending is to be tried once more. Only such a
+/// task waits for a time.
 fn pending(task: &mut Task, note: &mut impl FnMut(&str)) {
+    let used = u64::from(task.retries_used);
+    let (kept, changed) = import_budget(used, task.retry_budget, task.status);
+    if changed {
+        note(if task.retries_used > task.retry_budget.number() {
+            "no more retries are used than there are"
+        } else {
+            "pending, so it gets one try back"
+        });
+        task.retries_used = kept;
+    }
     if task.status != Status::Pending {
         if task.not_before.take().is_some() {
             note("not pending, so it waits for no time");
         }
-        return;
-    }
-    if task.budget_spent() {
-        task.retries_used = 0;
-        note("pending, so its retries begin anew");
-    }
-    if task.lost_in_a_row >= POISON_AFTER {
-        task.lost_in_a_row = 0;
-        note("pending, so it may be lost again");
+    } else if task.lost_in_a_row >= POISON_AFTER {
+        task.lost_in_a_row = POISON_AFTER - 1;
+        note("pending, so it may be lost once more");
     }
 }
 
@@ -129,9 +138,5 @@ pub(super) fn task(task: &mut Task, mended: &mut Vec<String>) {
         task.completed_at = None;
         task.proof = None;
         note("not completed, so there is no proof of it");
-    }
-    if task.retries_used > task.retry_budget.number() {
-        task.retries_used = task.retry_budget.number();
-        note("no more retries are used than there are");
     }
 }

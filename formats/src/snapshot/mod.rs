@@ -79,7 +79,8 @@ pub struct Snapshot {
 
 /// Keys that this version does not know, with their values, where they stood.
 ///
-/// They are written back at the end of their object as long as the object is there.
+/// They are written back at the end of their object as long as the object is there, and go with it: those of a claim that
+/// was mended away are not read at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extra {
     /// Of the whole.
@@ -90,6 +91,20 @@ pub struct Extra {
     pub items: BTreeMap<AnyId, Object>,
     /// Of questions, by task and attempt.
     pub questions: BTreeMap<(TaskId, u32), Object>,
+}
+
+impl Extra {
+    /// Leaves out what stood in an object of a task that is there no longer.
+    fn forget(&mut self, task: &TaskId, key: &str) {
+        let item = AnyId::from(task);
+        let Some(unknown) = self.items.get_mut(&item) else {
+            return;
+        };
+        unknown.remove(key);
+        if unknown.is_empty() {
+            self.items.remove(&item);
+        }
+    }
 }
 
 /// What of a queue is in a snapshot: everything but its history. Items come in any order;
@@ -201,8 +216,8 @@ pub fn encode_tree(tree: &Tree<'_>, extra: &Extra) -> Result<String, FieldError>
 /// Reads a snapshot of at most 256 MiB.
 ///
 /// # Errors
-/// As [`SnapshotError`] says; nothing is guessed. What git's merging breaks without a conflict is mended: see
-/// [`Snapshot::mended`].
+/// As [`SnapshotError`] says; nothing is guessed. What git's merging, or a hand that edits one value of two, breaks without
+/// a conflict is mended as `docs/RELIABILITY.md` lists: see [`Snapshot::mended`].
 pub fn decode(bytes: &[u8], fallback: &Fallback) -> Result<Snapshot, SnapshotError> {
     decode_within(bytes, Limits::OWN, fallback)
 }

@@ -10,7 +10,7 @@ use tasq_domain::{
     TestResult, TestStatus, Timestamp, Token, Worker, graph,
 };
 
-use super::fields::{CANCEL, Json, PROCESS, QUESTIONS, Reader};
+use super::fields::{CANCEL, CLAIM, HOLD, Json, LAST, PROCESS, QUESTIONS, Reader, SOURCE};
 use super::mend::{self, Seq};
 use super::own;
 use super::{Extra, Fallback, MARK, MAX_FAULTS, Snapshot, SnapshotError, VERSION};
@@ -340,7 +340,11 @@ impl Parts<'_> {
                 });
             }
             if trust == Trust::Nobody {
+                let held = task.claim.is_some();
                 mend::task(&mut task, &mut mended);
+                if held && task.claim.is_none() {
+                    extra.forget(&id, CLAIM);
+                }
             }
             tasks.push((read.seq, task));
         }
@@ -436,7 +440,7 @@ fn task<'a>(id: &TaskId, from: &mut Reader<'a>, at: Timestamp) -> Result<Waiting
         not_before: from.opt_time("not_before")?,
         attempts: from.count("attempts")?,
         lost_in_a_row: from.count("lost_in_a_row")?,
-        claim: from.object("claim", claim)?,
+        claim: from.object(CLAIM, claim)?,
         completed_at: from.opt_time("completed_at")?,
         proof: proof(from)?,
     };
@@ -525,7 +529,7 @@ fn test(id: &TestId, from: &mut Reader<'_>, at: Timestamp) -> Result<TestCase, J
         status: from
             .opt_parsed("status", str::parse::<TestStatus>)?
             .unwrap_or(TestStatus::Pending),
-        last: from.object("last", result)?,
+        last: from.object(LAST, result)?,
         source: source(from)?,
         created_at,
         updated_at,
@@ -567,7 +571,7 @@ fn retry_budget(from: &mut Reader<'_>) -> Result<RetryBudget, JsonError> {
 }
 
 fn hold(from: &mut Reader<'_>) -> Result<Option<Hold>, JsonError> {
-    from.object("hold", |from| {
+    from.object(HOLD, |from| {
         Ok(Hold {
             by: from.parsed("by", Actor::new)?,
             reason: from.parsed("reason", Reason::new)?,
@@ -577,7 +581,7 @@ fn hold(from: &mut Reader<'_>) -> Result<Option<Hold>, JsonError> {
 }
 
 fn source(from: &mut Reader<'_>) -> Result<Option<Source>, JsonError> {
-    from.object("source", |from| {
+    from.object(SOURCE, |from| {
         Ok(Source {
             origin: from.text("origin")?,
             digest: from.text("digest")?,

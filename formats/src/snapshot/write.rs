@@ -9,7 +9,10 @@ use tasq_domain::{
     Source, Status, Task, TaskId, TestCase, TestOwner, TestResult,
 };
 
-use super::fields::{FieldError, Json, QUESTIONS, Writer, secs, time_text, write_back};
+use super::fields::{
+    CANCEL, CLAIM, FieldError, HOLD, Inside, Json, LAST, PROCESS, QUESTIONS, SOURCE, Writer, secs,
+    time_text, write_back,
+};
 use super::{Extra, MARK, Tree, VERSION};
 use crate::json::{Layout, Object, Value, push_line, push_quoted, push_value};
 
@@ -23,9 +26,6 @@ const TOP: [&str; 7] = [
 
 /// What an item takes in the text, about.
 const BYTES_PER_ITEM: usize = 320;
-
-/// Keys of items whose objects may have unknown keys inside, but which are not unknown themselves.
-const OBJECTS: [&str; 4] = ["hold", "source", "claim", "last"];
 
 pub(super) fn snapshot(tree: &Tree<'_>, extra: &Extra) -> Result<String, FieldError> {
     let Tree {
@@ -48,7 +48,7 @@ pub(super) fn snapshot(tree: &Tree<'_>, extra: &Extra) -> Result<String, FieldEr
     let mut text = Text::begin(tasks.len() + tests.len());
     text.key(MARK, &VERSION.into());
     text.key("store", &settings.store.as_str().into());
-    let own = write_back(self::settings(settings), &extra.settings, &[]);
+    let own = write_back(self::settings(settings), &extra.settings, Inside::NOTHING);
     text.key("settings", &own.into());
     text.section("epics", epics, extra, |out, one, id| epic(out, one, id))?;
     text.section("features", features, extra, |out, one, id| {
@@ -73,13 +73,18 @@ pub(super) fn snapshot(tree: &Tree<'_>, extra: &Extra) -> Result<String, FieldEr
 
 /// What has an id of its own.
 trait Item {
+    /// The objects inside it.
+    const INSIDE: Inside;
+
     fn id(&self) -> AnyId;
     fn id_text(&self) -> &str;
 }
 
 macro_rules! item {
-    ($($item:ident),*) => {$(
+    ($($item:ident: $($key:ident $inside:ident),*;)*) => {$(
         impl Item for $item {
+            const INSIDE: Inside = Inside(&[$(($key, Inside::$inside)),*]);
+
             fn id(&self) -> AnyId {
                 AnyId::from(&self.id)
             }
@@ -91,7 +96,12 @@ macro_rules! item {
     )*};
 }
 
-item!(Epic, Feature, Task, TestCase);
+item! {
+    Epic: HOLD NOTHING, SOURCE NOTHING;
+    Feature: HOLD NOTHING, SOURCE NOTHING;
+    Task: HOLD NOTHING, SOURCE NOTHING, CLAIM CLAIM;
+    TestCase: SOURCE NOTHING, LAST NOTHING;
+}
 
 /// The text as it grows. What is written is never a tree of values before, but where unknown keys are written back.
 struct Text {
@@ -147,7 +157,7 @@ impl Text {
                 None => fields.push(&mut self.out, LAYOUT, 2),
                 Some(extra) => {
                     let own = std::mem::take(&mut fields).done();
-                    let all = write_back(own, extra, &OBJECTS).into();
+                    let all = write_back(own, extra, T::INSIDE).into();
                     push_value(&mut self.out, &all, LAYOUT, 2);
                 }
             }
@@ -215,8 +225,8 @@ fn epic<'a>(out: &mut Writer<'a>, epic: &'a Epic, any: &AnyId) -> Result<(), Fie
     out.put("name", name.as_str());
     out.opt("description", description.as_ref().map(|it| it.as_str()));
     statuses(out, *status, *own_status);
-    out.opt("hold", hold.as_ref().map(self::hold));
-    out.opt("source", source.as_ref().map(self::source));
+    out.opt(HOLD, hold.as_ref().map(self::hold));
+    out.opt(SOURCE, source.as_ref().map(self::source));
     out.put("created_at", *created_at);
     out.put("updated_at", *updated_at);
     out.json(Json::METADATA, metadata, any)
@@ -244,8 +254,8 @@ fn feature<'a>(out: &mut Writer<'a>, feature: &'a Feature, any: &AnyId) -> Resul
     out.opt("description", description.as_ref().map(|it| it.as_str()));
     out.put("priority", priority.number());
     statuses(out, *status, *own_status);
-    out.opt("hold", hold.as_ref().map(self::hold));
-    out.opt("source", source.as_ref().map(self::source));
+    out.opt(HOLD, hold.as_ref().map(self::hold));
+    out.opt(SOURCE, source.as_ref().map(self::source));
     out.put("created_at", *created_at);
     out.put("updated_at", *updated_at);
     out.json(Json::METADATA, metadata, any)
@@ -300,7 +310,7 @@ fn task<'a>(
     out.count("attempts", *attempts);
     out.count("lost_in_a_row", *lost_in_a_row);
     out.opt("not_before", *not_before);
-    out.opt("claim", claim.as_ref().map(self::claim));
+    out.opt(CLAIM, claim.as_ref().map(self::claim));
     out.opt("completed_at", *completed_at);
     out.opt("proof", proof.as_ref().map(Proof::as_str));
     if let Some(Proof::Override { by, reason }) = proof {
@@ -308,8 +318,8 @@ fn task<'a>(
         out.put("proof_reason", reason.as_str());
     }
     out.opt(QUESTIONS, asked);
-    out.opt("hold", hold.as_ref().map(self::hold));
-    out.opt("source", source.as_ref().map(self::source));
+    out.opt(HOLD, hold.as_ref().map(self::hold));
+    out.opt(SOURCE, source.as_ref().map(self::source));
     out.put("created_at", *created_at);
     out.put("updated_at", *updated_at);
     out.json(Json::METADATA, metadata, any)
@@ -341,7 +351,7 @@ fn questions(asked: &[&Question], extra: &Extra) -> Object {
             out.put("answered_by", by.as_str());
         }
         let object = match extra.questions.get(&(task.clone(), *attempt)) {
-            Some(extra) => write_back(out.done(), extra, &[]),
+            Some(extra) => write_back(out.done(), extra, Inside::NOTHING),
             None => out.done(),
         };
         (attempt.to_string(), object)
@@ -375,8 +385,8 @@ fn test<'a>(out: &mut Writer<'a>, test: &'a TestCase, any: &AnyId) -> Result<(),
     out.opt("command", command.as_ref().map(|it| it.as_str()));
     out.opt("required", required.then_some(true));
     out.put("status", status.as_str());
-    out.opt("last", last.as_ref().map(result));
-    out.opt("source", source.as_ref().map(self::source));
+    out.opt(LAST, last.as_ref().map(result));
+    out.opt(SOURCE, source.as_ref().map(self::source));
     out.put("created_at", *created_at);
     out.put("updated_at", *updated_at);
     out.json(Json::METADATA, metadata, any)
@@ -424,8 +434,8 @@ fn claim(claim: &Claim) -> Object {
             .with("by", by.as_str())
             .with("at", time_text(*at))
     });
-    out.opt(super::fields::CANCEL, cancel);
-    out.opt(super::fields::PROCESS, process.as_ref().map(process_object));
+    out.opt(CANCEL, cancel);
+    out.opt(PROCESS, process.as_ref().map(process_object));
     out.done()
 }
 

@@ -1,5 +1,7 @@
 -- Undoes 0001_first: everything goes.
 
+DROP VIEW task_turns;
+DROP VIEW feature_turns;
 DROP VIEW clock;
 DROP TABLE operations;
 DROP TABLE removed_items;
@@ -10,7 +12,6 @@ DROP TABLE attempts;
 DROP TABLE dependencies;
 DROP TABLE test_cases;
 DROP TABLE tasks;
-DROP TABLE by_hand;
 DROP TABLE features;
 DROP TABLE epics;
 DROP TABLE totals;

@@ -9,7 +9,7 @@ PRAGMA user_version = 1;
 
 CREATE TABLE schema_version (
     version INTEGER PRIMARY KEY,
-    applied_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    applied_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
     description TEXT NOT NULL
 ) STRICT;
 
@@ -25,7 +25,7 @@ CREATE TABLE settings (
 ) STRICT;
 
 -- One row: counts of the whole queue, and the time of the unit of work that removes something (removing shows triggers
--- no new row from which to read the writer's time).
+-- no new row from which to read the writer's time); and whether what a plain client inserts is there already.
 CREATE TABLE totals (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     tasks_pending INTEGER NOT NULL DEFAULT 0,
@@ -33,30 +33,22 @@ CREATE TABLE totals (
     tasks_completed INTEGER NOT NULL DEFAULT 0,
     tasks_blocked INTEGER NOT NULL DEFAULT 0,
     tests INTEGER NOT NULL DEFAULT 0,
-    acting_at INTEGER
+    acting_at INTEGER,
+    replaces INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 INSERT INTO totals (one) VALUES (1);
 
--- A task that a plain client writes passes through here, to triggers that what tasq writes need not carry along.
-CREATE TABLE by_hand (
-    seq INTEGER PRIMARY KEY,
-    task INTEGER NOT NULL,
-    id TEXT NOT NULL,
-    was_feature_id TEXT,
-    feature_id TEXT NOT NULL,
-    epic_id TEXT,
-    was_status TEXT,
-    status TEXT NOT NULL,
-    was_updated_at INTEGER,
-    updated_at INTEGER NOT NULL
-) STRICT;
-
 CREATE VIEW clock AS
 SELECT coalesce(
     (SELECT acting_at FROM totals),
-    CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000
+    CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000
 ) AS now;
+
+-- What a task that comes (it was nothing), goes (it is nothing) or turns means to its parents is said to `task_turns`, and
+-- counted once, whoever says it; `at` is the time of it, or NULL for now. The same of features.
+CREATE VIEW task_turns AS SELECT '' AS feature_id, '' AS epic_id, '' AS was, '' AS status, 0 AS at;
+CREATE VIEW feature_turns AS SELECT '' AS epic_id, '' AS was, '' AS status, 0 AS at;
 
 CREATE TABLE epics (
     seq INTEGER PRIMARY KEY,
@@ -71,8 +63,8 @@ CREATE TABLE epics (
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
@@ -114,8 +106,8 @@ CREATE TABLE features (
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
@@ -152,8 +144,8 @@ CREATE TABLE tasks (
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- a task's life
@@ -236,8 +228,8 @@ CREATE TABLE test_cases (
     last_by TEXT CHECK (last_by IS NULL OR length(last_by) <= 1000 AND trim(last_by, char(9, 10, 13, 32)) <> ''),
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
@@ -390,7 +382,7 @@ BEGIN
 END;
 
 CREATE TRIGGER tasks_need_feature BEFORE INSERT ON tasks
-WHEN NEW.feature_id IS NOT NULL AND NEW.rev = 0 AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
+WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
 BEGIN
     SELECT RAISE(ABORT, 'there is no such feature');
 END;
@@ -512,15 +504,20 @@ END;
 
 -- Features.
 
-CREATE TRIGGER features_added AFTER INSERT ON features
+CREATE TRIGGER count_feature INSTEAD OF INSERT ON feature_turns
 BEGIN
     UPDATE epics SET
-        features_pending = features_pending + (NEW.status = 'pending'),
-        features_in_progress = features_in_progress + (NEW.status = 'in_progress'),
-        features_completed = features_completed + (NEW.status = 'completed'),
-        features_blocked = features_blocked + (NEW.status = 'blocked'),
-        touched_at = NEW.updated_at
+        features_pending = features_pending + (NEW.status IS 'pending') - (NEW.was IS 'pending'),
+        features_in_progress = features_in_progress + (NEW.status IS 'in_progress') - (NEW.was IS 'in_progress'),
+        features_completed = features_completed + (NEW.status IS 'completed') - (NEW.was IS 'completed'),
+        features_blocked = features_blocked + (NEW.status IS 'blocked') - (NEW.was IS 'blocked'),
+        touched_at = coalesce(NEW.at, (SELECT now FROM clock))
     WHERE id = NEW.epic_id;
+END;
+
+CREATE TRIGGER features_added AFTER INSERT ON features
+BEGIN
+    INSERT INTO feature_turns VALUES (NEW.epic_id, NULL, NEW.status, NEW.updated_at);
     UPDATE features SET own_status = NEW.status, rev = 1 WHERE seq = NEW.seq AND NEW.rev = 0;
     UPDATE features SET status = rolled, rev = rev + 1 WHERE seq = NEW.seq AND status <> rolled;
 END;
@@ -530,54 +527,30 @@ BEGIN
     INSERT OR IGNORE INTO removed_items VALUES ('feature', OLD.id, OLD.seq);
     DELETE FROM test_cases WHERE feature_id = OLD.id;
     DELETE FROM tasks WHERE feature_id = OLD.id;
-    UPDATE epics SET
-        features_pending = features_pending - (OLD.status = 'pending'),
-        features_in_progress = features_in_progress - (OLD.status = 'in_progress'),
-        features_completed = features_completed - (OLD.status = 'completed'),
-        features_blocked = features_blocked - (OLD.status = 'blocked'),
-        touched_at = (SELECT now FROM clock)
-    WHERE id = OLD.epic_id;
+    INSERT INTO feature_turns VALUES (OLD.epic_id, OLD.status, NULL, NULL);
 END;
 
 CREATE TRIGGER update_epic_status_on_feature_complete AFTER UPDATE OF status ON features
 WHEN NEW.status <> OLD.status AND NEW.epic_id IS OLD.epic_id
 BEGIN
-    UPDATE epics SET
-        features_pending = features_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
-        features_in_progress = features_in_progress - (OLD.status = 'in_progress') + (NEW.status = 'in_progress'),
-        features_completed = features_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
-        features_blocked = features_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked'),
-        touched_at = CASE WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock) ELSE NEW.touched_at END
-    WHERE id = NEW.epic_id;
+    INSERT INTO feature_turns VALUES (
+        NEW.epic_id, OLD.status, NEW.status, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.touched_at)
+    );
 END;
 
 CREATE TRIGGER features_moved AFTER UPDATE OF epic_id ON features
 WHEN NEW.epic_id IS NOT OLD.epic_id
 BEGIN
     UPDATE epics SET
-        features_pending = features_pending - (OLD.status = 'pending'),
-        features_in_progress = features_in_progress - (OLD.status = 'in_progress'),
-        features_completed = features_completed - (OLD.status = 'completed'),
-        features_blocked = features_blocked - (OLD.status = 'blocked'),
-        tasks_pending = tasks_pending - NEW.tasks_pending, tasks_in_progress = tasks_in_progress - NEW.tasks_in_progress,
-        tasks_completed = tasks_completed - NEW.tasks_completed, tasks_blocked = tasks_blocked - NEW.tasks_blocked,
-        touched_at = CASE
-            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
-            ELSE NEW.updated_at
-        END
-    WHERE id = OLD.epic_id;
-    UPDATE epics SET
-        features_pending = features_pending + (NEW.status = 'pending'),
-        features_in_progress = features_in_progress + (NEW.status = 'in_progress'),
-        features_completed = features_completed + (NEW.status = 'completed'),
-        features_blocked = features_blocked + (NEW.status = 'blocked'),
-        tasks_pending = tasks_pending + NEW.tasks_pending, tasks_in_progress = tasks_in_progress + NEW.tasks_in_progress,
-        tasks_completed = tasks_completed + NEW.tasks_completed, tasks_blocked = tasks_blocked + NEW.tasks_blocked,
-        touched_at = CASE
-            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
-            ELSE NEW.updated_at
-        END
-    WHERE id = NEW.epic_id;
+        tasks_pending = tasks_pending + iif(id = NEW.epic_id, 1, -1) * NEW.tasks_pending,
+        tasks_in_progress = tasks_in_progress + iif(id = NEW.epic_id, 1, -1) * NEW.tasks_in_progress,
+        tasks_completed = tasks_completed + iif(id = NEW.epic_id, 1, -1) * NEW.tasks_completed,
+        tasks_blocked = tasks_blocked + iif(id = NEW.epic_id, 1, -1) * NEW.tasks_blocked
+    WHERE id IN (OLD.epic_id, NEW.epic_id);
+    INSERT INTO feature_turns
+    SELECT OLD.epic_id, OLD.status, NULL, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at);
+    INSERT INTO feature_turns
+    SELECT NEW.epic_id, NULL, NEW.status, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at);
 END;
 
 CREATE TRIGGER features_pass_down AFTER UPDATE OF epic_id, priority, hold_at ON features
@@ -592,29 +565,32 @@ BEGIN
     WHERE feature_id = NEW.id;
 END;
 
--- Tasks. What tasq itself writes (it shows in `rev`) it has counted: once per unit of work instead of once per row. It
--- moves and removes by triggers, as everybody does.
+-- Tasks. What tasq itself writes to them it has counted, with all triggers switched off: once per unit of work instead
+-- of once per row. It moves and removes them by triggers, as everybody does.
+
+CREATE TRIGGER count_task INSTEAD OF INSERT ON task_turns
+BEGIN
+    UPDATE epics SET
+        tasks_pending = tasks_pending + (NEW.status IS 'pending') - (NEW.was IS 'pending'),
+        tasks_in_progress = tasks_in_progress + (NEW.status IS 'in_progress') - (NEW.was IS 'in_progress'),
+        tasks_completed = tasks_completed + (NEW.status IS 'completed') - (NEW.was IS 'completed'),
+        tasks_blocked = tasks_blocked + (NEW.status IS 'blocked') - (NEW.was IS 'blocked')
+    WHERE id = NEW.epic_id;
+    UPDATE features SET
+        tasks_pending = tasks_pending + (NEW.status IS 'pending') - (NEW.was IS 'pending'),
+        tasks_in_progress = tasks_in_progress + (NEW.status IS 'in_progress') - (NEW.was IS 'in_progress'),
+        tasks_completed = tasks_completed + (NEW.status IS 'completed') - (NEW.was IS 'completed'),
+        tasks_blocked = tasks_blocked + (NEW.status IS 'blocked') - (NEW.was IS 'blocked'),
+        touched_at = coalesce(NEW.at, (SELECT now FROM clock))
+    WHERE id = NEW.feature_id;
+    UPDATE totals SET
+        tasks_pending = tasks_pending + (NEW.status IS 'pending') - (NEW.was IS 'pending'),
+        tasks_in_progress = tasks_in_progress + (NEW.status IS 'in_progress') - (NEW.was IS 'in_progress'),
+        tasks_completed = tasks_completed + (NEW.status IS 'completed') - (NEW.was IS 'completed'),
+        tasks_blocked = tasks_blocked + (NEW.status IS 'blocked') - (NEW.was IS 'blocked');
+END;
 
 CREATE TRIGGER tasks_added AFTER INSERT ON tasks
-WHEN NEW.rev = 0
-BEGIN
-    INSERT INTO by_hand (task, id, feature_id, status, updated_at)
-    VALUES (NEW.seq, NEW.id, NEW.feature_id, NEW.status, NEW.updated_at);
-    DELETE FROM by_hand;
-END;
-
-CREATE TRIGGER tasks_edited AFTER UPDATE OF
-    feature_id, description, priority, retry_budget, hold_by, hold_reason, hold_at, source_origin,
-    source_digest, metadata, status, blocked_reason, retries_used, not_before, completed_at, proof, proof_by, proof_reason ON tasks
-WHEN NEW.rev = OLD.rev
-BEGIN
-    INSERT INTO by_hand (task, id, was_feature_id, feature_id, epic_id, was_status, status, was_updated_at, updated_at)
-    VALUES (NEW.seq, NEW.id, OLD.feature_id, NEW.feature_id, OLD.epic_id, OLD.status, NEW.status, OLD.updated_at, NEW.updated_at);
-    DELETE FROM by_hand;
-END;
-
-CREATE TRIGGER tasks_added_by_hand AFTER INSERT ON by_hand
-WHEN NEW.was_status IS NULL
 BEGIN
     UPDATE tasks
     SET (feature_priority, epic_id, held_above) = (
@@ -622,27 +598,11 @@ BEGIN
         FROM features LEFT JOIN epics ON epics.id = features.epic_id
         WHERE features.id = NEW.feature_id
     )
-    WHERE seq = NEW.task;
+    WHERE seq = NEW.seq;
     UPDATE tasks SET completed_at = NEW.updated_at, rev = 1
-    WHERE seq = NEW.task AND NEW.status = 'completed' AND completed_at IS NULL;
-    UPDATE epics SET
-        tasks_pending = tasks_pending + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked + (NEW.status = 'blocked')
-    WHERE id = (SELECT features.epic_id FROM features WHERE features.id = NEW.feature_id);
-    UPDATE features SET
-        tasks_pending = tasks_pending + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked + (NEW.status = 'blocked'),
-        touched_at = NEW.updated_at
-    WHERE id = NEW.feature_id;
-    UPDATE totals SET
-        tasks_pending = tasks_pending + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked + (NEW.status = 'blocked');
+    WHERE seq = NEW.seq AND NEW.status = 'completed' AND completed_at IS NULL;
+    INSERT INTO task_turns
+    SELECT NEW.feature_id, tasks.epic_id, NULL, NEW.status, NEW.updated_at FROM tasks WHERE tasks.seq = NEW.seq;
 END;
 
 CREATE TRIGGER tasks_removed AFTER DELETE ON tasks
@@ -654,50 +614,7 @@ BEGIN
     DELETE FROM attempts WHERE task_seq = OLD.seq;
     DELETE FROM checkpoints WHERE task_id = OLD.id;
     DELETE FROM questions WHERE task_id = OLD.id;
-    UPDATE epics SET
-        tasks_pending = tasks_pending - (OLD.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),
-        tasks_completed = tasks_completed - (OLD.status = 'completed'),
-        tasks_blocked = tasks_blocked - (OLD.status = 'blocked')
-    WHERE id = OLD.epic_id;
-    UPDATE features SET
-        tasks_pending = tasks_pending - (OLD.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),
-        tasks_completed = tasks_completed - (OLD.status = 'completed'),
-        tasks_blocked = tasks_blocked - (OLD.status = 'blocked'),
-        touched_at = (SELECT now FROM clock)
-    WHERE id = OLD.feature_id;
-    UPDATE totals SET
-        tasks_pending = tasks_pending - (OLD.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),
-        tasks_completed = tasks_completed - (OLD.status = 'completed'),
-        tasks_blocked = tasks_blocked - (OLD.status = 'blocked');
-END;
-
-CREATE TRIGGER update_feature_status_on_task_complete AFTER INSERT ON by_hand
-WHEN NEW.status <> NEW.was_status AND NEW.feature_id = NEW.was_feature_id
-BEGIN
-    UPDATE epics SET
-        tasks_pending = tasks_pending - (NEW.was_status = 'pending') + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (NEW.was_status = 'in_progress') + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed - (NEW.was_status = 'completed') + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked - (NEW.was_status = 'blocked') + (NEW.status = 'blocked')
-    WHERE id = NEW.epic_id;
-    UPDATE features SET
-        tasks_pending = tasks_pending - (NEW.was_status = 'pending') + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (NEW.was_status = 'in_progress') + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed - (NEW.was_status = 'completed') + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked - (NEW.was_status = 'blocked') + (NEW.status = 'blocked'),
-        touched_at = CASE
-            WHEN NEW.updated_at = NEW.was_updated_at THEN (SELECT now FROM clock)
-            ELSE NEW.updated_at
-        END
-    WHERE id = NEW.feature_id;
-    UPDATE totals SET
-        tasks_pending = tasks_pending - (NEW.was_status = 'pending') + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (NEW.was_status = 'in_progress') + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed - (NEW.was_status = 'completed') + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked - (NEW.was_status = 'blocked') + (NEW.status = 'blocked');
+    INSERT INTO task_turns VALUES (OLD.feature_id, OLD.epic_id, OLD.status, NULL, NULL);
 END;
 
 CREATE TRIGGER tasks_moved AFTER UPDATE OF feature_id ON tasks
@@ -710,84 +627,57 @@ BEGIN
         WHERE features.id = NEW.feature_id
     )
     WHERE seq = NEW.seq;
-    UPDATE epics SET
-        tasks_pending = tasks_pending - (OLD.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),
-        tasks_completed = tasks_completed - (OLD.status = 'completed'),
-        tasks_blocked = tasks_blocked - (OLD.status = 'blocked')
-    WHERE id = OLD.epic_id;
-    UPDATE epics SET
-        tasks_pending = tasks_pending + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked + (NEW.status = 'blocked')
-    WHERE id = (SELECT features.epic_id FROM features WHERE features.id = NEW.feature_id);
-    UPDATE features SET
-        tasks_pending = tasks_pending - (OLD.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress'),
-        tasks_completed = tasks_completed - (OLD.status = 'completed'),
-        tasks_blocked = tasks_blocked - (OLD.status = 'blocked'),
-        touched_at = CASE
-            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
-            ELSE NEW.updated_at
-        END
-    WHERE id = OLD.feature_id;
-    UPDATE features SET
-        tasks_pending = tasks_pending + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked + (NEW.status = 'blocked'),
-        touched_at = CASE
-            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
-            ELSE NEW.updated_at
-        END
-    WHERE id = NEW.feature_id;
-    UPDATE totals SET
-        tasks_pending = tasks_pending - (OLD.status = 'pending') + (NEW.status = 'pending'),
-        tasks_in_progress = tasks_in_progress - (OLD.status = 'in_progress') + (NEW.status = 'in_progress'),
-        tasks_completed = tasks_completed - (OLD.status = 'completed') + (NEW.status = 'completed'),
-        tasks_blocked = tasks_blocked - (OLD.status = 'blocked') + (NEW.status = 'blocked');
-END;
-
-CREATE TRIGGER tasks_open_what_waits AFTER INSERT ON by_hand
-WHEN (NEW.status = 'completed') <> (NEW.was_status = 'completed')
-BEGIN
-    UPDATE tasks SET open_deps = open_deps + (NEW.status <> 'completed') - (NEW.status = 'completed')
-    WHERE id IN (SELECT dependencies.task_id FROM dependencies WHERE dependencies.depends_on = NEW.id);
+    INSERT INTO task_turns
+    SELECT OLD.feature_id, OLD.epic_id, OLD.status, NULL,
+        iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at);
+    INSERT INTO task_turns
+    SELECT NEW.feature_id, tasks.epic_id, NULL, NEW.status,
+        iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at)
+    FROM tasks WHERE tasks.seq = NEW.seq;
 END;
 
 -- An edit by hand keeps the rest of the row in step with the status: the time of completion, and no claim, proof or
 -- reason that the new status cannot have. An attempt whose claim goes was cancelled.
 
-CREATE TRIGGER set_task_completed_at AFTER INSERT ON by_hand
-WHEN (NEW.status = 'completed') <> (NEW.was_status = 'completed')
+CREATE TRIGGER update_tasks_timestamp AFTER UPDATE OF
+    feature_id, description, priority, retry_budget, hold_by, hold_reason, hold_at, source_origin,
+    source_digest, metadata, status, blocked_reason, retries_used, not_before, completed_at, proof, proof_by, proof_reason ON tasks
+WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
+BEGIN
+    UPDATE tasks SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
+END;
+
+CREATE TRIGGER update_feature_status_on_task_complete AFTER UPDATE OF status ON tasks
+WHEN NEW.rev = OLD.rev AND NEW.status <> OLD.status AND NEW.feature_id = OLD.feature_id
+BEGIN
+    INSERT INTO task_turns
+    VALUES (NEW.feature_id, NEW.epic_id, OLD.status, NEW.status, nullif(NEW.updated_at, OLD.updated_at));
+END;
+
+CREATE TRIGGER set_task_completed_at AFTER UPDATE OF status ON tasks
+WHEN NEW.rev = OLD.rev AND (NEW.status = 'completed') <> (OLD.status = 'completed')
 BEGIN
     UPDATE tasks
-    SET completed_at = CASE
-        WHEN NEW.status <> 'completed' THEN NULL
-        ELSE coalesce(completed_at, max(NEW.was_updated_at, (SELECT now FROM clock)))
+    SET rev = rev + 1, completed_at = CASE
+        WHEN NEW.status = 'completed' THEN coalesce(completed_at, max(OLD.updated_at, (SELECT now FROM clock)))
     END
-    WHERE seq = NEW.task;
+    WHERE seq = NEW.seq;
+    UPDATE tasks SET open_deps = open_deps + iif(NEW.status = 'completed', -1, 1)
+    WHERE id IN (SELECT dependencies.task_id FROM dependencies WHERE dependencies.depends_on = NEW.id);
 END;
 
-CREATE TRIGGER update_tasks_timestamp AFTER INSERT ON by_hand
-WHEN NEW.updated_at = NEW.was_updated_at
+CREATE TRIGGER tasks_follow_status AFTER UPDATE OF status ON tasks
+WHEN NEW.rev = OLD.rev AND NEW.status <> OLD.status
 BEGIN
-    UPDATE tasks SET updated_at = max(NEW.was_updated_at, (SELECT now FROM clock)) WHERE seq = NEW.task;
-END;
-
-CREATE TRIGGER tasks_follow_status AFTER INSERT ON by_hand
-WHEN NEW.status <> NEW.was_status
-BEGIN
-    UPDATE tasks SET claim_worker = NULL, claim_attempt = NULL, claim_nonce = NULL, claim_started_at = NULL,
-        claim_lease = NULL, lease_expires_at = NULL, claim_place = NULL, claim_pid = NULL, claim_started_ticks = NULL, cancel_by = NULL, cancel_at = NULL
-    WHERE seq = NEW.task AND NEW.status <> 'in_progress' AND claim_nonce IS NOT NULL;
     UPDATE attempts SET ended_at = max(started_at, (SELECT now FROM clock)), outcome = 'cancelled'
-    WHERE task_seq = NEW.task AND ended_at IS NULL AND NEW.status <> 'in_progress';
-    UPDATE tasks SET proof = NULL, proof_by = NULL, proof_reason = NULL
-    WHERE seq = NEW.task AND NEW.status <> 'completed' AND proof IS NOT NULL;
-    UPDATE tasks SET blocked_reason = NULL
-    WHERE seq = NEW.task AND NEW.status <> 'blocked' AND blocked_reason IS NOT NULL;
+    WHERE task_seq = NEW.seq AND ended_at IS NULL AND NEW.status <> 'in_progress';
+    UPDATE tasks SET rev = rev + 1, claim_worker = NULL, claim_attempt = NULL, claim_nonce = NULL, claim_started_at = NULL,
+        claim_lease = NULL, lease_expires_at = NULL, claim_place = NULL, claim_pid = NULL, claim_started_ticks = NULL, cancel_by = NULL, cancel_at = NULL
+    WHERE seq = NEW.seq AND NEW.status <> 'in_progress' AND claim_nonce IS NOT NULL;
+    UPDATE tasks SET rev = rev + 1, proof = NULL, proof_by = NULL, proof_reason = NULL
+    WHERE seq = NEW.seq AND NEW.status <> 'completed' AND proof IS NOT NULL;
+    UPDATE tasks SET rev = rev + 1, blocked_reason = NULL
+    WHERE seq = NEW.seq AND NEW.status <> 'blocked' AND blocked_reason IS NOT NULL;
 END;
 
 -- Dependencies. What is left is counted afresh when one goes: its prerequisite may be gone already.
@@ -836,17 +726,64 @@ CREATE TRIGGER test_cases_changed AFTER UPDATE OF status, command, required, fea
 WHEN NEW.open_gate <> OLD.open_gate OR NEW.feature_id IS NOT OLD.feature_id
 BEGIN
     UPDATE features SET
-        open_gates = open_gates - 1,
-        touched_at = CASE
-            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
-            ELSE NEW.updated_at
-        END
-    WHERE id = OLD.feature_id AND OLD.open_gate;
-    UPDATE features SET
-        open_gates = open_gates + 1,
-        touched_at = CASE
-            WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at THEN (SELECT now FROM clock)
-            ELSE NEW.updated_at
-        END
-    WHERE id = NEW.feature_id AND NEW.open_gate;
+        open_gates = open_gates + (id IS NEW.feature_id) * NEW.open_gate - (id IS OLD.feature_id) * OLD.open_gate,
+        touched_at = iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, (SELECT now FROM clock), NEW.updated_at)
+    WHERE id IN (OLD.feature_id, NEW.feature_id);
+END;
+
+-- REPLACE takes the old row away without a word to the triggers that see to what belonged to it. Only after the insert it
+-- is known from IGNORE and from an upsert, which begin as it does. A dependency that is there already has nothing to lose.
+
+CREATE TRIGGER epics_meet BEFORE INSERT ON epics
+WHEN NEW.rev = 0
+BEGIN
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM epics WHERE id = NEW.id OR seq = NEW.seq);
+END;
+
+CREATE TRIGGER epics_keep_replaced AFTER INSERT ON epics
+WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
+BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
+END;
+
+CREATE TRIGGER features_meet BEFORE INSERT ON features
+WHEN NEW.rev = 0
+BEGIN
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM features WHERE id = NEW.id OR seq = NEW.seq);
+END;
+
+CREATE TRIGGER features_keep_replaced AFTER INSERT ON features
+WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
+BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
+END;
+
+CREATE TRIGGER tasks_meet BEFORE INSERT ON tasks
+WHEN NEW.rev = 0
+BEGIN
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM tasks WHERE id = NEW.id OR seq = NEW.seq);
+END;
+
+CREATE TRIGGER tasks_keep_replaced AFTER INSERT ON tasks
+WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
+BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
+END;
+
+CREATE TRIGGER test_cases_meet BEFORE INSERT ON test_cases
+WHEN NEW.rev = 0
+BEGIN
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM test_cases WHERE id = NEW.id OR seq = NEW.seq);
+END;
+
+CREATE TRIGGER test_cases_keep_replaced AFTER INSERT ON test_cases
+WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
+BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
+END;
+
+CREATE TRIGGER dependencies_meet BEFORE INSERT ON dependencies
+WHEN EXISTS (SELECT 1 FROM dependencies WHERE task_id = NEW.task_id AND depends_on = NEW.depends_on)
+BEGIN
+    SELECT RAISE(IGNORE);
 END;

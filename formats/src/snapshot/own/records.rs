@@ -7,6 +7,7 @@ use tasq_domain::{
 };
 
 use super::{Text, moment};
+use crate::snapshot::history::MAX_NUMBER;
 
 /// Objects with more keys are left to the thorough way.
 const FEW_KEYS: usize = 8;
@@ -41,7 +42,7 @@ pub(in crate::snapshot) fn event(text: &str) -> Option<Event> {
         }
     };
     Some(Event {
-        seq: Some(seq).filter(|seq| *seq >= 1)?,
+        seq: Some(seq).filter(|seq| (1..=MAX_NUMBER).contains(seq))?,
         at: moment(at)?,
         actor: Actor::new(actor).ok()?,
         kind: EventKind::from_word(kind)?,

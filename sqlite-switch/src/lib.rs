@@ -1,0 +1,132 @@
+//! Switches the triggers and the foreign keys of an SQLite connection off and on.
+//!
+//! A schema whose triggers follow every edit, by whomever, makes each statement of a writer that follows its own edits
+//! carry programs along that never do anything: SQLite compiles them with the statement, evaluates their conditions for
+//! each row and keeps a journal of each statement for them. Whether a connection has triggers is a setting of its own
+//! (`SQLITE_DBCONFIG_ENABLE_TRIGGER`, as is `SQLITE_DBCONFIG_ENABLE_FKEY`), and it has neither SQL nor a safe call
+//! through Diesel. Here it gets SQL: [`install`] gives every connection that is opened afterwards the function
+//! [`FUNCTION`], and `SELECT tasq_follow(0)` switches both off on the connection that runs it, `SELECT tasq_follow(1)`
+//! on. The answer is what was asked for. Nothing else on the connection changes, and nothing in the file.
+//!
+//! Statements that were prepared before are prepared anew by SQLite when they are used next, so switch seldom.
+//!
+//! This is the only crate of the workspace with unsafe code. Each block says why it is sound.
+
+use std::ffi::c_int;
+use std::fmt;
+use std::ptr::null_mut;
+use std::sync::OnceLock;
+
+use libsqlite3_sys as ffi;
+
+/// The SQL function: one argument, 0 for off, any other number for on. Only a statement itself can call it; a trigger or
+/// a view cannot.
+pub const FUNCTION: &str = "tasq_follow";
+
+/// SQLite refused to take the function: it is out of memory, or misused in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotInstalled {
+    /// SQLite's result code.
+    pub code: c_int,
+}
+
+impl fmt::Display for NotInstalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SQLite takes no functions (code {})", self.code)
+    }
+}
+
+impl std::error::Error for NotInstalled {}
+
+/// Gives every connection that this process opens from now on the function. Once is enough; more often does nothing.
+///
+/// # Errors
+/// [`NotInstalled`].
+pub fn install() -> Result<(), NotInstalled> {
+    static CODE: OnceLock<c_int> = OnceLock::new();
+    let code = *CODE.get_or_init(|| {
+        #[expect(unsafe_code, reason = "SQLite's C interface")]
+        // SAFETY: `add_function` has the signature that SQLite calls it with, lives as long as the process, and
+        // expects of its arguments no more than SQLite's documentation promises. SQLite guards its list of extensions
+        // with a mutex of its own.
+        unsafe {
+            ffi::sqlite3_auto_extension(Some(add_function))
+        }
+    });
+    if code == ffi::SQLITE_OK {
+        Ok(())
+    } else {
+        Err(NotInstalled { code })
+    }
+}
+
+/// Called by SQLite for each connection that is opened.
+#[expect(unsafe_code, reason = "SQLite's C interface")]
+unsafe extern "C" fn add_function(
+    db: *mut ffi::sqlite3,
+    _message: *mut *mut std::ffi::c_char,
+    _api: *const ffi::sqlite3_api_routines,
+) -> c_int {
+    // SAFETY: SQLite calls this with the connection that is being opened, which is alive. The name is a C string that
+    // lives for ever. `switch` has the signature that SQLite calls it with; it has no data of its own to be freed.
+    unsafe {
+        ffi::sqlite3_create_function_v2(
+            db,
+            c"tasq_follow".as_ptr(),
+            1,
+            ffi::SQLITE_UTF8 | ffi::SQLITE_DIRECTONLY,
+            null_mut(),
+            Some(switch),
+            None,
+            None,
+            None,
+        )
+    }
+}
+
+/// The function itself. Nothing in it can panic, because no panic may cross into C.
+#[expect(unsafe_code, reason = "SQLite's C interface")]
+unsafe extern "C" fn switch(
+    context: *mut ffi::sqlite3_context,
+    _count: c_int,
+    values: *mut *mut ffi::sqlite3_value,
+) {
+    // SAFETY: the function is registered with one argument, so SQLite calls it with an array of one value.
+    let value = unsafe { *values };
+    // SAFETY: the value is the one that SQLite has just given, and it is alive during the call.
+    let on = c_int::from(unsafe { ffi::sqlite3_value_int(value) } != 0);
+    // SAFETY: the context is the one that SQLite has just given; what it belongs to is the connection that runs this,
+    // so it is alive, and this thread is the one that uses it.
+    let db = unsafe { ffi::sqlite3_context_db_handle(context) };
+    for option in [
+        ffi::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+        ffi::SQLITE_DBCONFIG_ENABLE_FKEY,
+    ] {
+        // SAFETY: both options take an `int` and a pointer to an `int`, which may be null. Switching marks prepared
+        // statements to be prepared anew when they are used next; the one that is running runs on.
+        let code = unsafe { ffi::sqlite3_db_config(db, option, on, null_mut::<c_int>()) };
+        if code != ffi::SQLITE_OK {
+            // SAFETY: the context is the one of this call.
+            unsafe { ffi::sqlite3_result_error_code(context, code) };
+            return;
+        }
+    }
+    // SAFETY: the context is the one of this call.
+    unsafe { ffi::sqlite3_result_int(context, on) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_the_one_that_is_registered() {
+        assert_eq!(c"tasq_follow".to_str(), Ok(FUNCTION));
+    }
+
+    #[test]
+    fn installing_twice_is_installing_once() {
+        assert_eq!(install(), Ok(()));
+        assert_eq!(install(), Ok(()));
+    }
+}
