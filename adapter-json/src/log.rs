@@ -4,6 +4,8 @@
 //! `{"generation", KIND: record}`. `base` and `snapshot` are the digests of the snapshot before and after the unit.
 //! A group that is not whole was never committed: the snapshot is put in place after its group has reached the disk.
 
+use std::io::BufRead as _;
+
 use tasq_adapter_memory::History;
 use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Event, EventKind, Operation, StoreId, TaskId,
@@ -263,9 +265,10 @@ fn broken(bytes: &[u8]) -> Rest {
 fn group_at(bytes: &[u8], start: usize) -> Option<Group> {
     let mut at = start;
     let mut next_line = || -> Option<&[u8]> {
-        let len = bytes[at..].iter().position(|byte| *byte == b'\n')?;
-        let line = &bytes[at..at + len];
-        at += len + 1;
+        let mut after = &bytes[at..];
+        let len = after.skip_until(b'\n').ok()?;
+        let line = bytes[at..at + len].strip_suffix(b"\n")?;
+        at += len;
         Some(line)
     };
     let (mut group, lines) = head(next_line()?)?;

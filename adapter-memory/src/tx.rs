@@ -112,6 +112,10 @@ impl Tx for MemoryTx<'_> {
         Ok(owned(self.state.epics.iter()))
     }
 
+    fn counted_epics(&mut self) -> Result<Vec<(Epic, StatusCounts)>, StoreError> {
+        Ok(self.state.counted_epics())
+    }
+
     fn insert_epic(&mut self, epic: &Epic) -> Result<Inserted, StoreError> {
         self.write()?.add_epic(epic.clone())
     }
@@ -142,6 +146,17 @@ impl Tx for MemoryTx<'_> {
     )]
     fn features_of<'b>(&mut self, epic: Option<&'b EpicId>) -> Result<Vec<Feature>, StoreError> {
         Ok(self.state.features_below(epic))
+    }
+
+    #[allow(
+        clippy::needless_lifetimes,
+        reason = "the port needs the lifetime spelled out"
+    )]
+    fn counted_features<'b>(
+        &mut self,
+        epic: Option<&'b EpicId>,
+    ) -> Result<Vec<(Feature, StatusCounts)>, StoreError> {
+        Ok(self.state.counted_features(epic))
     }
 
     fn insert_feature(&mut self, feature: &Feature) -> Result<Inserted, StoreError> {
@@ -337,6 +352,10 @@ impl Tx for MemoryTx<'_> {
 
     fn contents(&mut self) -> Result<Contents, StoreError> {
         Ok(self.state.contents())
+    }
+
+    fn tree(&mut self) -> Result<Contents, StoreError> {
+        Ok(self.state.tree())
     }
 
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {

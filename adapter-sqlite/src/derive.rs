@@ -16,8 +16,19 @@ UPDATE tasks SET
     );
 ";
 
-/// Derives every derived value of every feature and epic, and of the whole queue.
-pub(crate) const DERIVE_PARENTS: &str = "
+/// Derives how many open dependencies the tasks that have dependencies have; the others have none.
+pub(crate) const DERIVE_OPEN_DEPENDENCIES: &str = "
+UPDATE tasks SET
+    open_deps = (
+        SELECT count(*)
+        FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
+        WHERE dependencies.task_id = tasks.id AND before.status <> 'completed'
+    )
+WHERE id IN (SELECT task_id FROM dependencies);
+";
+
+/// Counts the tasks of every feature and of the whole queue.
+pub(crate) const DERIVE_COUNTS: &str = "
 UPDATE features SET
     (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
         SELECT
@@ -26,7 +37,21 @@ UPDATE features SET
             coalesce(sum(tasks.stage = 3), 0),
             coalesce(sum(tasks.stage = 4), 0)
         FROM tasks WHERE tasks.feature_id = features.id
-    ),
+    );
+UPDATE totals SET
+    (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
+        SELECT
+            coalesce(sum(stage <= 1), 0),
+            coalesce(sum(stage = 2), 0),
+            coalesce(sum(stage = 3), 0),
+            coalesce(sum(stage = 4), 0)
+        FROM tasks
+    );
+";
+
+/// Derives every other derived value of every feature and epic, and of the whole queue, from those counts.
+pub(crate) const DERIVE_PARENTS: &str = "
+UPDATE features SET
     open_gates = (
         SELECT count(*) FROM test_cases WHERE test_cases.feature_id = features.id AND test_cases.open_gate
     );
@@ -51,16 +76,7 @@ UPDATE epics SET
     );
 UPDATE epics SET status = rolled WHERE status <> rolled;
 
-UPDATE totals SET
-    (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
-        SELECT
-            coalesce(sum(stage <= 1), 0),
-            coalesce(sum(stage = 2), 0),
-            coalesce(sum(stage = 3), 0),
-            coalesce(sum(stage = 4), 0)
-        FROM tasks
-    ),
-    tests = (SELECT count(*) FROM test_cases);
+UPDATE totals SET tests = (SELECT count(*) FROM test_cases);
 ";
 
 /// For each table the rows whose derived values are not what follows from the others, by id.

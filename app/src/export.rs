@@ -64,6 +64,18 @@ impl CopyReport {
 }
 
 impl App<'_> {
+    /// What of the store a snapshot tells, as it moves: as [`App::export`], without history.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub fn export_tree(&self) -> Result<Contents, AppError> {
+        self.store.read(|tx| {
+            let mut tree = tx.tree()?;
+            tree.close_open_attempts(tx.now());
+            Ok(tree)
+        })
+    }
+
     /// Everything in the store as it moves: open attempts are closed as lost, uncharged, because their holders do not
     /// know where it goes. The store itself is not changed.
     ///

@@ -107,10 +107,8 @@ impl App<'_> {
     /// Only the store's.
     pub fn epics(&self) -> Result<Vec<EpicView>, AppError> {
         self.store.read(|tx| {
-            tx.epics()?
-                .into_iter()
-                .map(|epic| EpicView::of(tx, epic))
-                .collect()
+            let counted = tx.counted_epics()?;
+            Ok(counted.into_iter().map(EpicView::from).collect())
         })
     }
 
@@ -120,17 +118,9 @@ impl App<'_> {
     /// [`AppError::NotFound`] for the epic.
     pub fn features(&self, epic: Option<&str>) -> Result<Vec<FeatureView>, AppError> {
         self.store.read(|tx| {
-            let features = match epic {
-                Some(text) => {
-                    let epic = find::epic(tx, text)?;
-                    tx.features_of(Some(&epic))?
-                }
-                None => tx.features()?,
-            };
-            features
-                .into_iter()
-                .map(|feature| FeatureView::of(tx, feature))
-                .collect()
+            let epic = epic.map(|text| find::epic(tx, text)).transpose()?;
+            let counted = tx.counted_features(epic.as_ref())?;
+            Ok(counted.into_iter().map(FeatureView::from).collect())
         })
     }
 

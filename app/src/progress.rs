@@ -1,7 +1,9 @@
 //! How far things are.
 
+use std::collections::HashMap;
+
 use tasq_domain::ready::Scope;
-use tasq_domain::{AnyId, StatusCounts};
+use tasq_domain::{AnyId, EpicId, StatusCounts};
 use tasq_ports::{StoreExt, Tx};
 
 use crate::context::App;
@@ -62,7 +64,7 @@ impl App<'_> {
             match find::any(tx, text)? {
                 AnyId::Epic(id) => {
                     let view = EpicView::load(tx, &id)?;
-                    let epic = epic_progress(tx, view)?;
+                    let epic = EpicProgress::of(tx, view)?;
                     Ok(Progress {
                         counts: epic.epic.counts,
                         epics: vec![epic],
@@ -90,17 +92,9 @@ impl App<'_> {
     }
 }
 
+/// Two walks, one over the epics and one over the features: what is asked of the store does not grow with either.
 fn whole(tx: &mut dyn Tx) -> Result<Progress, AppError> {
-    let mut epics = Vec::new();
-    for epic in tx.epics()? {
-        let view = EpicView::of(tx, epic)?;
-        epics.push(epic_progress(tx, view)?);
-    }
-    let loose = tx.features_of(None)?;
-    let features = loose
-        .into_iter()
-        .map(|feature| FeatureView::of(tx, feature))
-        .collect::<Result<_, _>>()?;
+    let (epics, features) = EpicProgress::all(tx)?;
     Ok(Progress {
         counts: tx.task_counts(&Scope::Queue)?,
         epics,
@@ -108,11 +102,39 @@ fn whole(tx: &mut dyn Tx) -> Result<Progress, AppError> {
     })
 }
 
-fn epic_progress(tx: &mut dyn Tx, epic: EpicView) -> Result<EpicProgress, AppError> {
-    let features = tx.features_of(Some(&epic.epic.id))?;
-    let features = features
-        .into_iter()
-        .map(|feature| FeatureView::of(tx, feature))
-        .collect::<Result<_, _>>()?;
-    Ok(EpicProgress { epic, features })
+impl EpicProgress {
+    /// Every epic with its features, and the features that belong to none.
+    pub(crate) fn all(tx: &mut dyn Tx) -> Result<(Vec<Self>, Vec<FeatureProgress>), AppError> {
+        let mut epics: Vec<Self> = tx
+            .counted_epics()?
+            .into_iter()
+            .map(|counted| Self {
+                epic: counted.into(),
+                features: Vec::new(),
+            })
+            .collect();
+        let places: HashMap<EpicId, usize> = epics
+            .iter()
+            .map(|progress| progress.epic.epic.id.clone())
+            .zip(0..)
+            .collect();
+        let mut loose = Vec::new();
+        for counted in tx.counted_features(None)? {
+            let view = FeatureView::from(counted);
+            let place = view.feature.epic.as_ref().and_then(|epic| places.get(epic));
+            match place {
+                Some(&at) => epics[at].features.push(view),
+                None => loose.push(view),
+            }
+        }
+        Ok((epics, loose))
+    }
+
+    fn of(tx: &mut dyn Tx, epic: EpicView) -> Result<Self, AppError> {
+        let counted = tx.counted_features(Some(&epic.epic.id))?;
+        Ok(Self {
+            features: counted.into_iter().map(FeatureView::from).collect(),
+            epic,
+        })
+    }
 }

@@ -9,6 +9,7 @@ use crate::context::App;
 use crate::error::AppError;
 use crate::find;
 use crate::once::{Answer, text};
+use crate::progress::EpicProgress;
 use crate::unit::all_tasks;
 use crate::view::{EpicView, FeatureView, TaskView};
 
@@ -160,20 +161,24 @@ impl App<'_> {
 }
 
 fn whole(tx: &mut dyn Tx) -> Result<Tree, AppError> {
-    let mut epics = Vec::new();
-    for epic in tx.epics()? {
-        let view = EpicView::of(tx, epic)?;
-        epics.push(tree_epic(tx, view)?);
-    }
-    let loose = tx.features_of(None)?;
+    let (epics, loose) = EpicProgress::all(tx)?;
     Ok(Tree {
-        epics,
+        epics: epics
+            .into_iter()
+            .map(|EpicProgress { epic, features }| {
+                Ok(TreeEpic {
+                    epic,
+                    features: tree_features(tx, features)?,
+                })
+            })
+            .collect::<Result<_, AppError>>()?,
         features: tree_features(tx, loose)?,
     })
 }
 
 fn tree_epic(tx: &mut dyn Tx, epic: EpicView) -> Result<TreeEpic, AppError> {
-    let features = tx.features_of(Some(&epic.epic.id))?;
+    let counted = tx.counted_features(Some(&epic.epic.id))?;
+    let features = counted.into_iter().map(FeatureView::from).collect();
     Ok(TreeEpic {
         features: tree_features(tx, features)?,
         epic,
@@ -182,13 +187,12 @@ fn tree_epic(tx: &mut dyn Tx, epic: EpicView) -> Result<TreeEpic, AppError> {
 
 fn tree_features(
     tx: &mut dyn Tx,
-    features: Vec<tasq_domain::Feature>,
+    features: Vec<FeatureView>,
 ) -> Result<Vec<TreeFeature>, AppError> {
     features
         .into_iter()
-        .map(|feature| {
-            let scope = Scope::Feature(feature.id.clone());
-            let view = FeatureView::of(tx, feature)?;
+        .map(|view| {
+            let scope = Scope::Feature(view.feature.id.clone());
             tree_feature(tx, view, &scope)
         })
         .collect()

@@ -111,11 +111,6 @@ impl FeatureView {
         let feature = tx
             .feature(id)?
             .ok_or_else(|| AppError::not_found(&id.into()))?;
-        Self::of(tx, feature)
-    }
-
-    /// Completes a feature with its counts.
-    pub(crate) fn of(tx: &mut dyn Tx, feature: Feature) -> Result<Self, AppError> {
         let counts = tx.task_counts(&Scope::Feature(feature.id.clone()))?;
         Ok(Self { feature, counts })
     }
@@ -127,13 +122,20 @@ impl EpicView {
         let epic = tx
             .epic(id)?
             .ok_or_else(|| AppError::not_found(&id.into()))?;
-        Self::of(tx, epic)
-    }
-
-    /// Completes an epic with its counts.
-    pub(crate) fn of(tx: &mut dyn Tx, epic: Epic) -> Result<Self, AppError> {
         let counts = tx.task_counts(&Scope::Epic(epic.id.clone()))?;
         Ok(Self { epic, counts })
+    }
+}
+
+impl From<(Feature, StatusCounts)> for FeatureView {
+    fn from((feature, counts): (Feature, StatusCounts)) -> Self {
+        Self { feature, counts }
+    }
+}
+
+impl From<(Epic, StatusCounts)> for EpicView {
+    fn from((epic, counts): (Epic, StatusCounts)) -> Self {
+        Self { epic, counts }
     }
 }
 

@@ -4,8 +4,6 @@ use jiff::civil::{Date, DateTime};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
-/// What the part of a time with the most digits has: the fraction.
-const MOST_DIGITS: usize = 6;
 /// The length of a time with all its digits, in bytes.
 const LONGEST: usize = 27;
 const EPOCH: DateTime = Date::constant(1970, 1, 1).at(0, 0, 0, 0);
@@ -63,38 +61,34 @@ fn push_in_range(text: &mut String, micros: i64) {
         second.rem_euclid(SECONDS_PER_DAY),
     );
     let (year, month, date) = date_of(day);
-    let parts = [
-        (year, 4, '-'),
-        (month, 2, '-'),
-        (date, 2, 'T'),
-        (second / 3_600, 2, ':'),
-        (second / 60 % 60, 2, ':'),
-        (second % 60, 2, if fraction == 0 { 'Z' } else { '.' }),
-    ];
-    for (number, digits, after) in parts {
-        push_digits(text, number, digits);
-        text.push(after);
+    let mut spelled = *b"0000-00-00T00:00:00.000000Z";
+    for (at, number) in [
+        (0..4, year),
+        (5..7, month),
+        (8..10, date),
+        (11..13, second / 3_600),
+        (14..16, second / 60 % 60),
+        (17..19, second % 60),
+        (20..26, fraction),
+    ] {
+        spell(&mut spelled[at], number);
     }
-    if fraction != 0 {
-        push_digits(text, fraction, 6);
-        text.push('Z');
-    }
+    let spelled: &[u8] = if fraction == 0 {
+        spelled[19] = b'Z';
+        &spelled[..20]
+    } else {
+        &spelled
+    };
+    text.push_str(std::str::from_utf8(spelled).expect("digits and marks are ASCII"));
 }
 
-/// A number of up to six digits, with so many of them as it is to have.
-fn push_digits(text: &mut String, number: i64, digits: usize) {
+/// The last digits of a number, as many as there is room for.
+fn spell(room: &mut [u8], number: i64) {
     let mut rest = u32::try_from(number).expect("a part of a time is not negative");
-    let mut spelled = [b'0'; MOST_DIGITS];
-    for digit in spelled.iter_mut().rev() {
+    for digit in room.iter_mut().rev() {
         *digit = b'0' + u8::try_from(rest % 10).expect("a digit");
         rest /= 10;
     }
-    text.extend(
-        spelled[MOST_DIGITS - digits..]
-            .iter()
-            .copied()
-            .map(char::from),
-    );
 }
 
 /// Year, month and day of the month of a day since the Unix epoch, in the Gregorian calendar (Howard Hinnant,

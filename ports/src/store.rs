@@ -176,6 +176,9 @@ pub trait Tx {
     fn epic(&mut self, id: &EpicId) -> Result<Option<Epic>, StoreError>;
     /// Every epic.
     fn epics(&mut self) -> Result<Vec<Epic>, StoreError>;
+    /// Every epic, with how many of the tasks below it have which status. A walk over the epics, however many tasks
+    /// there are.
+    fn counted_epics(&mut self) -> Result<Vec<(Epic, StatusCounts)>, StoreError>;
     /// Inserts an epic; `seq` 0 means the next, any other is kept and must be free. Its `status` is derived.
     fn insert_epic(&mut self, epic: &Epic) -> Result<Inserted, StoreError>;
     /// Replaces everything of an epic but `seq`, `id` and `created_at`. Its `status` is derived.
@@ -193,6 +196,16 @@ pub trait Tx {
         reason = "the mock needs the lifetime spelled out"
     )]
     fn features_of<'a>(&mut self, epic: Option<&'a EpicId>) -> Result<Vec<Feature>, StoreError>;
+    /// The features of an epic, or with `None` every feature there is, each with how many of its tasks have which
+    /// status. A walk over these features, however many tasks there are.
+    #[allow(
+        clippy::needless_lifetimes,
+        reason = "the mock needs the lifetime spelled out"
+    )]
+    fn counted_features<'a>(
+        &mut self,
+        epic: Option<&'a EpicId>,
+    ) -> Result<Vec<(Feature, StatusCounts)>, StoreError>;
     /// Inserts a feature, as [`insert_epic`](Self::insert_epic). Its epic must exist.
     fn insert_feature(&mut self, feature: &Feature) -> Result<Inserted, StoreError>;
     /// Replaces everything of a feature but `seq`, `id` and `created_at`. Its `status` is derived.
@@ -294,6 +307,8 @@ pub trait Tx {
 
     /// Everything in the store.
     fn contents(&mut self) -> Result<Contents, StoreError>;
+    /// Everything in the store but its history: no attempts, checkpoints, events and operations.
+    fn tree(&mut self) -> Result<Contents, StoreError>;
     /// Puts everything into this store, which must be empty but for its settings, keeping every `seq`, time and event
     /// as it is; the settings are replaced. Derived values are derived afresh.
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError>;

@@ -192,6 +192,7 @@ pub(crate) fn what_is_missing_is_none_or_empty(bench: &Bench) {
         assert_eq!(tx.test(&test_id("test-1"))?, None);
         assert_eq!(tx.features_of(Some(&epic_id("EPIC-9")))?, []);
         assert_eq!(tx.features_of(None)?, []);
+        assert_eq!(tx.counted_features(Some(&epic_id("EPIC-9")))?, []);
         assert_eq!(tx.tests_of(&of_task("TASK-9"))?, []);
         assert_eq!(tx.tests_of(&of_feature("TASK-1"))?, []);
         assert_eq!(tx.tests(2, 10)?, []);

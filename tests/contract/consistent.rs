@@ -26,6 +26,18 @@ pub(crate) fn check(tx: &mut dyn Tx) {
     let now = tx.now();
     let contents = tx.contents().unwrap();
     assert_ordered(&contents);
+    let tree = Contents {
+        attempts: Vec::new(),
+        checkpoints: Vec::new(),
+        events: Vec::new(),
+        operations: Vec::new(),
+        ..contents.clone()
+    };
+    assert_eq!(
+        tx.tree().unwrap(),
+        tree,
+        "what is there without its history"
+    );
     assert_resolved(&contents);
     let statuses = parents(&contents);
     let records = records(&contents);
@@ -240,6 +252,7 @@ fn check_relations(tx: &mut dyn Tx, contents: &Contents) {
         let found = tx.features_of(epic).unwrap();
         assert!(found.iter().eq(expected), "features of {epic:?}");
     }
+    check_counted(tx, contents);
     let owners = (contents
         .tasks
         .iter()
@@ -265,6 +278,27 @@ fn check_relations(tx: &mut dyn Tx, contents: &Contents) {
         let expected = contents.questions.iter().filter(|it| it.task == *task);
         assert!(tx.questions_of(task).unwrap().iter().eq(expected));
     }
+}
+
+/// What one read tells of many parents is what is told of each.
+fn check_counted(tx: &mut dyn Tx, contents: &Contents) {
+    let of_tasks = |inside: &dyn Fn(&FeatureId) -> bool| -> StatusCounts {
+        let below = contents.tasks.iter().filter(|it| inside(&it.feature));
+        below.map(|it| it.status).collect()
+    };
+    let counted = |it: &Feature| (it.clone(), of_tasks(&|feature| *feature == it.id));
+    let all: Vec<_> = contents.features.iter().map(counted).collect();
+    assert_eq!(tx.counted_features(None).unwrap(), all, "every feature");
+    let mut epics = Vec::new();
+    for epic in &contents.epics {
+        let (below, _): (Vec<_>, Vec<_>) =
+            (all.iter().cloned()).partition(|(it, _)| it.epic.as_ref() == Some(&epic.id));
+        let found = tx.counted_features(Some(&epic.id)).unwrap();
+        assert_eq!(found, below, "features of {}", epic.id);
+        let inside = |feature: &FeatureId| below.iter().any(|(it, _)| it.id == *feature);
+        epics.push((epic.clone(), of_tasks(&inside)));
+    }
+    assert_eq!(tx.counted_epics().unwrap(), epics, "every epic");
 }
 
 fn scopes(contents: &Contents, records: &[TaskRecord]) -> Vec<Scope> {

@@ -334,7 +334,7 @@ fn a_snapshot_goes_from_every_kind_of_store_to_every_other() {
             let read = snapshot::decode(text.as_bytes(), &fallback).unwrap();
             assert_eq!(read.mended, [""; 0]);
             let report = app(store, &ids())
-                .import_snapshot(&read.contents, false)
+                .import_snapshot(read.contents.clone(), false)
                 .unwrap();
             assert_eq!(report.epics.created, FILES.len() as u64);
             let back = contents(store);
@@ -345,7 +345,7 @@ fn a_snapshot_goes_from_every_kind_of_store_to_every_other() {
             );
             let before = contents(store);
             let again = app(store, &ids())
-                .import_snapshot(&read.contents, false)
+                .import_snapshot(read.contents.clone(), false)
                 .unwrap();
             assert_eq!(again.tasks.unchanged, report.tasks.created);
             assert_eq!(contents(store), before);

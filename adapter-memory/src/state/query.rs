@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tasq_domain::ready::{self, Scope};
 use tasq_domain::{
-    AnyId, EntityKind, EpicId, Feature, FeatureId, IdError, Place, Priority, Process, Status,
+    AnyId, EntityKind, Epic, EpicId, Feature, FeatureId, IdError, Place, Priority, Process, Status,
     StatusCounts, Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{Cursor, Page, Sort, TaskFilter, TaskPage};
@@ -115,6 +115,32 @@ impl State {
             counts += self.task_counts.of(feature);
         }
         counts
+    }
+
+    pub(crate) fn counted_epics(&self) -> Vec<(Epic, StatusCounts)> {
+        self.epics
+            .iter()
+            .map(|epic| {
+                let mut counts = StatusCounts::default();
+                for feature in self.features_of.of(epic.seq) {
+                    counts += self.task_counts.of(feature);
+                }
+                (Epic::clone(epic), counts)
+            })
+            .collect()
+    }
+
+    pub(crate) fn counted_features(&self, epic: Option<&EpicId>) -> Vec<(Feature, StatusCounts)> {
+        let seqs: Vec<i64> = match epic {
+            Some(epic) => self.features_in(self.epics.seq_of(epic)),
+            None => self.features.iter().map(|feature| feature.seq).collect(),
+        };
+        seqs.into_iter()
+            .map(|seq| {
+                let feature = Feature::clone(self.features.at(seq));
+                (feature, self.task_counts.of(seq))
+            })
+            .collect()
     }
 
     pub(crate) fn features_below(&self, epic: Option<&EpicId>) -> Vec<Feature> {

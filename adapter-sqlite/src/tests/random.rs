@@ -6,7 +6,7 @@ use tasq_domain::{Dependency, EpicId, FeatureId, Status, TestOwner, TestStatus};
 use tasq_ports::{StoreError, StoreExt, Tx};
 
 use super::{Fixture, at, epic, feature, hold, lines, task, test_case};
-use crate::derive::{DERIVE_PARENTS, DERIVE_TASKS};
+use crate::derive::{DERIVE_COUNTS, DERIVE_PARENTS, DERIVE_TASKS};
 
 const STEPS: usize = 800;
 
@@ -39,6 +39,7 @@ fn check(conn: &mut SqliteConnection, step: &str) {
     let found = lines(conn, DERIVED);
     conn.batch_execute("BEGIN IMMEDIATE").unwrap();
     conn.batch_execute(DERIVE_TASKS).unwrap();
+    conn.batch_execute(DERIVE_COUNTS).unwrap();
     conn.batch_execute(DERIVE_PARENTS).unwrap();
     let expected = lines(conn, DERIVED);
     conn.batch_execute("ROLLBACK").unwrap();

@@ -321,7 +321,7 @@ pub(crate) fn task_counts(
     conn: &mut SqliteConnection,
     scope: &Scope,
 ) -> Result<StatusCounts, Fault> {
-    let counts: Option<(i64, i64, i64, i64)> = match scope {
+    let columns: Option<CountColumns> = match scope {
         Scope::Queue => totals::table
             .select((
                 totals::tasks_pending,
@@ -353,13 +353,19 @@ pub(crate) fn task_counts(
             .optional()?,
         Scope::Lane(_) | Scope::Task(_) => return counted(conn, scope),
     };
-    let (pending, in_progress, completed, blocked) = counts.unwrap_or_default();
-    Ok(StatusCounts {
+    Ok(counts(columns.unwrap_or_default()))
+}
+
+/// The four counters of a parent: pending, in progress, completed, blocked.
+pub(crate) type CountColumns = (i64, i64, i64, i64);
+
+pub(crate) fn counts((pending, in_progress, completed, blocked): CountColumns) -> StatusCounts {
+    StatusCounts {
         pending: unsigned(pending),
         in_progress: unsigned(in_progress),
         completed: unsigned(completed),
         blocked: unsigned(blocked),
-    })
+    }
 }
 
 pub(crate) fn count(conn: &mut SqliteConnection, kind: EntityKind) -> Result<u64, Fault> {

@@ -158,6 +158,10 @@ impl Tx for SqliteTx<'_> {
         self.read_counted(tree::epics)
     }
 
+    fn counted_epics(&mut self) -> Result<Vec<(Epic, StatusCounts)>, StoreError> {
+        self.read_counted(tree::counted_epics)
+    }
+
     fn insert_epic(&mut self, epic: &Epic) -> Result<Inserted, StoreError> {
         self.write_wide(|conn| tree::insert_epic(conn, epic))
     }
@@ -183,6 +187,13 @@ impl Tx for SqliteTx<'_> {
 
     fn features_of(&mut self, epic: Option<&EpicId>) -> Result<Vec<Feature>, StoreError> {
         self.read_counted(|conn| tree::features_of(conn, epic))
+    }
+
+    fn counted_features(
+        &mut self,
+        epic: Option<&EpicId>,
+    ) -> Result<Vec<(Feature, StatusCounts)>, StoreError> {
+        self.read_counted(|conn| tree::counted_features(conn, epic))
     }
 
     fn insert_feature(&mut self, feature: &Feature) -> Result<Inserted, StoreError> {
@@ -408,6 +419,10 @@ impl Tx for SqliteTx<'_> {
 
     fn contents(&mut self) -> Result<Contents, StoreError> {
         self.read_counted(whole::contents)
+    }
+
+    fn tree(&mut self) -> Result<Contents, StoreError> {
+        self.read_counted(whole::tree)
     }
 
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {

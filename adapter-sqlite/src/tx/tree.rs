@@ -5,11 +5,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use tasq_domain::rollup::roll_up;
 use tasq_domain::{
-    Epic, EpicId, Feature, FeatureId, Hold, Present, Status, Task, TaskId, TaskRecord,
+    Epic, EpicId, Feature, FeatureId, Hold, Present, Status, StatusCounts, Task, TaskId, TaskRecord,
 };
 use tasq_ports::{Inserted, Removed};
 
 use super::hand::{InHand, Inherited};
+use super::list::{CountColumns, counts};
 use super::{inserted, one, ready, unsigned};
 use crate::error::Fault;
 use crate::rows::epic::{EpicRow, StoredEpic};
@@ -61,6 +62,26 @@ pub(crate) fn epics(conn: &mut SqliteConnection) -> Result<Vec<Epic>, Fault> {
         .into_iter()
         .map(StoredEpic::read)
         .collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn counted_epics(
+    conn: &mut SqliteConnection,
+) -> Result<Vec<(Epic, StatusCounts)>, Fault> {
+    let rows: Vec<(StoredEpic, CountColumns)> = epics::table
+        .order(epics::seq)
+        .select((
+            StoredEpic::as_select(),
+            (
+                epics::tasks_pending,
+                epics::tasks_in_progress,
+                epics::tasks_completed,
+                epics::tasks_blocked,
+            ),
+        ))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(row, columns)| Ok((row.read()?, counts(columns))))
+        .collect()
 }
 
 pub(crate) fn insert_epic(conn: &mut SqliteConnection, epic: &Epic) -> Result<Inserted, Fault> {
@@ -140,6 +161,28 @@ pub(crate) fn features_of(
         None => all.filter(features::epic_id.is_null()).load(conn)?,
     };
     read_features(rows)
+}
+
+pub(crate) fn counted_features(
+    conn: &mut SqliteConnection,
+    epic: Option<&EpicId>,
+) -> Result<Vec<(Feature, StatusCounts)>, Fault> {
+    let all = features::table.order(features::seq).select((
+        StoredFeature::as_select(),
+        (
+            features::tasks_pending,
+            features::tasks_in_progress,
+            features::tasks_completed,
+            features::tasks_blocked,
+        ),
+    ));
+    let rows: Vec<(StoredFeature, CountColumns)> = match epic {
+        Some(epic) => all.filter(features::epic_id.eq(epic.as_str())).load(conn)?,
+        None => all.load(conn)?,
+    };
+    rows.into_iter()
+        .map(|(row, columns)| Ok((row.read()?, counts(columns))))
+        .collect()
 }
 
 pub(crate) fn insert_feature(
@@ -320,18 +363,22 @@ impl<'a> FreshTask<'a> {
     }
 }
 
-/// Inserts a task whose derived columns, and parents, somebody else sees to.
-pub(crate) fn insert_task(conn: &mut SqliteConnection, task: &Task) -> Result<Inserted, Fault> {
+/// Inserts a task that comes with what it inherits. Its parents, and what it waits for, are counted by somebody else.
+pub(crate) fn insert_task(
+    conn: &mut SqliteConnection,
+    task: &Task,
+    inherited: &Inherited,
+) -> Result<Inserted, Fault> {
     let seq = match task.seq {
         0 => NextTask::new().get_result(conn)?,
         seq => seq,
     };
-    let row = TaskRow::of(task, seq);
-    let life = LifeRow::of(task);
-    let outcome = diesel::insert_into(tasks::table)
-        .values((&row, &life, tasks::rev.eq(1)))
-        .execute(conn);
-    inserted(outcome, seq)
+    insert_task_at(conn, task, seq, inherited)
+}
+
+/// Whether nothing has happened to a task yet.
+pub(crate) fn is_fresh(task: &Task) -> bool {
+    FreshTask::of(task, task.seq).is_some()
 }
 
 pub(crate) fn update_task(

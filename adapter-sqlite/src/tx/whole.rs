@@ -1,26 +1,31 @@
 //! The whole queue: its settings, taking it out, putting it in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::SqliteConnection;
-use diesel::connection::SimpleConnection;
+use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
-use diesel::sql_types::Text;
-use tasq_domain::{AnyId, Contents, EntityKind, Settings, TaskId};
+use diesel::sql_types::{BigInt, Nullable, Text};
+use tasq_domain::{
+    AnyId, Contents, Epic, EpicId, Feature, FeatureId, Proof, Reason, Settings, StatusCounts, Task,
+    TaskId, Timestamp,
+};
 use tasq_ports::Inserted;
 
-use super::{history, questions, tests, tree};
-use crate::derive::{DERIVE_PARENTS, DERIVE_TASKS};
+use super::hand::Inherited;
+use super::{history, inserted, questions, tests, tree};
+use crate::derive::{DERIVE_COUNTS, DERIVE_OPEN_DEPENDENCIES, DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
-use crate::rows::Reading;
 use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
+use crate::rows::plain::{PlainTask, is_plain};
 use crate::rows::question::QuestionRow;
 use crate::rows::settings::SettingsRow;
 use crate::rows::task::StoredTask;
 use crate::schema::{
     checkpoints, dependencies, epics, events, features, operations, questions as question_rows,
-    settings, tasks, test_cases,
+    settings, tasks,
 };
+use crate::statement::statement;
 
 pub(crate) fn settings(conn: &mut SqliteConnection) -> Result<Settings, Fault> {
     let row = settings::table
@@ -40,45 +45,81 @@ pub(crate) fn set_settings(conn: &mut SqliteConnection, settings: &Settings) -> 
     Ok(())
 }
 
+/// Reads the rows of a table one by one, so that they are never all there beside what is made of them.
+macro_rules! all {
+    ($conn:ident, $table:ident, $row:ty, $order:expr) => {{
+        let rows = $table::table
+            .order($order)
+            .select(<$row>::as_select())
+            .load_iter::<$row, DefaultLoadingMode>($conn)?;
+        let read: Result<Vec<_>, Fault> = rows.map(|row| Ok(row?.read()?)).collect();
+        read?
+    }};
+}
+
 pub(crate) fn contents(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
-    macro_rules! all {
-        ($table:ident, $row:ty, $order:expr) => {
-            $table::table
-                .order($order)
-                .select(<$row>::as_select())
-                .load(conn)?
-                .into_iter()
-                .map(<$row>::read)
-                .collect::<Result<Vec<_>, _>>()?
-        };
-    }
-    let records = all!(tasks, StoredTask, tasks::seq);
+    Ok(Contents {
+        attempts: history::all_attempts(conn)?,
+        checkpoints: all!(conn, checkpoints, CheckpointRow, checkpoints::seq),
+        events: all!(conn, events, EventRow, events::seq),
+        operations: all!(conn, operations, OperationRow, operations::seq),
+        ..tree(conn)?
+    })
+}
+
+pub(crate) fn tree(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
     Ok(Contents {
         settings: settings(conn)?,
         epics: tree::epics(conn)?,
         features: tree::features(conn)?,
-        tasks: records.into_iter().map(|record| record.task).collect(),
+        tasks: all_tasks(conn)?,
         tests: tests::tests(conn, i64::MIN, i64::MAX)?,
         dependencies: all!(
+            conn,
             dependencies,
             DependencyRow,
             (dependencies::task_id, dependencies::depends_on)
         ),
         questions: all!(
+            conn,
             question_rows,
             QuestionRow,
             (question_rows::task_id, question_rows::number)
         ),
-        attempts: history::all_attempts(conn)?,
-        checkpoints: all!(checkpoints, CheckpointRow, checkpoints::seq),
-        events: all!(events, EventRow, events::seq),
-        operations: all!(operations, OperationRow, operations::seq),
+        attempts: Vec::new(),
+        checkpoints: Vec::new(),
+        events: Vec::new(),
+        operations: Vec::new(),
     })
 }
 
-/// Triggers derive row by row and indexes are sorted row by row, which costs more than all the rest; so they go,
-/// everything is derived and sorted once, and they come back as they were. All in the caller's transaction: nobody sees
-/// the store without them.
+fn all_tasks(conn: &mut SqliteConnection) -> Result<Vec<Task>, Fault> {
+    let mut found = tasks::table
+        .filter(is_plain())
+        .order(tasks::seq)
+        .select(PlainTask::as_select())
+        .load_iter::<PlainTask, DefaultLoadingMode>(conn)?
+        .map(|row| Ok(row?.read()?))
+        .collect::<Result<Vec<Task>, Fault>>()?;
+    let rest = tasks::table
+        .filter(diesel::dsl::not(is_plain()))
+        .order(tasks::seq)
+        .select(StoredTask::as_select())
+        .load_iter::<StoredTask, DefaultLoadingMode>(conn)?;
+    let plain = found.len();
+    for row in rest {
+        found.push(row?.read()?.task);
+    }
+    if found.len() > plain {
+        // Two runs, each in order, which a stable sort merges.
+        found.sort_by_key(|task| task.seq);
+    }
+    Ok(found)
+}
+
+/// Triggers derive row by row and indexes are sorted row by row, which costs more than all the rest; so they go, tasks
+/// come with what they inherit, the rest is derived and sorted once, and they come back as they were. All in the
+/// caller's transaction: nobody sees the store without them.
 pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(), Fault> {
     let Contents {
         settings,
@@ -107,8 +148,15 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     for feature in features {
         fresh(tree::insert_feature(conn, feature)?, &feature.id)?;
     }
+    let inherited = inherited(epics, features);
     for task in tasks {
-        fresh(tree::insert_task(conn, task)?, &task.id)?;
+        let Some(inherited) = inherited.get(&task.feature) else {
+            return Err(Fault::misuse(format!(
+                "there is no feature {}",
+                task.feature
+            )));
+        };
+        fresh(load_task(conn, task, inherited)?, &task.id)?;
     }
     for test in tests {
         fresh(tests::insert(conn, test)?, &test.id)?;
@@ -119,9 +167,9 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     for question in asked {
         questions::insert_question(conn, question)?;
     }
-    let numbers = Numbers::read(conn)?;
+    let numbers = Numbers::read(contents);
     for attempt in attempts {
-        let task = numbers.task(&attempt.task)?;
+        let task = numbers.task(conn, &attempt.task)?;
         history::insert_attempt(conn, task, attempt)?;
     }
     for checkpoint in checkpoints {
@@ -135,46 +183,219 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
     for operation in operations {
         history::insert_operation(conn, operation, u64::MAX)?;
     }
-    conn.batch_execute(DERIVE_TASKS)?;
+    if !dependencies.is_empty() {
+        conn.batch_execute(DERIVE_OPEN_DEPENDENCIES)?;
+    }
     put_back(conn, indexes)?;
+    count(conn, tasks)?;
     conn.batch_execute(DERIVE_PARENTS)?;
     put_back(conn, triggers)
 }
 
-/// The numbers of all items, so that a long history is not looked up line by line.
-struct Numbers(HashMap<AnyId, i64>);
+/// What the tasks of each feature inherit.
+fn inherited<'a>(epics: &[Epic], features: &'a [Feature]) -> HashMap<&'a FeatureId, Inherited> {
+    let held: HashSet<&EpicId> = epics
+        .iter()
+        .filter(|epic| epic.hold.is_some())
+        .map(|epic| &epic.id)
+        .collect();
+    let of = |feature: &Feature| Inherited {
+        priority: feature.priority,
+        epic: feature.epic.clone(),
+        held_above: feature.hold.is_some()
+            || feature
+                .epic
+                .as_ref()
+                .is_some_and(|epic| held.contains(epic)),
+    };
+    features
+        .iter()
+        .map(|feature| (&feature.id, of(feature)))
+        .collect()
+}
 
-impl Numbers {
-    fn read(conn: &mut SqliteConnection) -> Result<Self, Fault> {
-        let mut numbers = HashMap::new();
+statement! {
+    /// Says how many of a feature's tasks have which status.
+    CountTasks {
+        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
+        id: &'a str => Text
+    } -> () =
+        "UPDATE features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ? \
+         WHERE id = ?"
+}
+statement! {
+    /// Says how many of all tasks have which status.
+    CountAll {
+        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt
+    } -> () =
+        "UPDATE totals SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ?"
+}
+
+/// Counts the tasks of every feature, and all of them, as they were loaded.
+fn count(conn: &mut SqliteConnection, tasks: &[Task]) -> Result<(), Fault> {
+    let mut of: HashMap<&FeatureId, StatusCounts> = HashMap::new();
+    let mut all = StatusCounts::default();
+    for task in tasks {
+        of.entry(&task.feature).or_default().add(task.status);
+        all.add(task.status);
+    }
+    for (feature, counts) in of {
+        let [pending, in_progress, completed, blocked] = columns(counts);
+        CountTasks::new(pending, in_progress, completed, blocked, feature.as_str())
+            .execute(conn)?;
+    }
+    let [pending, in_progress, completed, blocked] = columns(all);
+    CountAll::new(pending, in_progress, completed, blocked).execute(conn)?;
+    Ok(())
+}
+
+fn columns(counts: StatusCounts) -> [i64; 4] {
+    let StatusCounts {
+        pending,
+        in_progress,
+        completed,
+        blocked,
+    } = counts;
+    [pending, in_progress, completed, blocked]
+        .map(|count| i64::try_from(count).expect("as many tasks fit into no memory"))
+}
+
+statement! {
+    /// Adds a task that nobody holds, with its past. Its parents count it when everything is there.
+    LoadTask {
+        seq: i64 => BigInt, id: &'a str => Text, feature: &'a str => Text, description: &'a str => Text,
+        priority: Option<i64> => Nullable<BigInt>, retry_budget: i64 => BigInt, hold_by: Option<&'a str> => Nullable<Text>,
+        hold_reason: Option<&'a str> => Nullable<Text>, hold_at: Option<i64> => Nullable<BigInt>,
+        source_origin: Option<&'a str> => Nullable<Text>, source_digest: Option<&'a str> => Nullable<Text>,
+        created_at: i64 => BigInt, updated_at: i64 => BigInt, metadata: &'a str => Text, status: &'a str => Text,
+        blocked_reason: Option<&'a str> => Nullable<Text>, retries_used: i64 => BigInt,
+        not_before: Option<i64> => Nullable<BigInt>, attempts: i64 => BigInt, lost_in_a_row: i64 => BigInt,
+        completed_at: Option<i64> => Nullable<BigInt>, proof: Option<&'a str> => Nullable<Text>,
+        proof_by: Option<&'a str> => Nullable<Text>, proof_reason: Option<&'a str> => Nullable<Text>,
+        feature_priority: i64 => BigInt, epic: Option<&'a str> => Nullable<Text>, held_above: i64 => BigInt
+    } -> () =
+        "INSERT INTO tasks (seq, id, feature_id, description, priority, retry_budget, hold_by, hold_reason, hold_at, \
+         source_origin, source_digest, created_at, updated_at, metadata, status, blocked_reason, retries_used, \
+         not_before, attempts, lost_in_a_row, completed_at, proof, proof_by, proof_reason, feature_priority, epic_id, \
+         held_above, rev) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
+}
+
+fn load_task(
+    conn: &mut SqliteConnection,
+    task: &Task,
+    inherited: &Inherited,
+) -> Result<Inserted, Fault> {
+    let Task {
+        seq: 1..,
+        id,
+        feature,
+        description,
+        own_priority,
+        retry_budget,
+        hold,
+        source,
+        metadata,
+        created_at,
+        updated_at,
+        status,
+        blocked_reason,
+        retries_used,
+        not_before,
+        attempts,
+        lost_in_a_row,
+        claim: None,
+        completed_at,
+        proof,
+    } = task
+    else {
+        return tree::insert_task(conn, task, inherited);
+    };
+    if tree::is_fresh(task) {
+        return tree::insert_task(conn, task, inherited);
+    }
+    let (proof_by, proof_reason) = match proof {
+        Some(Proof::Override { by, reason }) => (Some(by.as_str()), Some(reason.as_str())),
+        Some(Proof::Tests | Proof::Unproven | Proof::Imported) | None => (None, None),
+    };
+    let outcome = LoadTask::new(
+        task.seq,
+        id.as_str(),
+        feature.as_str(),
+        description.as_str(),
+        own_priority.map(|priority| priority.number().into()),
+        retry_budget.number().into(),
+        hold.as_ref().map(|hold| hold.by.as_str()),
+        hold.as_ref().map(|hold| hold.reason.as_str()),
+        hold.as_ref().map(|hold| hold.at.micros()),
+        source.as_ref().map(|source| source.origin.as_str()),
+        source.as_ref().map(|source| source.digest.as_str()),
+        created_at.micros(),
+        updated_at.micros(),
+        metadata.as_str(),
+        status.as_str(),
+        blocked_reason.as_ref().map(Reason::as_str),
+        (*retries_used).into(),
+        not_before.map(Timestamp::micros),
+        (*attempts).into(),
+        (*lost_in_a_row).into(),
+        completed_at.map(Timestamp::micros),
+        proof.as_ref().map(Proof::as_str),
+        proof_by,
+        proof_reason,
+        inherited.priority.number().into(),
+        inherited.epic.as_ref().map(EpicId::as_str),
+        inherited.held_above.into(),
+    )
+    .execute(conn);
+    inserted(outcome, task.seq)
+}
+
+/// The numbers of the items that are loaded, so that a long history is not looked up line by line.
+struct Numbers<'a> {
+    epics: HashMap<&'a str, i64>,
+    features: HashMap<&'a str, i64>,
+    tasks: HashMap<&'a str, i64>,
+    tests: HashMap<&'a str, i64>,
+}
+
+impl<'a> Numbers<'a> {
+    /// Items whose number the store is to choose are looked up.
+    fn read(contents: &'a Contents) -> Self {
+        let no_history = contents.events.is_empty() && contents.attempts.is_empty();
         macro_rules! all {
-            ($table:ident, $kind:expr) => {
-                for (id, seq) in $table::table
-                    .select(($table::id, $table::seq))
-                    .load::<(String, i64)>(conn)?
-                {
-                    let reading = Reading {
-                        table: stringify!($table),
-                        id: &id,
-                    };
-                    numbers.insert(reading.of("id", $kind.id(&id))?, seq);
-                }
+            ($items:ident) => {
+                contents
+                    .$items
+                    .iter()
+                    .filter(|item| !no_history && item.seq != 0)
+                    .map(|item| (item.id.as_str(), item.seq))
+                    .collect()
             };
         }
-        all!(epics, EntityKind::Epic);
-        all!(features, EntityKind::Feature);
-        all!(tasks, EntityKind::Task);
-        all!(test_cases, EntityKind::Test);
-        Ok(Self(numbers))
+        Self {
+            epics: all!(epics),
+            features: all!(features),
+            tasks: all!(tasks),
+            tests: all!(tests),
+        }
     }
 
-    fn task(&self, id: &TaskId) -> Result<i64, Fault> {
-        let seq = self.0.get(&id.into()).copied();
-        seq.ok_or_else(|| Fault::misuse(format!("there is no task {id}")))
+    fn task(&self, conn: &mut SqliteConnection, id: &TaskId) -> Result<i64, Fault> {
+        match self.tasks.get(id.as_str()) {
+            Some(seq) => Ok(*seq),
+            None => history::task_seq(conn, id),
+        }
     }
 
     fn of(&self, conn: &mut SqliteConnection, entity: &AnyId) -> Result<i64, Fault> {
-        match self.0.get(entity) {
+        let known = match entity {
+            AnyId::Epic(id) => self.epics.get(id.as_str()),
+            AnyId::Feature(id) => self.features.get(id.as_str()),
+            AnyId::Task(id) => self.tasks.get(id.as_str()),
+            AnyId::Test(id) => self.tests.get(id.as_str()),
+        };
+        match known {
             Some(seq) => Ok(*seq),
             None => history::entity_seq(conn, entity),
         }
@@ -185,6 +406,7 @@ impl Numbers {
 pub(crate) fn rederive(conn: &mut SqliteConnection) -> Result<(), Fault> {
     let triggers = take_out(conn, "trigger")?;
     conn.batch_execute(DERIVE_TASKS)?;
+    conn.batch_execute(DERIVE_COUNTS)?;
     conn.batch_execute(DERIVE_PARENTS)?;
     put_back(conn, triggers)
 }

@@ -101,10 +101,21 @@ fn read_input(name: &OsStr, options: &ReadOptions) -> Result<Input, Failure> {
 
 /// Whether a file is a snapshot of ours. One that is broken still is, if it says so: then our own reader tells where.
 fn is_snapshot(bytes: &[u8]) -> bool {
+    // Ours begins with the mark: whatever follows, it is a snapshot or a broken one.
+    if begins_with_mark(bytes) {
+        return true;
+    }
     let mark = format!("\"{}\"", snapshot::MARK);
     String::from_utf8_lossy(bytes).contains(&mark)
         && Document::parse_within(bytes, Limits::OWN)
             .map_or(true, |document| detect(&document) == Format::Snapshot)
+}
+
+fn begins_with_mark(bytes: &[u8]) -> bool {
+    let inside = bytes.trim_ascii_start().strip_prefix(b"{");
+    let key = inside.and_then(|inside| inside.trim_ascii_start().strip_prefix(b"\""));
+    key.and_then(|key| key.strip_prefix(snapshot::MARK.as_bytes()))
+        .is_some_and(|rest| rest.starts_with(b"\""))
 }
 
 fn import_snapshot(
@@ -122,7 +133,7 @@ fn import_snapshot(
         extra,
         mended,
     } = snapshot::decode(bytes, &fallback).map_err(|error| not_read(&options.place, &error))?;
-    let mut report = app.import_snapshot(&contents, options.dry_run)?;
+    let mut report = app.import_snapshot(contents, options.dry_run)?;
     report.warnings.extend(mended);
     if extra != Extra::default() {
         report

@@ -18,7 +18,7 @@ use crate::view::{Copied, Migrated};
 
 pub(super) fn export(session: &mut Session, args: Export) -> Result<u8, Failure> {
     let queue = session.open()?;
-    let contents = queue.app().export()?;
+    let contents = queue.app().export_tree()?;
     let text = snapshot::encode(&contents, &snapshot::Extra::default())
         .map_err(|error| Failure::new(Code::Damaged, error.to_string()))?;
     match args.output {

@@ -1,10 +1,13 @@
 //! Importing a snapshot of our own.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use serde_json::json;
-use tasq_domain::{AnyId, Contents, Epic, EventKind, Feature, Status, Task, TestCase};
+use tasq_domain::{
+    AnyId, Contents, Epic, Event, EventKind, Feature, JsonObject, Status, Task, TestCase,
+};
 use tasq_ports::Tx;
 
 use super::{ImportReport, Tally, named};
@@ -26,17 +29,19 @@ impl App<'_> {
     /// [`AppError::Conflict`] if the store has items and they are not those of the snapshot.
     pub fn import_snapshot(
         &self,
-        contents: &Contents,
+        contents: Contents,
         dry_run: bool,
     ) -> Result<ImportReport, AppError> {
         let mut rehearsed = None;
-        let result = self.once("import", &(contents, dry_run), |unit| {
-            let mut incoming = contents.clone();
+        // Large, and there only once: what a unit that runs again finds in it is what the first one made of it.
+        let contents = RefCell::new(contents);
+        let result = self.once("import", &(&contents, dry_run), |unit| {
+            let mut incoming = contents.borrow_mut();
             incoming.close_open_attempts(unit.now());
             let report = ImportReport {
                 format: FORMAT.to_owned(),
                 dry_run,
-                ..import(unit, incoming)?
+                ..import(unit, &mut incoming)?
             };
             if dry_run {
                 rehearsed = Some(report);
@@ -49,19 +54,24 @@ impl App<'_> {
     }
 }
 
-fn import(unit: &mut Unit<'_>, incoming: Contents) -> Result<ImportReport, AppError> {
+fn import(unit: &mut Unit<'_>, incoming: &mut Contents) -> Result<ImportReport, AppError> {
     let origin = format!("snapshot:{}", incoming.settings.store);
     let empty = must_be_empty(unit.tx).is_ok();
-    let mut report = report(&incoming, empty);
+    let mut report = report(incoming, empty);
     report.origin = origin;
     if empty {
-        unit.tx.load(&incoming)?;
-        if incoming.events.is_empty() {
-            record(unit, &incoming, &report.origin)?;
+        let bare = incoming.events.is_empty();
+        if bare {
+            incoming.events = told(unit, incoming, &report.origin)?;
         }
+        let loaded = unit.tx.load(incoming);
+        if bare {
+            incoming.events = Vec::new();
+        }
+        loaded?;
         return Ok(report);
     }
-    let differing = differing(unit.tx, &incoming)?;
+    let differing = differing(unit.tx, incoming)?;
     if differing.is_empty() {
         return Ok(report);
     }
@@ -115,7 +125,8 @@ fn report(contents: &Contents, created: bool) -> ImportReport {
 }
 
 /// One event for each item, because the snapshot brings no history.
-fn record(unit: &mut Unit<'_>, contents: &Contents, origin: &str) -> Result<(), AppError> {
+fn told(unit: &Unit<'_>, contents: &Contents, origin: &str) -> Result<Vec<Event>, AppError> {
+    let data = JsonObject::new(json!({ "origin": origin }).to_string())?;
     let epics = contents.epics.iter().map(|epic| AnyId::from(&epic.id));
     let features = contents
         .features
@@ -123,10 +134,16 @@ fn record(unit: &mut Unit<'_>, contents: &Contents, origin: &str) -> Result<(), 
         .map(|feature| AnyId::from(&feature.id));
     let tasks = contents.tasks.iter().map(|task| AnyId::from(&task.id));
     let tests = contents.tests.iter().map(|test| AnyId::from(&test.id));
-    for id in epics.chain(features).chain(tasks).chain(tests) {
-        unit.event(EventKind::Imported, id, &json!({ "origin": origin }))?;
-    }
-    Ok(())
+    let all = epics.chain(features).chain(tasks).chain(tests);
+    let told = (1..).zip(all).map(|(seq, entity)| Event {
+        seq,
+        at: unit.now(),
+        actor: unit.actor().clone(),
+        kind: EventKind::Imported,
+        entity,
+        data: data.clone(),
+    });
+    Ok(told.collect())
 }
 
 /// The items of a snapshot that are not here, or not as they are in it.

@@ -665,9 +665,9 @@ fn a_snapshot_goes_into_an_empty_store_and_again_changes_nothing() {
     snapshot.events.clear();
     snapshot.attempts.clear();
     let before = to.contents();
-    let rehearsed = to.app().import_snapshot(&snapshot, true).unwrap();
+    let rehearsed = to.app().import_snapshot(snapshot.clone(), true).unwrap();
     assert_eq!(to.contents(), before);
-    let report = to.app().import_snapshot(&snapshot, false).unwrap();
+    let report = to.app().import_snapshot(snapshot.clone(), false).unwrap();
     assert_eq!(
         ImportReport {
             dry_run: false,
@@ -686,13 +686,13 @@ fn a_snapshot_goes_into_an_empty_store_and_again_changes_nothing() {
     );
     assert_eq!(contents.tasks, snapshot.tasks);
     assert_eq!(contents.events.len(), 1 + 4 + 5 + 3);
-    let again = to.app().import_snapshot(&snapshot, false).unwrap();
+    let again = to.app().import_snapshot(snapshot.clone(), false).unwrap();
     assert_eq!((again.tasks.unchanged, again.tasks.created), (5, 0));
     assert_eq!(to.contents(), contents);
     // Also where it came from, although a task is claimed there.
     assert_eq!(
         from.app()
-            .import_snapshot(&snapshot, false)
+            .import_snapshot(snapshot.clone(), false)
             .unwrap()
             .tasks
             .unchanged,
@@ -707,7 +707,10 @@ fn a_snapshot_of_something_else_is_a_conflict_in_a_store_that_is_not_empty() {
     to.import(&shop("Refund", "Refund it"));
     let before = to.contents();
     let snapshot = from.app().export().unwrap();
-    let error = to.app().import_snapshot(&snapshot, false).unwrap_err();
+    let error = to
+        .app()
+        .import_snapshot(snapshot.clone(), false)
+        .unwrap_err();
     assert_eq!(error.code(), Code::Conflict);
     assert!(error.to_string().ends_with("task:PAY-2"), "{error}");
     assert_eq!(to.contents(), before);

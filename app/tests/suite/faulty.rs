@@ -154,11 +154,20 @@ impl Tx for FaultyTx<'_> {
         self.tx.features_of(epic)
     }
 
+    fn counted_features(
+        &mut self,
+        epic: Option<&EpicId>,
+    ) -> Result<Vec<(Feature, StatusCounts)>, StoreError> {
+        self.store.count()?;
+        self.tx.counted_features(epic)
+    }
+
     pass_on! {
         fn settings() -> Settings;
         fn set_settings(settings: &Settings) -> ();
         fn epic(id: &EpicId) -> Option<Epic>;
         fn epics() -> Vec<Epic>;
+        fn counted_epics() -> Vec<(Epic, StatusCounts)>;
         fn insert_epic(epic: &Epic) -> Inserted;
         fn update_epic(epic: &Epic) -> ();
         fn remove_epic(id: &EpicId) -> Removed;
@@ -205,6 +214,7 @@ impl Tx for FaultyTx<'_> {
         fn ids_with_prefix(kind: EntityKind, prefix: &str, limit: u32) -> Vec<AnyId>;
         fn count(kind: EntityKind) -> u64;
         fn contents() -> Contents;
+        fn tree() -> Contents;
         fn load(contents: &Contents) -> ();
         fn rederive() -> ();
     }

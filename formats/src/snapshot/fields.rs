@@ -186,8 +186,10 @@ impl<'a> Writer<'a> {
         out.push('{');
         for (at, (key, field)) in self.0.drain(..).enumerate() {
             push_line(out, at, depth + 1);
-            push_quoted(out, key);
-            out.push_str(": ");
+            // A key of ours needs no escape.
+            out.push('"');
+            out.push_str(key);
+            out.push_str("\": ");
             field.push(out, layout, depth + 1);
         }
         push_line(out, 0, depth);

@@ -5,6 +5,7 @@
 //! agree on every text, and this one needs no words for faults.
 
 mod records;
+mod tasks;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -44,17 +45,18 @@ pub(super) fn snapshot(bytes: &[u8], limits: Limits) -> Option<Snapshot> {
     if whole.tasq_snapshot != VERSION {
         return None;
     }
+    let tasks = tasks::tasks(whole.tasks.get())?;
     let Below {
         waits: mut dependencies,
         questions,
-    } = whole.tasks.below;
+    } = tasks.below;
     dependencies.sort();
     dependencies.dedup();
     let contents = Contents {
         settings: whole.settings.settings(&whole.store)?,
         epics: by_number(whole.epics.items)?,
         features: by_number(whole.features.items)?,
-        tasks: by_number(whole.tasks.items)?,
+        tasks: by_number(tasks.items)?,
         tests: by_number(whole.tests.items)?,
         dependencies,
         questions,
@@ -86,8 +88,8 @@ struct Whole<'a> {
     epics: Section<Epic>,
     #[serde(deserialize_with = "section::<FeatureRecord<'de>, _>")]
     features: Section<Feature>,
-    #[serde(deserialize_with = "section::<TaskRecord<'de>, _>")]
-    tasks: Section<Task>,
+    #[serde(borrow)]
+    tasks: &'a RawValue,
     #[serde(deserialize_with = "section::<TestRecord<'de>, _>")]
     tests: Section<TestCase>,
 }

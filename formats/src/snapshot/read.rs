@@ -36,12 +36,27 @@ pub(super) fn snapshot(
     fallback: &Fallback,
     trust: Trust,
 ) -> Result<Snapshot, SnapshotError> {
-    if trust == Trust::Encoder
-        && let Some(snapshot) = own::snapshot(bytes, limits)
+    if let Some(snapshot) =
+        own::snapshot(bytes, limits).and_then(|snapshot| fits_together(snapshot, trust))
     {
         return Ok(snapshot);
     }
     thoroughly(bytes, limits, fallback, trust)
+}
+
+/// The snapshot if there is nothing to mend in it and no task waits for itself; else the thorough way says so.
+fn fits_together(mut snapshot: Snapshot, trust: Trust) -> Option<Snapshot> {
+    if trust == Trust::Encoder {
+        return Some(snapshot);
+    }
+    let contents = &mut snapshot.contents;
+    let mut mended = Vec::new();
+    for task in &mut contents.tasks {
+        mend::task(task, &mut mended);
+    }
+    let edges = contents.dependencies.iter().map(|it| (&it.task, &it.on));
+    let sound = mended.is_empty() && graph::any_cycle(edges).is_none();
+    sound.then_some(snapshot)
 }
 
 /// The way for every text, ours or not.

@@ -143,9 +143,7 @@ impl Text {
         }
         let mut items = Cow::Borrowed(items);
         if !items.is_sorted_by(|a, b| a.id_text() <= b.id_text()) {
-            items
-                .to_mut()
-                .sort_unstable_by(|a, b| a.id_text().cmp(b.id_text()));
+            items = Cow::Owned(by_id(&items));
         }
         self.out.push('{');
         let mut fields = Writer::default();
@@ -173,6 +171,26 @@ impl Text {
         self.out.push_str("\n}\n");
         self.out
     }
+}
+
+/// Items in the order of their ids. What an id begins with is carried along, so that a sort of a million does not look
+/// for each of them whenever it compares two.
+fn by_id<'a, T: Item>(items: &[&'a T]) -> Vec<&'a T> {
+    let mut keyed: Vec<([u8; 16], &T)> = items
+        .iter()
+        .map(|&item| {
+            let mut beginning = [0; 16];
+            let id = item.id_text().as_bytes();
+            let len = id.len().min(beginning.len());
+            // No id has a byte of 0, so a shorter one comes first, as it should.
+            beginning[..len].copy_from_slice(&id[..len]);
+            (beginning, item)
+        })
+        .collect();
+    keyed.sort_unstable_by(|(a, one), (b, other)| {
+        a.cmp(b).then_with(|| one.id_text().cmp(other.id_text()))
+    });
+    keyed.into_iter().map(|(_, item)| item).collect()
 }
 
 fn settings(settings: &Settings) -> Object {

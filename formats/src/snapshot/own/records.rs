@@ -12,6 +12,19 @@ use crate::snapshot::history::MAX_NUMBER;
 /// Objects with more keys are left to the thorough way.
 const FEW_KEYS: usize = 8;
 
+/// The bytes that do not stand for themselves in a text.
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < b' ' as usize {
+        special[byte] = true;
+        byte += 1;
+    }
+    special[b'"' as usize] = true;
+    special[b'\\' as usize] = true;
+    special
+};
+
 /// The record of an event as [`history::event`](crate::snapshot::history::event) wrote it; `None` if it cannot be that.
 pub(in crate::snapshot) fn event(text: &str) -> Option<Event> {
     let mut rest = Rest(text);
@@ -82,22 +95,29 @@ pub(in crate::snapshot) fn attempt(text: &str) -> Option<Attempt> {
 
 /// What of a record is still to be read. There are so many records that they are taken apart by what is known to stand
 /// between their values.
-struct Rest<'t>(&'t str);
+pub(super) struct Rest<'t>(pub(super) &'t str);
 
 impl<'t> Rest<'t> {
     /// Passes over what must come next.
-    fn after(&mut self, what: &str) -> Option<&mut Self> {
+    pub(super) fn after(&mut self, what: &str) -> Option<&mut Self> {
         self.0 = self.0.strip_prefix(what)?;
         Some(self)
     }
 
     /// A text in which nothing is escaped.
-    fn plain(&mut self) -> Option<&'t str> {
+    pub(super) fn plain(&mut self) -> Option<&'t str> {
         let text = self.0.strip_prefix('"')?;
-        let special = |byte: u8| byte == b'"' || byte == b'\\' || byte < b' ';
-        let end = text.bytes().position(special)?;
+        let end = text.bytes().position(|byte| SPECIAL[usize::from(byte)])?;
         self.0 = text[end..].strip_prefix('"')?;
         Some(&text[..end])
+    }
+
+    /// A whole number without a sign, spelled as JSON spells it.
+    pub(super) fn count(&mut self) -> Option<i64> {
+        if self.0.starts_with('-') {
+            return None;
+        }
+        self.number()
     }
 
     /// A whole number, spelled as JSON spells it.
