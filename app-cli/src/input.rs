@@ -12,7 +12,7 @@ use tasq_formats::json::{Document, to_text};
 
 use crate::failure::Failure;
 
-/// The largest input file, in bytes.
+/// The largest input file, in bytes, unless a flag says otherwise.
 pub(crate) const MAX_FILE_BYTES: usize = 256 * 1024 * 1024;
 
 /// A text argument; `-` reads it from standard input, without the line end at its end.
@@ -40,16 +40,13 @@ pub(crate) fn optional(argument: Option<String>) -> Result<Option<String>, Failu
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A whole file, or standard input for `-`, and the name to call it by. What gzip packed is unpacked, whatever its name.
-pub(crate) fn file(name: &OsStr) -> Result<(String, Vec<u8>), Failure> {
-    let (place, bytes) = packed(name)?;
+/// More than `limit` bytes, packed or unpacked, are refused.
+pub(crate) fn file(name: &OsStr, limit: usize) -> Result<(String, Vec<u8>), Failure> {
+    let (place, bytes) = packed(name, limit)?;
     if !bytes.starts_with(&GZIP) {
         return Ok((place, bytes));
     }
-    let unpacked = read_up_to(
-        MultiGzDecoder::new(bytes.as_slice()),
-        MAX_FILE_BYTES,
-        &place,
-    );
+    let unpacked = read_up_to(MultiGzDecoder::new(bytes.as_slice()), limit, &place);
     let unpacked = unpacked.map_err(|failure| match failure {
         Failure::Told(problem) if problem.code == Code::Storage => Failure::new(
             Code::InvalidData,
@@ -63,10 +60,10 @@ pub(crate) fn file(name: &OsStr) -> Result<(String, Vec<u8>), Failure> {
     Ok((place, unpacked))
 }
 
-fn packed(name: &OsStr) -> Result<(String, Vec<u8>), Failure> {
+fn packed(name: &OsStr, limit: usize) -> Result<(String, Vec<u8>), Failure> {
     if name == "-" {
         let place = "standard input".to_owned();
-        let bytes = read_up_to(io::stdin().lock(), MAX_FILE_BYTES, &place)?;
+        let bytes = read_up_to(io::stdin().lock(), limit, &place)?;
         return Ok((place, bytes));
     }
     let path = Path::new(name);
@@ -77,7 +74,7 @@ fn packed(name: &OsStr) -> Result<(String, Vec<u8>), Failure> {
         }
         _ => Failure::io(&format!("cannot read {place}"), &error),
     })?;
-    let bytes = read_up_to(file, MAX_FILE_BYTES, &place)?;
+    let bytes = read_up_to(file, limit, &place)?;
     Ok((place, bytes))
 }
 

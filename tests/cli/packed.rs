@@ -54,3 +54,36 @@ fn a_queue_file_is_read_from_standard_input() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(sandbox.data(&["show", "P-1"])["title"], "unpack it");
 }
+
+#[test]
+fn a_file_above_the_limit_is_refused_until_more_is_allowed() {
+    let sandbox = Sandbox::with(Kind::Sqlite);
+    let padding = " ".repeat(1_100_000);
+    sandbox.write("large.json", &format!("{FILE}{padding}"));
+    let packed = Command::new("gzip")
+        .args(["-k", "large.json"])
+        .current_dir(&sandbox.project)
+        .status()
+        .unwrap();
+    assert!(packed.success());
+    for file in ["large.json", "large.json.gz"] {
+        let before = sandbox.export();
+        let error = sandbox.error(12, &["import", file, "--max-mib", "1"]);
+        assert!(
+            error["hint"].as_str().unwrap().contains("--max-mib"),
+            "{error}"
+        );
+        assert_eq!(sandbox.export(), before, "{file}");
+    }
+    let report = sandbox.data(&["import", "large.json.gz", "--max-mib", "2"]);
+    assert_eq!(report["tasks"]["created"], 1, "{report}");
+    // What the store itself wrote is held to the same limit, and taken with the same flag.
+    let mut own = sandbox.export();
+    own.push_str(&padding);
+    sandbox.write("own.json", &own);
+    let fresh = Sandbox::with(Kind::Sqlite);
+    fresh.write("own.json", &own);
+    fresh.error(12, &["import", "own.json", "--max-mib", "1"]);
+    let report = fresh.data(&["import", "own.json"]);
+    assert_eq!(report["tasks"]["created"], 1, "{report}");
+}

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use super::shared::Change;
 
@@ -39,6 +39,9 @@ pub(crate) struct Import {
     /// Keep tasks that the source has in progress as held by hand
     #[arg(long)]
     pub(crate) keep_in_progress: bool,
+    /// The largest file to read, in MiB, unpacked
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = value_parser!(u32).range(1..=65_536))]
+    pub(crate) max_mib: u32,
     #[command(flatten)]
     pub(crate) change: Change,
 }

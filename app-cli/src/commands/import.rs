@@ -39,8 +39,10 @@ pub(super) fn import(session: &mut Session, args: Import) -> Result<u8, Failure>
     let test_command = test_command.map_err(|error| Failure::usage(error.to_string()))?;
     // Whatever is broken in any file is found before anything is stored.
     let mut inputs = Vec::new();
+    let max_bytes = max_bytes(args.max_mib);
     for name in &args.files {
         let options = ReadOptions {
+            limits: Limits::FOREIGN.with_bytes(max_bytes),
             name: stem(name),
             group_by: args.group_by.clone(),
             test_command: test_command.clone(),
@@ -90,8 +92,14 @@ pub(super) fn import(session: &mut Session, args: Import) -> Result<u8, Failure>
 }
 
 fn read_input(name: &OsStr, options: &ReadOptions) -> Result<Input, Failure> {
-    let (place, bytes) = input::file(name)?;
-    let content = if is_snapshot(&bytes) {
+    let max_bytes = options.limits.bytes;
+    let (place, bytes) = input::file(name, max_bytes).map_err(|failure| match failure {
+        Failure::Told(problem) if problem.code == Code::Limit => {
+            Failure::Told(problem).with_hint("allow more with --max-mib")
+        }
+        other => other,
+    })?;
+    let content = if is_snapshot(&bytes, max_bytes) {
         Content::Snapshot(bytes)
     } else {
         Content::Draft(Box::new(read(&place, &bytes, options)?))
@@ -99,15 +107,20 @@ fn read_input(name: &OsStr, options: &ReadOptions) -> Result<Input, Failure> {
     Ok(Input { place, content })
 }
 
+fn max_bytes(mib: u32) -> usize {
+    // No machine whose addresses are shorter has room for more.
+    usize::try_from(u64::from(mib) << 20).unwrap_or(usize::MAX)
+}
+
 /// Whether a file is a snapshot of ours. One that is broken still is, if it says so: then our own reader tells where.
-fn is_snapshot(bytes: &[u8]) -> bool {
+fn is_snapshot(bytes: &[u8], max_bytes: usize) -> bool {
     // Ours begins with the mark: whatever follows, it is a snapshot or a broken one.
     if begins_with_mark(bytes) {
         return true;
     }
     let mark = format!("\"{}\"", snapshot::MARK);
     String::from_utf8_lossy(bytes).contains(&mark)
-        && Document::parse_within(bytes, Limits::OWN)
+        && Document::parse_within(bytes, Limits::OWN.with_bytes(max_bytes))
             .map_or(true, |document| detect(&document) == Format::Snapshot)
 }
 
@@ -132,7 +145,8 @@ fn import_snapshot(
         contents,
         extra,
         mended,
-    } = snapshot::decode(bytes, &fallback).map_err(|error| not_read(&options.place, &error))?;
+    } = snapshot::decode_within(bytes, Limits::OWN.with_bytes(bytes.len()), &fallback)
+        .map_err(|error| not_read(&options.place, &error))?;
     let mut report = app.import_snapshot(contents, options.dry_run)?;
     report.warnings.extend(mended);
     if extra != Extra::default() {

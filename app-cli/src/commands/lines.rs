@@ -8,7 +8,7 @@ use tasq_formats::json::{JsonError, Limits, Node, ObjectNode, Value, lines, to_t
 
 use crate::args::items;
 use crate::failure::Failure;
-use crate::input;
+use crate::input::{self, MAX_FILE_BYTES};
 
 const KEYS: [&str; 9] = [
     "id",
@@ -25,7 +25,7 @@ const TEST_KEYS: [&str; 4] = ["description", "command", "required", "metadata"];
 
 /// The tasks in a file, one object a line; flags give what a line leaves out.
 pub(super) fn read(file: &OsStr, args: &items::AddTask) -> Result<Vec<AddTask>, Failure> {
-    let (place, bytes) = input::file(file)?;
+    let (place, bytes) = input::file(file, MAX_FILE_BYTES)?;
     let mut tasks = Vec::new();
     for line in lines(&bytes, Limits::default()) {
         let document = line.map_err(|error| AppError::json(&place, &error))?;
