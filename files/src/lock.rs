@@ -32,6 +32,10 @@ use crate::open::{Identity, open_regular};
 /// the lock for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long whoever has passed the turnstile tries for the lock again and again before it goes to sleep for it: longer than
+/// most units of work. Being woken costs as much as such a unit, and only one at a time is there to try.
+const TRYING: Duration = Duration::from_millis(1);
+
 /// The length of what a holder writes about itself. Always the same, so that a write replaces the
 /// one before as a whole and never changes the file's size, which would cost a journal entry.
 const RECORD_LEN: usize = 32;
@@ -136,7 +140,13 @@ impl LockFile {
                 None => open_lock(&self.path, mode)?,
             };
             let left = wait.saturating_sub(begun.elapsed());
-            let Some(file) = lock_within(file, mode, left).map_err(|e| self.failed(e))? else {
+            let trying = if turn.is_some() {
+                TRYING.min(left)
+            } else {
+                Duration::ZERO
+            };
+            let Some(file) = lock_within(file, mode, left, trying).map_err(|e| self.failed(e))?
+            else {
                 return Err(self.busy(begun.elapsed()));
             };
             // Whoever waited for a file that was removed meanwhile has a lock that excludes nobody.
@@ -181,7 +191,8 @@ impl LockFile {
             }
             Err(error) => return Err(error),
         };
-        lock_within(file, Mode::Exclusive, wait.min(self.patience)).map_err(|e| self.failed(e))
+        let wait = wait.min(self.patience);
+        lock_within(file, Mode::Exclusive, wait, Duration::ZERO).map_err(|e| self.failed(e))
     }
 
     fn busy(&self, waited: Duration) -> FileError {
@@ -255,18 +266,29 @@ fn open_lock(path: &Path, mode: Mode) -> Result<(File, Identity), FileError> {
     .map(|opened| (opened.file, opened.facts.identity))
 }
 
-/// Locks `file` within `left`, or gives `None`.
+/// Locks `file` within `left`, or gives `None`. The first part of that, `trying`, the processor is offered to others
+/// between tries.
 ///
-/// The waiting is the kernel's, not a loop of tries, so that whoever waits is woken at once and
+/// After that, the waiting is the kernel's, not a loop of tries, so that whoever waits is woken at once and
 /// costs nothing. A thread does it, because a blocking lock has no time limit; one that comes too
 /// late finds nobody to hand the file to and closes it, which frees the lock.
-fn lock_within(file: File, mode: Mode, left: Duration) -> io::Result<Option<File>> {
-    match try_lock(&file, mode) {
-        Ok(()) => return Ok(Some(file)),
-        Err(TryLockError::Error(error)) => return Err(error),
-        Err(TryLockError::WouldBlock) if left.is_zero() => return Ok(None),
-        Err(TryLockError::WouldBlock) => {}
+fn lock_within(
+    file: File,
+    mode: Mode,
+    left: Duration,
+    trying: Duration,
+) -> io::Result<Option<File>> {
+    let begun = Instant::now();
+    loop {
+        match try_lock(&file, mode) {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if left.is_zero() => return Ok(None),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < trying => thread::yield_now(),
+            Err(TryLockError::WouldBlock) => break,
+        }
     }
+    let left = left.saturating_sub(begun.elapsed());
     // Without a buffer, a file is either taken over or stays with the thread.
     let (hand_over, taken) = sync_channel(0);
     thread::Builder::new()
