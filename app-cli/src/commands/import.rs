@@ -47,7 +47,6 @@ pub(super) fn import(session: &mut Session, args: Import) -> Result<u8, Failure>
             group_by: args.group_by.clone(),
             test_command: test_command.clone(),
             keep_in_progress: args.keep_in_progress,
-            ..ReadOptions::default()
         };
         inputs.push(read_input(name, &options)?);
     }
