@@ -59,7 +59,7 @@ fn a_queue_file_is_read_from_standard_input() {
 fn a_file_above_the_limit_is_refused_until_more_is_allowed() {
     let sandbox = Sandbox::with(Kind::Sqlite);
     let padding = " ".repeat(1_100_000);
-    sandbox.write("large.json", &format!("{FILE}{padding}"));
+    sandbox.write("large.json", format!("{FILE}{padding}"));
     let packed = Command::new("gzip")
         .args(["-k", "large.json"])
         .current_dir(&sandbox.project)
