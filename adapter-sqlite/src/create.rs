@@ -75,7 +75,9 @@ pub(crate) fn check_free(place: &Place) -> Result<(), StoreError> {
 /// this process.
 fn what_is_there(place: &Place) -> StoreError {
     // Closing would fold a log that is there into the database; one that SQLite makes for us, reading alone would leave.
-    let how = if log_path(&place.path).exists() {
+    // A journal that is there would be rolled back, which is for its owner to do.
+    let journal = beside(&place.path, "-journal");
+    let how = if log_path(&place.path).exists() || journal.exists() {
         "mode=ro"
     } else {
         "mode=rw"

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::measure::median;
@@ -29,6 +30,7 @@ impl Machine {
         let lines = vec![
             ("date", today()),
             ("tasq", env!("CARGO_PKG_VERSION").to_owned()),
+            ("commit", commit()),
             ("SQLite", rusqlite::version().to_owned()),
             (
                 "processors",
@@ -42,6 +44,19 @@ impl Machine {
             ("file system", file_system(folder)),
         ];
         Self { lines }
+    }
+}
+
+/// The commit of the sources in which this was started, and whether they differ from it.
+fn commit() -> String {
+    let told = Command::new("git")
+        .args(["describe", "--always", "--abbrev=12", "--dirty"])
+        .output();
+    match told {
+        Ok(told) if told.status.success() => {
+            String::from_utf8_lossy(&told.stdout).trim().to_owned()
+        }
+        _ => "not known".to_owned(),
     }
 }
 

@@ -289,6 +289,9 @@ fn lock_within(
         }
     }
     let left = left.saturating_sub(begun.elapsed());
+    if left.is_zero() {
+        return Ok(None);
+    }
     // Without a buffer, a file is either taken over or stays with the thread.
     let (hand_over, taken) = sync_channel(0);
     thread::Builder::new()

@@ -8,7 +8,8 @@
 //! [`FUNCTION`], and `SELECT tasq_follow(0)` switches both off on the connection that runs it, `SELECT tasq_follow(1)`
 //! on. The answer is what was asked for. Nothing else on the connection changes, and nothing in the file.
 //!
-//! Statements that were prepared before are prepared anew by SQLite when they are used next, so switch seldom.
+//! Statements that were prepared before are prepared anew by SQLite when they are used next, so switch seldom. Call it alone,
+//! as above, with no other statement under way: one that opens another table after the switch is aborted by SQLite.
 //!
 //! This is the only crate of the workspace with unsafe code. Each block says why it is sound.
 
@@ -103,7 +104,7 @@ unsafe extern "C" fn switch(
         ffi::SQLITE_DBCONFIG_ENABLE_FKEY,
     ] {
         // SAFETY: both options take an `int` and a pointer to an `int`, which may be null. Switching marks prepared
-        // statements to be prepared anew when they are used next; the one that is running runs on.
+        // statements to be prepared anew when they are used next; no memory of theirs is freed meanwhile.
         let code = unsafe { ffi::sqlite3_db_config(db, option, on, null_mut::<c_int>()) };
         if code != ffi::SQLITE_OK {
             // SAFETY: the context is the one of this call.

@@ -63,7 +63,7 @@ pub(crate) struct LifeRow {
     proof_reason: Option<String>,
 }
 
-/// What triggers derive.
+/// What is derived.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tasks, check_for_backend(Sqlite))]
 pub(crate) struct DerivedRow {

@@ -278,7 +278,9 @@ impl InHand {
             return Ok(());
         }
         let Some(parent) = self.parent(conn, feature)? else {
-            return Err(Fault::misuse(format!("there is no feature {feature}")));
+            // Only in a file that was tampered with, of which `tasq doctor` tells; other tasks go on.
+            self.moved.turn(before, after);
+            return Ok(());
         };
         let was = parent.feature.status;
         parent.count(before, after, at);

@@ -90,6 +90,16 @@ impl SqliteTx<'_> {
         self.in_hand(body)
     }
 
+    /// Writes what has neither triggers nor references, so that it does not matter who would follow it: each switch has
+    /// SQLite prepare its statements anew.
+    fn write_down<T>(
+        &mut self,
+        body: impl FnOnce(&mut InHand, &mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.may_write()?;
+        self.in_hand(body)
+    }
+
     /// Writes out what was counted; all that was read stays in hand. Before the commit, and before anybody else counts.
     pub(crate) fn finish(&mut self) -> Result<(), StoreError> {
         if self.hand.is_written_out() {
@@ -382,7 +392,7 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn append_event(&mut self, event: &Event) -> Result<i64, StoreError> {
-        self.write_in_hand(|hand, conn| {
+        self.write_down(|hand, conn| {
             let entity = hand.entity_seq(conn, &event.entity)?;
             history::append_event(conn, &mut hand.next_event, entity, event)
         })
@@ -401,7 +411,7 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn insert_operation(&mut self, operation: &Operation, keep: u64) -> Result<(), StoreError> {
-        self.write(|conn| history::insert_operation(conn, operation, keep))
+        self.write_down(|_, conn| history::insert_operation(conn, operation, keep))
     }
 
     fn ids_with_prefix(

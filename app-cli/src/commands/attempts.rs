@@ -156,7 +156,8 @@ enum Begun {
     Interrupted(u8),
 }
 
-/// Waits until there is an attempt with a log. At a task that is completed there will be no other.
+/// Waits until there is an attempt with a log. At a task that is completed there will be no other, and none of a number
+/// that was counted before.
 fn begun(
     session: &Session,
     queue: &Queue,
@@ -167,7 +168,9 @@ fn begun(
     let mut waited = false;
     loop {
         let detail = queue.app().task_detail(task)?;
-        let completed = detail.task.record.task.status == Status::Completed;
+        let record = &detail.task.record.task;
+        let none_comes = record.status == Status::Completed
+            || number.is_some_and(|number| number <= record.attempts);
         match pick(detail.attempts, number) {
             Some(attempt) => {
                 let path = log_of(queue, task, &attempt)?;
@@ -177,7 +180,7 @@ fn begun(
                     return Ok(Begun::Attempt(attempt.token.attempt, open(&path)?));
                 }
             }
-            None if completed => return Err(missing(task, number)),
+            None if none_comes => return Err(missing(task, number)),
             None if !waited => session
                 .out
                 .talk(&format!("waiting for an attempt at {task} to begin")),
