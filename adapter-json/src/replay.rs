@@ -75,7 +75,7 @@ pub(crate) fn agrees(contents: &Contents) -> bool {
             .all(|checkpoint| knows(&checkpoint.task, checkpoint.attempt).is_some())
 }
 
-/// Makes a history agree with a tree that was changed by someone else, or whose log was. The tree is right: what it knows nothing of is left
+/// Makes a history agree with a tree, one of which someone else changed. The tree is right: what it knows nothing of is left
 /// out, and open are the attempts of its claims and no others.
 ///
 /// Returns the tasks whose past is another now, so that the next unit can tell the log.

@@ -1,4 +1,4 @@
-//! A lock on a side file: one writer at a time, waited for in the kernel, for a bounded time.
+//! A lock on a side file: one writer at a time, waited for a bounded time.
 //!
 //! The lock is advisory (`flock`), belongs to one open file and ends with it: a killed holder frees
 //! it, threads of one process exclude each other like processes do, and nothing is ever stolen from
@@ -9,6 +9,7 @@
 //! the turnstile: whoever wants the lock takes the turnstile first, keeps it while waiting for the
 //! lock, and lets it go as soon as it has the lock. So only one waits for the lock itself and nobody
 //! can overtake it, and one that has just let go queues behind the turnstile with all others.
+//! It tries again and again for a millisecond before it sleeps for the lock: being woken takes longer than most holders do.
 //! Behind the turnstile the order is the kernel's. One that was stopped while it held the turnstile
 //! must not stop the others: after [`PATIENCE`] they wait for the lock itself.
 
