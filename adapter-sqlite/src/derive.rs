@@ -13,7 +13,8 @@ UPDATE tasks SET
         SELECT count(*)
         FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
         WHERE dependencies.task_id = tasks.id AND before.status <> 'completed'
-    );
+    ),
+    shelf = CASE status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END;
 ";
 
 /// Derives how many open dependencies the tasks that have dependencies have; the others have none.
@@ -27,25 +28,16 @@ UPDATE tasks SET
 WHERE id IN (SELECT task_id FROM dependencies);
 ";
 
-/// Counts the tasks of every feature and of the whole queue.
+/// Counts the tasks of every feature.
 pub(crate) const DERIVE_COUNTS: &str = "
 UPDATE features SET
     (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
         SELECT
-            coalesce(sum(tasks.stage <= 1), 0),
-            coalesce(sum(tasks.stage = 2), 0),
-            coalesce(sum(tasks.stage = 3), 0),
-            coalesce(sum(tasks.stage = 4), 0)
+            coalesce(sum(tasks.status = 'pending'), 0),
+            coalesce(sum(tasks.status = 'in_progress'), 0),
+            coalesce(sum(tasks.status = 'completed'), 0),
+            coalesce(sum(tasks.status = 'blocked'), 0)
         FROM tasks WHERE tasks.feature_id = features.id
-    );
-UPDATE totals SET
-    (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
-        SELECT
-            coalesce(sum(stage <= 1), 0),
-            coalesce(sum(stage = 2), 0),
-            coalesce(sum(stage = 3), 0),
-            coalesce(sum(stage = 4), 0)
-        FROM tasks
     );
 ";
 
@@ -64,14 +56,6 @@ UPDATE epics SET
             coalesce(sum(features.status = 'in_progress'), 0),
             coalesce(sum(features.status = 'completed'), 0),
             coalesce(sum(features.status = 'blocked'), 0)
-        FROM features WHERE features.epic_id = epics.id
-    ),
-    (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) = (
-        SELECT
-            coalesce(sum(features.tasks_pending), 0),
-            coalesce(sum(features.tasks_in_progress), 0),
-            coalesce(sum(features.tasks_completed), 0),
-            coalesce(sum(features.tasks_blocked), 0)
         FROM features WHERE features.epic_id = epics.id
     );
 UPDATE epics SET status = rolled WHERE status <> rolled;
@@ -96,6 +80,7 @@ WHERE
         FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
         WHERE dependencies.task_id = tasks.id AND before.status <> 'completed'
     )
+    OR shelf <> CASE status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END
 ORDER BY seq",
     ),
     (
@@ -105,10 +90,10 @@ SELECT id AS line FROM features
 WHERE
     (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) IS NOT (
         SELECT
-            coalesce(sum(tasks.stage <= 1), 0),
-            coalesce(sum(tasks.stage = 2), 0),
-            coalesce(sum(tasks.stage = 3), 0),
-            coalesce(sum(tasks.stage = 4), 0)
+            coalesce(sum(tasks.status = 'pending'), 0),
+            coalesce(sum(tasks.status = 'in_progress'), 0),
+            coalesce(sum(tasks.status = 'completed'), 0),
+            coalesce(sum(tasks.status = 'blocked'), 0)
         FROM tasks WHERE tasks.feature_id = features.id
     )
     OR open_gates <> (
@@ -129,15 +114,6 @@ WHERE
             coalesce(sum(features.status = 'blocked'), 0)
         FROM features WHERE features.epic_id = epics.id
     )
-    OR (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked) IS NOT (
-        SELECT
-            coalesce(sum(tasks.stage <= 1), 0),
-            coalesce(sum(tasks.stage = 2), 0),
-            coalesce(sum(tasks.stage = 3), 0),
-            coalesce(sum(tasks.stage = 4), 0)
-        FROM tasks JOIN features ON features.id = tasks.feature_id
-        WHERE features.epic_id = epics.id
-    )
 ORDER BY seq",
     ),
     (
@@ -145,15 +121,7 @@ ORDER BY seq",
         "
 SELECT 'the whole queue' AS line FROM totals
 WHERE
-    (tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked, tests) IS NOT (
-        SELECT
-            coalesce(sum(stage <= 1), 0),
-            coalesce(sum(stage = 2), 0),
-            coalesce(sum(stage = 3), 0),
-            coalesce(sum(stage = 4), 0),
-            (SELECT count(*) FROM test_cases)
-        FROM tasks
-    )
+    tests <> (SELECT count(*) FROM test_cases)
     OR acting_at IS NOT NULL",
     ),
 ];

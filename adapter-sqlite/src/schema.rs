@@ -24,10 +24,6 @@ table! {
 table! {
     totals (one) {
         one -> BigInt,
-        tasks_pending -> BigInt,
-        tasks_in_progress -> BigInt,
-        tasks_completed -> BigInt,
-        tasks_blocked -> BigInt,
         tests -> BigInt,
         acting_at -> Nullable<BigInt>,
         replaces -> BigInt,
@@ -55,10 +51,6 @@ table! {
         features_in_progress -> BigInt,
         features_completed -> BigInt,
         features_blocked -> BigInt,
-        tasks_pending -> BigInt,
-        tasks_in_progress -> BigInt,
-        tasks_completed -> BigInt,
-        tasks_blocked -> BigInt,
         touched_at -> BigInt,
         rolled -> Text,
     }
@@ -136,6 +128,7 @@ table! {
         open_deps -> BigInt,
         held_above -> BigInt,
         promoted -> Nullable<BigInt>,
+        shelf -> BigInt,
         effective_priority -> BigInt,
         waits_until -> Nullable<BigInt>,
         stage -> BigInt,

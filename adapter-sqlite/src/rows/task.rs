@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use tasq_domain::{
     Actor, CancelRequest, Claim, Description, EpicId, FeatureId, JsonObject, Priority, Process,
-    Proof, Reason, RetryBudget, Task, TaskId, TaskRecord, Timestamp, Token, Worker,
+    Proof, Reason, RetryBudget, Status, Task, TaskId, TaskRecord, Timestamp, Token, Worker,
 };
 
 use super::{HoldColumns, Reading, micros, source_columns};
@@ -41,6 +41,7 @@ pub(crate) struct TaskRow {
 pub(crate) struct LifeRow {
     updated_at: i64,
     status: String,
+    shelf: i64,
     blocked_reason: Option<String>,
     retries_used: i64,
     not_before: Option<i64>,
@@ -164,6 +165,7 @@ impl LifeRow {
         let row = Self {
             updated_at: updated_at.micros(),
             status: status.to_string(),
+            shelf: shelf(*status),
             blocked_reason: blocked_reason.as_ref().map(Reason::to_string),
             retries_used: (*retries_used).into(),
             not_before: not_before.map(Timestamp::micros),
@@ -227,6 +229,20 @@ impl LifeRow {
     }
 }
 
+/// Where the indexes have a task of this status; see the schema.
+pub(crate) const fn shelf(status: Status) -> i64 {
+    match status {
+        Status::Pending => 0,
+        Status::InProgress | Status::Completed => STARTED,
+        Status::Blocked => BLOCKED,
+    }
+}
+
+/// The stage of a task that is in progress or completed.
+pub(crate) const STARTED: i64 = 2;
+/// The stage of a blocked task.
+pub(crate) const BLOCKED: i64 = 3;
+
 /// What a step of a task's life changes, and nothing else: SQLite maintains every index on a column that is set.
 ///
 /// Its text follows from what differs; each kind of step has one or two, which stay prepared.
@@ -260,6 +276,7 @@ impl QueryFragment<Sqlite> for LifeChange {
         changed! {
             updated_at: BigInt,
             status: Text,
+            shelf: BigInt,
             blocked_reason: Nullable<Text>,
             retries_used: BigInt,
             not_before: Nullable<BigInt>,
@@ -364,6 +381,8 @@ fn read_task(reading: Reading<'_>, row: TaskRow, life: LifeRow) -> Result<Task, 
         attempts,
         lost_in_a_row,
         completed_at,
+        // Derived.
+        shelf: _,
         // Read above.
         claim_worker: _,
         claim_attempt: _,

@@ -176,7 +176,7 @@ fn derived_columns_that_are_wrong_are_found_and_derived_afresh() {
         ),
         ("features", "UPDATE features SET tasks_blocked = 1"),
         ("features", "UPDATE features SET open_gates = 1"),
-        ("epics", "UPDATE epics SET tasks_pending = 0"),
+        ("tasks", "UPDATE tasks SET shelf = 2 WHERE id = 'A'"),
         ("epics", "UPDATE epics SET features_completed = 1"),
         ("totals", "UPDATE totals SET tests = 9"),
     ] {

@@ -57,14 +57,13 @@ fn give(fixture: &Fixture, name: &str, status: Status) {
 fn derived(fixture: &Fixture) -> Vec<String> {
     lines(
         &mut fixture.plain(),
-        "SELECT 't ' || id || ' ' || feature_priority || ' ' || coalesce(epic_id, '-') || ' ' || open_deps || ' ' || held_above AS line FROM tasks
+        "SELECT 't ' || id || ' ' || feature_priority || ' ' || coalesce(epic_id, '-') || ' ' || open_deps || ' ' || held_above || ' ' || shelf AS line FROM tasks
          UNION ALL
          SELECT 'f ' || id || ' ' || status || ' ' || tasks_pending || ' ' || tasks_in_progress || ' ' || tasks_completed || ' ' || tasks_blocked || ' ' || open_gates FROM features
          UNION ALL
-         SELECT 'e ' || id || ' ' || status || ' ' || features_pending || ' ' || features_in_progress || ' ' || features_completed || ' ' || features_blocked
-             || ' ' || tasks_pending || ' ' || tasks_in_progress || ' ' || tasks_completed || ' ' || tasks_blocked FROM epics
+         SELECT 'e ' || id || ' ' || status || ' ' || features_pending || ' ' || features_in_progress || ' ' || features_completed || ' ' || features_blocked FROM epics
          UNION ALL
-         SELECT 'q ' || tasks_pending || ' ' || tasks_in_progress || ' ' || tasks_completed || ' ' || tasks_blocked || ' ' || tests FROM totals
+         SELECT 'q ' || tests FROM totals
          ORDER BY 1",
     )
 }

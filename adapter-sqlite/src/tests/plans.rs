@@ -176,6 +176,34 @@ fn pages_by_status_are_walked_stage_by_stage() {
 }
 
 #[test]
+fn what_is_in_progress_is_walked_by_leases_in_every_scope() {
+    let fixture = one_task();
+    let mut conn = fixture.plain();
+    let feature = FeatureId::new("F").unwrap();
+    let lane = Lane {
+        feature: feature.clone(),
+        priority: Priority::default(),
+    };
+    for scope in [
+        Scope::Queue,
+        Scope::Feature(feature),
+        Scope::Lane(lane),
+        Scope::Epic(epic("E").id),
+    ] {
+        let filter = TaskFilter {
+            scope,
+            ..of_status(&[Status::InProgress])
+        };
+        for sort in [Sort::Claim, Sort::Seq] {
+            for plan in plans(&mut conn, &filter, sort, AFTER) {
+                let index = "SCAN tasks USING INDEX idx_tasks_lease";
+                assert!(plan.contains(index), "{filter:?} {sort:?}: {plan}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_part_of_the_queue_is_found_by_its_index() {
     let fixture = Fixture::new();
     let mut conn = fixture.plain();

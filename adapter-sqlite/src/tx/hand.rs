@@ -39,15 +39,6 @@ statement! {
          touched_at = ?, status = ?, updated_at = ?, rev = rev + 1 WHERE seq = ?"
 }
 statement! {
-    /// How many more tasks of an epic have each status.
-    CountInEpic {
-        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
-        id: &'a str => Text
-    } -> () =
-        "UPDATE epics SET tasks_pending = tasks_pending + ?, tasks_in_progress = tasks_in_progress + ?, \
-         tasks_completed = tasks_completed + ?, tasks_blocked = tasks_blocked + ? WHERE id = ?"
-}
-statement! {
     /// How many more features of an epic have each status.
     CountFeatures {
         pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
@@ -64,13 +55,8 @@ statement! {
          WHERE id = ? AND status <> rolled"
 }
 statement! {
-    /// How many more tasks of the queue have each status, and how many more test cases there are.
-    CountInQueue {
-        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt,
-        tests: i64 => BigInt
-    } -> () =
-        "UPDATE totals SET tasks_pending = tasks_pending + ?, tasks_in_progress = tasks_in_progress + ?, \
-         tasks_completed = tasks_completed + ?, tasks_blocked = tasks_blocked + ?, tests = tests + ?"
+    /// How many more test cases there are.
+    CountTests { more: i64 => BigInt } -> () = "UPDATE totals SET tests = tests + ?"
 }
 
 /// How many tasks are kept at the most, to bound the memory.
@@ -82,8 +68,6 @@ pub(crate) struct InHand {
     tasks: HashMap<TaskId, TaskRecord>,
     features: BTreeMap<FeatureId, Parent>,
     epics: BTreeMap<EpicId, Epic>,
-    moved_in_epics: BTreeMap<EpicId, Moved>,
-    moved: Moved,
     tests_added: i64,
     pub(crate) settings: Option<Settings>,
     pub(crate) next_task: Option<i64>,
@@ -138,16 +122,6 @@ impl Moved {
             self.count(before, -1);
         }
         self.count(after, 1);
-    }
-
-    const fn is_nothing(self) -> bool {
-        let Self {
-            pending,
-            in_progress,
-            completed,
-            blocked,
-        } = self;
-        pending == 0 && in_progress == 0 && completed == 0 && blocked == 0
     }
 }
 
@@ -279,24 +253,19 @@ impl InHand {
         }
         let Some(parent) = self.parent(conn, feature)? else {
             // Only in a file that was tampered with, of which `tasq doctor` tells; other tasks go on.
-            self.moved.turn(before, after);
             return Ok(());
         };
         let was = parent.feature.status;
         parent.count(before, after, at);
         let is = parent.feature.status;
-        let epic = parent.feature.epic.clone();
-        self.moved.turn(before, after);
-        let Some(epic) = epic else {
+        if was == is {
             return Ok(());
-        };
-        if was != is {
+        }
+        if let Some(epic) = parent.feature.epic.clone() {
             // At once, so that the epic follows each turn of its feature, with the time of each.
             turn_in_epic(conn, &epic, (was, is), at)?;
             self.epics.remove(&epic);
         }
-        let moved = self.moved_in_epics.entry(epic).or_default();
-        moved.turn(before, after);
         Ok(())
     }
 
@@ -308,10 +277,7 @@ impl InHand {
     /// Whether all that was counted is written.
     pub(crate) fn is_written_out(&self) -> bool {
         let waits = |parent: &Parent| parent.touched_at.is_some();
-        self.moved.is_nothing()
-            && self.tests_added == 0
-            && self.moved_in_epics.is_empty()
-            && !self.features.values().any(waits)
+        self.tests_added == 0 && !self.features.values().any(waits)
     }
 
     /// Writes out what was counted; all that was read stays in hand.
@@ -319,28 +285,9 @@ impl InHand {
         for parent in self.features.values_mut() {
             parent.write_out(conn)?;
         }
-        for (id, moved) in std::mem::take(&mut self.moved_in_epics) {
-            let Moved {
-                pending,
-                in_progress,
-                completed,
-                blocked,
-            } = moved;
-            if !moved.is_nothing() {
-                CountInEpic::new(pending, in_progress, completed, blocked, id.as_str())
-                    .execute(conn)?;
-            }
-        }
         let tests = std::mem::take(&mut self.tests_added);
-        let moved = std::mem::take(&mut self.moved);
-        let Moved {
-            pending,
-            in_progress,
-            completed,
-            blocked,
-        } = moved;
-        if !moved.is_nothing() || tests != 0 {
-            CountInQueue::new(pending, in_progress, completed, blocked, tests).execute(conn)?;
+        if tests != 0 {
+            CountTests::new(tests).execute(conn)?;
         }
         Ok(())
     }

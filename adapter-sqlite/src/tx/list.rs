@@ -1,6 +1,6 @@
 //! Listing, counting and looking up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use diesel::SqliteConnection;
 use diesel::dsl::sql;
@@ -14,8 +14,9 @@ use tasq_ports::{Cursor, Page, Sort, TaskFilter, TaskPage};
 use super::unsigned;
 use crate::error::Fault;
 use crate::rows::Reading;
-use crate::rows::task::StoredTask;
+use crate::rows::task::{BLOCKED, STARTED, StoredTask};
 use crate::schema::{epics, features, tasks, test_cases, totals};
+use crate::statement::statement;
 
 /// A query of tasks that is still being put together.
 pub(crate) type Boxed<'a> = tasks::BoxedQuery<'a, Sqlite>;
@@ -64,7 +65,7 @@ pub(crate) fn page_queries<'a>(
             _ => &[Rest::All],
         };
         for rest in rests {
-            let query = source.open(filter, now);
+            let query = in_part(source.open(filter, now), &filter.scope, source.which);
             queries.push(finish(query, filter, page, source.order, *rest));
         }
     }
@@ -85,6 +86,8 @@ enum Which {
     Stage(i64, Option<i64>),
     /// Tasks known to be ready, of one priority if one is given.
     Ready(Option<i64>),
+    /// Tasks in progress.
+    Running,
     /// Tasks whose time has come but that are not promoted yet.
     Due,
 }
@@ -105,7 +108,10 @@ impl Source {
         };
         match self.which {
             Which::All => any(all()),
+            // Those in progress and those completed share a stage.
+            Which::Stage(STARTED, priority) => any(staged(STARTED, priority)),
             Which::Stage(stage, priority) => staged(stage, priority),
+            Which::Running => all().filter(sql::<Bool>(IN_PROGRESS)),
             Which::Ready(priority) => any(known_ready(staged(READY, priority), now)),
             Which::Due => any(due(all(), now)),
         }
@@ -141,9 +147,30 @@ fn sources(
         (Scope::Task(_), Sort::Claim) => one(Which::All, &EFFECTIVE_SORTED),
         (Scope::Task(_), Sort::Seq) => one(Which::All, &CREATED),
         (Scope::Queue, Sort::Seq) if filter.statuses.is_empty() => one(Which::All, &CREATED),
-        (scope, sort) => walks(conn, &stages(&filter.statuses), scope, sort),
+        (scope, sort) => {
+            let mut stages = stages(&filter.statuses);
+            let running = filter.statuses.contains(&Status::InProgress)
+                && !filter.statuses.contains(&Status::Completed);
+            if running {
+                stages.retain(|&stage| stage != STARTED);
+            }
+            let mut found = walks(conn, &stages, scope, sort)?;
+            if running {
+                found.push(Source {
+                    which: Which::Running,
+                    order: match sort {
+                        Sort::Seq => &CREATED_SORTED,
+                        Sort::Claim | Sort::Updated => &EFFECTIVE_SORTED,
+                    },
+                });
+            }
+            Ok(found)
+        }
     }
 }
+
+/// As the index of leases says it.
+pub(crate) const IN_PROGRESS: &str = "status = 'in_progress'";
 
 /// The stage of a task that is known to be ready; see the schema.
 const READY: i64 = 0;
@@ -158,9 +185,8 @@ fn stages(statuses: &[Status]) -> Vec<i64> {
         .iter()
         .flat_map(|status| match status {
             Status::Pending => [READY, 1].as_slice(),
-            Status::InProgress => &[2],
-            Status::Completed => &[3],
-            Status::Blocked => &[4],
+            Status::InProgress | Status::Completed => &[STARTED],
+            Status::Blocked => &[BLOCKED],
         })
         .copied()
         .collect();
@@ -211,35 +237,42 @@ fn walks(
 /// An order: the column before `seq`, if there is one, and which way. A `+` keeps SQLite from walking an index for it.
 struct Order {
     column: Option<&'static str>,
+    seq: &'static str,
     by: &'static str,
     after: &'static str,
 }
 
 const EFFECTIVE: Order = Order {
     column: Some("effective_priority"),
+    seq: "seq",
     by: "effective_priority, seq",
     after: ">",
 };
 const EFFECTIVE_SORTED: Order = Order {
+    seq: "+seq",
     by: "+effective_priority, +seq",
     ..EFFECTIVE
 };
 const CREATED: Order = Order {
     column: None,
+    seq: "seq",
     by: "seq",
     after: ">",
 };
 const CREATED_SORTED: Order = Order {
+    seq: "+seq",
     by: "+seq",
     ..CREATED
 };
 const UPDATED: Order = Order {
     column: Some("updated_at"),
+    seq: "seq",
     by: "updated_at DESC, seq DESC",
     after: "<",
 };
 const UPDATED_SORTED: Order = Order {
     column: Some("+updated_at"),
+    seq: "+seq",
     by: "+updated_at DESC, +seq DESC",
     ..UPDATED
 };
@@ -253,7 +286,7 @@ enum Rest {
     LaterKey,
 }
 
-/// Everything but the source: scope, words, order and place.
+/// Everything but the source and the scope: words, order and place.
 fn finish<'a>(
     mut query: Boxed<'a>,
     filter: &'a TaskFilter,
@@ -261,7 +294,6 @@ fn finish<'a>(
     order: &Order,
     rest: Rest,
 ) -> Boxed<'a> {
-    query = in_scope(query, &filter.scope);
     for word in &filter.words {
         query = query.filter(
             sql::<Bool>("instr(lower(description), lower(")
@@ -269,15 +301,20 @@ fn finish<'a>(
                 .sql(")) > 0"),
         );
     }
-    let Order { column, by, after } = order;
+    let Order {
+        column,
+        seq: number,
+        by,
+        after,
+    } = order;
     if let Some(Cursor { key, seq }) = page.after {
         let column = column.unwrap_or_default();
         query = match rest {
-            Rest::All => query.filter(tasks::seq.gt(seq)),
+            Rest::All => query.filter(sql::<Bool>(&format!("{number} > ")).bind::<BigInt, _>(seq)),
             Rest::SameKey => query.filter(
                 sql::<Bool>(&format!("{column} = "))
                     .bind::<BigInt, _>(key)
-                    .sql(&format!(" AND seq {after} "))
+                    .sql(&format!(" AND {number} {after} "))
                     .bind::<BigInt, _>(seq),
             ),
             Rest::LaterKey => {
@@ -294,6 +331,23 @@ fn finish<'a>(
 fn known_ready(query: Boxed<'_>, now: Timestamp) -> Boxed<'_> {
     let now = now.micros();
     query.filter(tasks::not_before.is_null().or(tasks::not_before.le(now)))
+}
+
+/// The part of a source that lies in a scope. Those in progress are few, wherever they lie, and have an index of their
+/// own: a `+` keeps SQLite from walking everything in the scope instead.
+fn in_part<'a>(query: Boxed<'a>, scope: &'a Scope, which: Which) -> Boxed<'a> {
+    match (which, scope) {
+        (Which::Running, Scope::Epic(epic)) => {
+            query.filter(sql::<Bool>("+epic_id = ").bind::<Text, _>(epic.as_str()))
+        }
+        (Which::Running, Scope::Feature(feature)) => {
+            query.filter(sql::<Bool>("+feature_id = ").bind::<Text, _>(feature.as_str()))
+        }
+        (Which::Running, Scope::Lane(lane)) => query
+            .filter(sql::<Bool>("+feature_id = ").bind::<Text, _>(lane.feature.as_str()))
+            .filter(tasks::effective_priority.eq(i64::from(lane.priority.number()))),
+        (_, scope) => in_scope(query, scope),
+    }
 }
 
 pub(crate) fn in_scope<'a>(query: Boxed<'a>, scope: &'a Scope) -> Boxed<'a> {
@@ -322,23 +376,8 @@ pub(crate) fn task_counts(
     scope: &Scope,
 ) -> Result<StatusCounts, Fault> {
     let columns: Option<CountColumns> = match scope {
-        Scope::Queue => totals::table
-            .select((
-                totals::tasks_pending,
-                totals::tasks_in_progress,
-                totals::tasks_completed,
-                totals::tasks_blocked,
-            ))
-            .get_result(conn)
-            .optional()?,
-        Scope::Epic(epic) => epics::table
-            .filter(epics::id.eq(epic.as_str()))
-            .select((
-                epics::tasks_pending,
-                epics::tasks_in_progress,
-                epics::tasks_completed,
-                epics::tasks_blocked,
-            ))
+        Scope::Queue => CountedQueue::new().get_result(conn).optional()?,
+        Scope::Epic(epic) => CountedEpic::new(epic.as_str())
             .get_result(conn)
             .optional()?,
         Scope::Feature(feature) => features::table
@@ -354,6 +393,38 @@ pub(crate) fn task_counts(
         Scope::Lane(_) | Scope::Task(_) => return counted(conn, scope),
     };
     Ok(counts(columns.unwrap_or_default()))
+}
+
+statement! {
+    /// How many tasks of the queue have which status: the sum of its features.
+    CountedQueue {} -> (BigInt, BigInt, BigInt, BigInt) =
+        "SELECT coalesce(sum(tasks_pending), 0), coalesce(sum(tasks_in_progress), 0), \
+         coalesce(sum(tasks_completed), 0), coalesce(sum(tasks_blocked), 0) FROM features"
+}
+statement! {
+    /// The same of an epic.
+    CountedEpic { epic: &'a str => Text } -> (BigInt, BigInt, BigInt, BigInt) =
+        "SELECT coalesce(sum(tasks_pending), 0), coalesce(sum(tasks_in_progress), 0), \
+         coalesce(sum(tasks_completed), 0), coalesce(sum(tasks_blocked), 0) FROM features WHERE epic_id = ?"
+}
+statement! {
+    /// The same of every epic that has features.
+    CountedEpics {} -> (Text, BigInt, BigInt, BigInt, BigInt) =
+        "SELECT epic_id, sum(tasks_pending), sum(tasks_in_progress), sum(tasks_completed), sum(tasks_blocked) \
+         FROM features WHERE epic_id IS NOT NULL GROUP BY epic_id"
+}
+
+/// How many tasks of each epic have which status.
+pub(crate) fn counts_by_epic(
+    conn: &mut SqliteConnection,
+) -> Result<HashMap<String, StatusCounts>, Fault> {
+    let rows: Vec<(String, i64, i64, i64, i64)> = CountedEpics::new().load(conn)?;
+    let counted = rows
+        .into_iter()
+        .map(|(epic, pending, in_progress, completed, blocked)| {
+            (epic, counts((pending, in_progress, completed, blocked)))
+        });
+    Ok(counted.collect())
 }
 
 /// The four counters of a parent: pending, in progress, completed, blocked.

@@ -5,13 +5,14 @@
 //! it compares two candidates instead.
 
 use diesel::SqliteConnection;
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use tasq_domain::ready::{Scope, claim_order, is_ready};
 use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
 use tasq_ports::Access;
 
-use super::list::{Boxed, due, in_scope};
+use super::list::{Boxed, IN_PROGRESS, due, in_scope};
 use crate::error::Fault;
 use crate::rows::Reading;
 use crate::rows::task::{StoredTask, read_process};
@@ -66,7 +67,7 @@ statement! {
 statement! {
     /// Whether a lease has run out.
     PeekExpired { now: i64 => BigInt } -> BigInt =
-        "SELECT 1 FROM tasks INDEXED BY idx_tasks_lease WHERE lease_expires_at <= ? LIMIT 1"
+        "SELECT 1 FROM tasks INDEXED BY idx_tasks_lease WHERE status = 'in_progress' AND lease_expires_at <= ? LIMIT 1"
 }
 
 pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<TaskRecord>, Fault> {
@@ -143,6 +144,7 @@ pub(crate) fn processes_at(
 /// Tasks by the end of their lease, as far as it has passed.
 pub(crate) fn expired_query(now: Timestamp, limit: u32) -> Boxed<'static> {
     tasks::table
+        .filter(sql::<Bool>(IN_PROGRESS))
         .filter(tasks::lease_expires_at.le(now.micros()))
         .order((tasks::lease_expires_at, tasks::seq))
         .limit(limit.into())

@@ -10,7 +10,7 @@ use tasq_domain::{
 use tasq_ports::{Inserted, Removed};
 
 use super::hand::{InHand, Inherited};
-use super::list::{CountColumns, counts};
+use super::list::{CountColumns, counts, counts_by_epic};
 use super::{inserted, one, ready, unsigned};
 use crate::error::Fault;
 use crate::rows::epic::{EpicRow, StoredEpic};
@@ -67,21 +67,14 @@ pub(crate) fn epics(conn: &mut SqliteConnection) -> Result<Vec<Epic>, Fault> {
 pub(crate) fn counted_epics(
     conn: &mut SqliteConnection,
 ) -> Result<Vec<(Epic, StatusCounts)>, Fault> {
-    let rows: Vec<(StoredEpic, CountColumns)> = epics::table
-        .order(epics::seq)
-        .select((
-            StoredEpic::as_select(),
-            (
-                epics::tasks_pending,
-                epics::tasks_in_progress,
-                epics::tasks_completed,
-                epics::tasks_blocked,
-            ),
-        ))
-        .load(conn)?;
-    rows.into_iter()
-        .map(|(row, columns)| Ok((row.read()?, counts(columns))))
-        .collect()
+    let mut below = counts_by_epic(conn)?;
+    let epics = epics(conn)?.into_iter();
+    Ok(epics
+        .map(|epic| {
+            let counts = below.remove(epic.id.as_str()).unwrap_or_default();
+            (epic, counts)
+        })
+        .collect())
 }
 
 pub(crate) fn insert_epic(conn: &mut SqliteConnection, epic: &Epic) -> Result<Inserted, Fault> {

@@ -20,7 +20,7 @@ use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow}
 use crate::rows::plain::{PlainTask, is_plain};
 use crate::rows::question::QuestionRow;
 use crate::rows::settings::SettingsRow;
-use crate::rows::task::StoredTask;
+use crate::rows::task::{StoredTask, shelf};
 use crate::schema::{
     checkpoints, dependencies, epics, events, features, operations, questions as question_rows,
     settings, tasks,
@@ -223,29 +223,17 @@ statement! {
         "UPDATE features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ? \
          WHERE id = ?"
 }
-statement! {
-    /// Says how many of all tasks have which status.
-    CountAll {
-        pending: i64 => BigInt, in_progress: i64 => BigInt, completed: i64 => BigInt, blocked: i64 => BigInt
-    } -> () =
-        "UPDATE totals SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ?"
-}
-
-/// Counts the tasks of every feature, and all of them, as they were loaded.
+/// Counts the tasks of every feature, as they were loaded.
 fn count(conn: &mut SqliteConnection, tasks: &[Task]) -> Result<(), Fault> {
     let mut of: HashMap<&FeatureId, StatusCounts> = HashMap::new();
-    let mut all = StatusCounts::default();
     for task in tasks {
         of.entry(&task.feature).or_default().add(task.status);
-        all.add(task.status);
     }
     for (feature, counts) in of {
         let [pending, in_progress, completed, blocked] = columns(counts);
         CountTasks::new(pending, in_progress, completed, blocked, feature.as_str())
             .execute(conn)?;
     }
-    let [pending, in_progress, completed, blocked] = columns(all);
-    CountAll::new(pending, in_progress, completed, blocked).execute(conn)?;
     Ok(())
 }
 
@@ -272,13 +260,14 @@ statement! {
         not_before: Option<i64> => Nullable<BigInt>, attempts: i64 => BigInt, lost_in_a_row: i64 => BigInt,
         completed_at: Option<i64> => Nullable<BigInt>, proof: Option<&'a str> => Nullable<Text>,
         proof_by: Option<&'a str> => Nullable<Text>, proof_reason: Option<&'a str> => Nullable<Text>,
-        feature_priority: i64 => BigInt, epic: Option<&'a str> => Nullable<Text>, held_above: i64 => BigInt
+        feature_priority: i64 => BigInt, epic: Option<&'a str> => Nullable<Text>, held_above: i64 => BigInt,
+        shelf: i64 => BigInt
     } -> () =
         "INSERT INTO tasks (seq, id, feature_id, description, priority, retry_budget, hold_by, hold_reason, hold_at, \
          source_origin, source_digest, created_at, updated_at, metadata, status, blocked_reason, retries_used, \
          not_before, attempts, lost_in_a_row, completed_at, proof, proof_by, proof_reason, feature_priority, epic_id, \
-         held_above, rev) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
+         held_above, shelf, rev) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
 }
 
 fn load_task(
@@ -346,6 +335,7 @@ fn load_task(
         inherited.priority.number().into(),
         inherited.epic.as_ref().map(EpicId::as_str),
         inherited.held_above.into(),
+        shelf(*status),
     )
     .execute(conn);
     inserted(outcome, task.seq)

@@ -24,14 +24,11 @@ CREATE TABLE settings (
     backoff_cap INTEGER NOT NULL CHECK (backoff_cap >= 0)
 ) STRICT;
 
--- One row: counts of the whole queue, and the time of the unit of work that removes something (removing shows triggers
--- no new row from which to read the writer's time); and whether what a plain client inserts is there already.
+-- One row: how many test cases there are, and the time of the unit of work that removes something (removing shows
+-- triggers no new row from which to read the writer's time); and whether what a plain client inserts is there already.
+-- Tasks are counted by their feature alone: one more place would be one more page for each step to write.
 CREATE TABLE totals (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    tasks_pending INTEGER NOT NULL DEFAULT 0,
-    tasks_in_progress INTEGER NOT NULL DEFAULT 0,
-    tasks_completed INTEGER NOT NULL DEFAULT 0,
-    tasks_blocked INTEGER NOT NULL DEFAULT 0,
     tests INTEGER NOT NULL DEFAULT 0,
     acting_at INTEGER,
     replaces INTEGER NOT NULL DEFAULT 0
@@ -47,7 +44,7 @@ SELECT coalesce(
 
 -- What a task that comes (it was nothing), goes (it is nothing) or turns means to its parents is said to `task_turns`, and
 -- counted once, whoever says it; `at` is the time of it, or NULL for now. The same of features.
-CREATE VIEW task_turns AS SELECT '' AS feature_id, '' AS epic_id, '' AS was, '' AS status, 0 AS at;
+CREATE VIEW task_turns AS SELECT '' AS feature_id, '' AS was, '' AS status, 0 AS at;
 CREATE VIEW feature_turns AS SELECT '' AS epic_id, '' AS was, '' AS status, 0 AS at;
 
 CREATE TABLE epics (
@@ -72,10 +69,6 @@ CREATE TABLE epics (
     features_in_progress INTEGER NOT NULL DEFAULT 0,
     features_completed INTEGER NOT NULL DEFAULT 0,
     features_blocked INTEGER NOT NULL DEFAULT 0,
-    tasks_pending INTEGER NOT NULL DEFAULT 0,
-    tasks_in_progress INTEGER NOT NULL DEFAULT 0,
-    tasks_completed INTEGER NOT NULL DEFAULT 0,
-    tasks_blocked INTEGER NOT NULL DEFAULT 0,
     touched_at INTEGER NOT NULL DEFAULT 0,
     rolled TEXT GENERATED ALWAYS AS (
         CASE
@@ -176,18 +169,16 @@ CREATE TABLE tasks (
     open_deps INTEGER NOT NULL DEFAULT 0,
     held_above INTEGER NOT NULL DEFAULT 0,
     promoted INTEGER,
+    -- 0 pending, 2 in progress or completed, 3 blocked: a task that is completed stays where it is in every index of `stage`
+    shelf INTEGER NOT NULL DEFAULT 0,
     effective_priority INTEGER GENERATED ALWAYS AS (coalesce(priority, feature_priority)) VIRTUAL,
     waits_until INTEGER GENERATED ALWAYS AS (
-        CASE WHEN status = 'pending' AND not_before IS NOT promoted THEN not_before END
+        CASE WHEN shelf = 0 AND not_before IS NOT promoted THEN not_before END
     ) VIRTUAL,
-    -- 0 ready, 1 pending but not ready, 2 in progress, 3 completed, 4 blocked: one index has the order of claims and of lists
+    -- 0 ready, 1 pending but not ready, the others as `shelf`: one index has the order of claims and of lists
     stage INTEGER GENERATED ALWAYS AS (
-        CASE status
-            WHEN 'pending' THEN
-                open_deps <> 0 OR hold_at IS NOT NULL OR held_above <> 0 OR (not_before IS NOT NULL AND not_before IS NOT promoted)
-            WHEN 'in_progress' THEN 2
-            WHEN 'completed' THEN 3
-            ELSE 4
+        CASE WHEN shelf THEN shelf
+            ELSE open_deps <> 0 OR hold_at IS NOT NULL OR held_above <> 0 OR (not_before IS NOT NULL AND not_before IS NOT promoted)
         END
     ) VIRTUAL,
     ready_rank INTEGER GENERATED ALWAYS AS (CASE WHEN stage = 0 THEN effective_priority END) VIRTUAL,
@@ -328,7 +319,7 @@ CREATE INDEX idx_tasks_status ON tasks (stage, effective_priority, seq);
 CREATE INDEX idx_tasks_feature_id ON tasks (feature_id, stage, effective_priority, seq);
 CREATE INDEX idx_tasks_epic ON tasks (epic_id, stage, effective_priority, seq) WHERE epic_id IS NOT NULL;
 CREATE INDEX idx_tasks_waits ON tasks (waits_until) WHERE waits_until IS NOT NULL;
-CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at, seq) WHERE lease_expires_at IS NOT NULL;
+CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at, seq) WHERE status = 'in_progress';
 CREATE INDEX idx_tasks_process ON tasks (claim_place, seq, id, claim_pid, claim_started_ticks) WHERE claim_place IS NOT NULL;
 CREATE INDEX idx_tasks_updated ON tasks (updated_at, seq);
 
@@ -541,12 +532,6 @@ END;
 CREATE TRIGGER features_moved AFTER UPDATE OF epic_id ON features
 WHEN NEW.epic_id IS NOT OLD.epic_id
 BEGIN
-    UPDATE epics SET
-        tasks_pending = tasks_pending + iif(id = NEW.epic_id, 1, -1) * NEW.tasks_pending,
-        tasks_in_progress = tasks_in_progress + iif(id = NEW.epic_id, 1, -1) * NEW.tasks_in_progress,
-        tasks_completed = tasks_completed + iif(id = NEW.epic_id, 1, -1) * NEW.tasks_completed,
-        tasks_blocked = tasks_blocked + iif(id = NEW.epic_id, 1, -1) * NEW.tasks_blocked
-    WHERE id IN (OLD.epic_id, NEW.epic_id);
     INSERT INTO feature_turns
     SELECT OLD.epic_id, OLD.status, NULL, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at);
     INSERT INTO feature_turns
@@ -570,12 +555,6 @@ END;
 
 CREATE TRIGGER count_task INSTEAD OF INSERT ON task_turns
 BEGIN
-    UPDATE epics SET
-        tasks_pending = tasks_pending + (NEW.status IS 'pending') - (NEW.was IS 'pending'),
-        tasks_in_progress = tasks_in_progress + (NEW.status IS 'in_progress') - (NEW.was IS 'in_progress'),
-        tasks_completed = tasks_completed + (NEW.status IS 'completed') - (NEW.was IS 'completed'),
-        tasks_blocked = tasks_blocked + (NEW.status IS 'blocked') - (NEW.was IS 'blocked')
-    WHERE id = NEW.epic_id;
     UPDATE features SET
         tasks_pending = tasks_pending + (NEW.status IS 'pending') - (NEW.was IS 'pending'),
         tasks_in_progress = tasks_in_progress + (NEW.status IS 'in_progress') - (NEW.was IS 'in_progress'),
@@ -583,11 +562,6 @@ BEGIN
         tasks_blocked = tasks_blocked + (NEW.status IS 'blocked') - (NEW.was IS 'blocked'),
         touched_at = coalesce(NEW.at, (SELECT now FROM clock))
     WHERE id = NEW.feature_id;
-    UPDATE totals SET
-        tasks_pending = tasks_pending + (NEW.status IS 'pending') - (NEW.was IS 'pending'),
-        tasks_in_progress = tasks_in_progress + (NEW.status IS 'in_progress') - (NEW.was IS 'in_progress'),
-        tasks_completed = tasks_completed + (NEW.status IS 'completed') - (NEW.was IS 'completed'),
-        tasks_blocked = tasks_blocked + (NEW.status IS 'blocked') - (NEW.was IS 'blocked');
 END;
 
 CREATE TRIGGER tasks_added AFTER INSERT ON tasks
@@ -601,8 +575,8 @@ BEGIN
     WHERE seq = NEW.seq;
     UPDATE tasks SET completed_at = NEW.updated_at, rev = 1
     WHERE seq = NEW.seq AND NEW.status = 'completed' AND completed_at IS NULL;
-    INSERT INTO task_turns
-    SELECT NEW.feature_id, tasks.epic_id, NULL, NEW.status, NEW.updated_at FROM tasks WHERE tasks.seq = NEW.seq;
+    UPDATE tasks SET shelf = CASE NEW.status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END WHERE seq = NEW.seq;
+    INSERT INTO task_turns VALUES (NEW.feature_id, NULL, NEW.status, NEW.updated_at);
 END;
 
 CREATE TRIGGER tasks_removed AFTER DELETE ON tasks
@@ -614,7 +588,7 @@ BEGIN
     DELETE FROM attempts WHERE task_seq = OLD.seq;
     DELETE FROM checkpoints WHERE task_id = OLD.id;
     DELETE FROM questions WHERE task_id = OLD.id;
-    INSERT INTO task_turns VALUES (OLD.feature_id, OLD.epic_id, OLD.status, NULL, NULL);
+    INSERT INTO task_turns VALUES (OLD.feature_id, OLD.status, NULL, NULL);
 END;
 
 CREATE TRIGGER tasks_moved AFTER UPDATE OF feature_id ON tasks
@@ -628,12 +602,9 @@ BEGIN
     )
     WHERE seq = NEW.seq;
     INSERT INTO task_turns
-    SELECT OLD.feature_id, OLD.epic_id, OLD.status, NULL,
-        iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at);
+    VALUES (OLD.feature_id, OLD.status, NULL, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at));
     INSERT INTO task_turns
-    SELECT NEW.feature_id, tasks.epic_id, NULL, NEW.status,
-        iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at)
-    FROM tasks WHERE tasks.seq = NEW.seq;
+    VALUES (NEW.feature_id, NULL, NEW.status, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at));
 END;
 
 -- An edit by hand keeps the rest of the row in step with the status: the time of completion, and no claim, proof or
@@ -650,8 +621,7 @@ END;
 CREATE TRIGGER update_feature_status_on_task_complete AFTER UPDATE OF status ON tasks
 WHEN NEW.rev = OLD.rev AND NEW.status <> OLD.status AND NEW.feature_id = OLD.feature_id
 BEGIN
-    INSERT INTO task_turns
-    VALUES (NEW.feature_id, NEW.epic_id, OLD.status, NEW.status, nullif(NEW.updated_at, OLD.updated_at));
+    INSERT INTO task_turns VALUES (NEW.feature_id, OLD.status, NEW.status, nullif(NEW.updated_at, OLD.updated_at));
 END;
 
 CREATE TRIGGER set_task_completed_at AFTER UPDATE OF status ON tasks
@@ -669,6 +639,7 @@ END;
 CREATE TRIGGER tasks_follow_status AFTER UPDATE OF status ON tasks
 WHEN NEW.rev = OLD.rev AND NEW.status <> OLD.status
 BEGIN
+    UPDATE tasks SET shelf = CASE NEW.status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END WHERE seq = NEW.seq;
     UPDATE attempts SET ended_at = max(started_at, (SELECT now FROM clock)), outcome = 'cancelled'
     WHERE task_seq = NEW.seq AND ended_at IS NULL AND NEW.status <> 'in_progress';
     UPDATE tasks SET rev = rev + 1, claim_worker = NULL, claim_attempt = NULL, claim_nonce = NULL, claim_started_at = NULL,
