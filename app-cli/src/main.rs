@@ -83,6 +83,9 @@ fn main() -> ExitCode {
 /// The words of the command line. The description of all commands lives on: taking its thousands of parts to pieces takes
 /// longer than reading the words.
 fn understand(words: Vec<OsString>) -> Result<Cli, clap::Error> {
+    if let Some(cli) = args::direct::understood(&words) {
+        return Ok(cli);
+    }
     let mut command = ManuallyDrop::new(Cli::command());
     let mut matches = command.try_get_matches_from_mut(words)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))

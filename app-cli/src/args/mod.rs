@@ -3,6 +3,7 @@
 //! Nothing here looks at a store. One file per group of commands; [`crate::commands`] turns them into use cases.
 
 pub(crate) mod care;
+pub(crate) mod direct;
 pub(crate) mod items;
 pub(crate) mod life;
 pub(crate) mod moving;
