@@ -163,7 +163,7 @@ fn pages_by_status_are_walked_stage_by_stage() {
         (
             Sort::Seq,
             1,
-            "idx_tasks_status (stage=? AND effective_priority=? AND seq>?)",
+            "idx_tasks_status (stage=? AND effective_priority=? AND rowid>?)",
         ),
     ] {
         let plans = plans(&mut conn, &filter, sort, AFTER);

@@ -314,14 +314,15 @@ CREATE INDEX idx_features_status ON features (status);
 CREATE INDEX idx_test_cases_task_id ON test_cases (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX idx_test_cases_feature_id ON test_cases (feature_id) WHERE feature_id IS NOT NULL;
 
--- A claim is one walk along one of these, and so is each page of a list: `stage` says more than the status.
-CREATE INDEX idx_tasks_status ON tasks (stage, effective_priority, seq);
-CREATE INDEX idx_tasks_feature_id ON tasks (feature_id, stage, effective_priority, seq);
-CREATE INDEX idx_tasks_epic ON tasks (epic_id, stage, effective_priority, seq) WHERE epic_id IS NOT NULL;
+-- A claim is one walk along one of these, and so is each page of a list: `stage` says more than the status. An index ends
+-- with the number of its row, `seq`, without being told.
+CREATE INDEX idx_tasks_status ON tasks (stage, effective_priority);
+CREATE INDEX idx_tasks_feature_id ON tasks (feature_id, stage, effective_priority);
+CREATE INDEX idx_tasks_epic ON tasks (epic_id, stage, effective_priority) WHERE epic_id IS NOT NULL;
 CREATE INDEX idx_tasks_waits ON tasks (waits_until) WHERE waits_until IS NOT NULL;
-CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at, seq) WHERE status = 'in_progress';
+CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at) WHERE status = 'in_progress';
 CREATE INDEX idx_tasks_process ON tasks (claim_place, seq, id, claim_pid, claim_started_ticks) WHERE claim_place IS NOT NULL;
-CREATE INDEX idx_tasks_updated ON tasks (updated_at, seq);
+CREATE INDEX idx_tasks_updated ON tasks (updated_at);
 
 -- Ids are looked up in any case of ASCII letters. Those without small letters are found by their large ones.
 CREATE INDEX idx_epics_id_any_case ON epics (id COLLATE NOCASE) WHERE id GLOB '*[a-z]*';
@@ -332,7 +333,7 @@ CREATE INDEX idx_test_cases_id_any_case ON test_cases (id COLLATE NOCASE) WHERE 
 CREATE INDEX idx_dependencies_depends_on ON dependencies (depends_on, task_id);
 CREATE INDEX idx_checkpoints_task_id ON checkpoints (task_id);
 CREATE INDEX idx_questions_open ON questions (asked_at, task_id, number) WHERE answered_at IS NULL;
-CREATE INDEX idx_events_entity ON events (entity_kind, entity_seq, seq);
+CREATE INDEX idx_events_entity ON events (entity_kind, entity_seq);
 
 -- What holds whether or not the client switched foreign keys on.
 
