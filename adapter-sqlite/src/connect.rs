@@ -1,6 +1,7 @@
 //! Opening the file: what it must be, and how SQLite is to treat it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -134,13 +135,15 @@ pub(crate) fn establish(place: &Place, how: &str) -> Result<SqliteConnection, St
     let address = format!("file:{}?{how}", escape(path));
     let mut conn = SqliteConnection::establish(&address)
         .map_err(|error| place.message(&connection_message(&error)))?;
-    conn.batch_execute(&format!(
-        "PRAGMA busy_timeout = {}",
-        place.wait.as_millis().min(i32::MAX as u128)
-    ))
-    .map_err(|error| place.sql(&error))?;
+    wait_for_others(&mut conn, place.wait).map_err(|error| place.sql(&error))?;
     check_engine(place, &mut conn)?;
     Ok(conn)
+}
+
+/// Has each statement wait so long for other clients.
+pub(crate) fn wait_for_others(conn: &mut SqliteConnection, wait: Duration) -> QueryResult<()> {
+    let millis = wait.as_millis().min(i32::MAX as u128);
+    conn.batch_execute(&format!("PRAGMA busy_timeout = {millis}"))
 }
 
 /// How SQLite is to treat the file; one that cannot be written to has no journal. After the wait is set, because switching to the log needs the file alone.

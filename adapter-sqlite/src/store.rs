@@ -137,6 +137,22 @@ impl SqliteStore {
         })
     }
 
+    /// Moves the log into the database, as far as nobody else is using it just now. Nothing is waited for but the disk.
+    ///
+    /// Where it cannot be done, what was written stays in the log: whatever keeps the database from being written to,
+    /// such as a full disk, keeps nobody from reading.
+    pub fn fold_log(&self) {
+        let mut file = self.file();
+        let OpenFile::Open(opened) = &mut *file else {
+            return;
+        };
+        let conn = &mut opened.conn;
+        // An error says that it could not be done now; the next write meets what is in the way, and tells.
+        let _ = connect::wait_for_others(conn, Duration::ZERO)
+            .and_then(|()| conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)"));
+        let _ = connect::wait_for_others(conn, self.place.wait);
+    }
+
     /// Does something with the file that is no unit of work, alone if it writes.
     pub(crate) fn look_after<T>(
         &self,

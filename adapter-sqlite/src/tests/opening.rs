@@ -310,6 +310,63 @@ fn a_lock_held_by_another_makes_writers_busy_and_readers_not() {
     assert_eq!(store.read(|tx| tx.epics()).unwrap(), []);
 }
 
+fn log_bytes(fixture: &Fixture) -> u64 {
+    std::fs::metadata(log_path(&fixture.path)).unwrap().len()
+}
+
+#[test]
+fn a_folded_log_is_empty_and_the_store_goes_on() {
+    let fixture = Fixture::new();
+    let _ = fixture
+        .store
+        .write(|tx| tx.insert_epic(&epic("E1")))
+        .unwrap();
+    assert!(log_bytes(&fixture) > 0);
+    fixture.store.fold_log();
+    assert_eq!(log_bytes(&fixture), 0);
+    let _ = fixture
+        .store
+        .write(|tx| tx.insert_epic(&epic("E2")))
+        .unwrap();
+    assert_eq!(fixture.store.read(|tx| tx.epics()).unwrap().len(), 2);
+}
+
+#[test]
+fn a_log_that_others_use_is_left_to_them_at_once() {
+    let fixture = Fixture::new();
+    let _ = fixture
+        .store
+        .write(|tx| tx.insert_epic(&epic("E1")))
+        .unwrap();
+    let mut plain = fixture.plain();
+    plain
+        .batch_execute("BEGIN; SELECT count(*) FROM epics")
+        .unwrap();
+    let _ = fixture
+        .store
+        .write(|tx| tx.insert_epic(&epic("E2")))
+        .unwrap();
+    let long = log_bytes(&fixture);
+    // It would wait for the time that options give here: longer than a test may run.
+    fixture.store.fold_log();
+    assert_eq!(log_bytes(&fixture), long);
+    assert_eq!(
+        lines(
+            &mut plain,
+            "SELECT CAST(count(*) AS TEXT) AS line FROM epics"
+        ),
+        ["1"]
+    );
+    plain.batch_execute("COMMIT").unwrap();
+    assert_eq!(
+        lines(
+            &mut plain,
+            "SELECT CAST(count(*) AS TEXT) AS line FROM epics"
+        ),
+        ["2"]
+    );
+}
+
 #[test]
 fn a_unit_that_only_reads_cannot_write() {
     let fixture = Fixture::new();
