@@ -95,9 +95,9 @@ impl Unit<'_> {
         if self.features.contains_key(id) {
             return Ok(());
         }
-        if let Some(feature) = self.tx.feature(id)? {
-            self.features.insert(feature.id, feature.status);
-            if let Some(epic) = feature.epic {
+        if let Some(standing) = self.tx.standing(id)? {
+            self.features.insert(id.clone(), standing.status);
+            if let Some(epic) = standing.epic {
                 self.watch_epic(&epic)?;
             }
         }
@@ -129,10 +129,7 @@ impl Unit<'_> {
         self.tx.update_task_life(&step.task)?;
         if let Some((token, end)) = &step.closed {
             // An imported claim has no attempt of its own to close.
-            if let Some(mut attempt) = self.tx.attempt(&before.id, token.attempt)? {
-                attempt.end = Some(end.clone());
-                self.tx.update_attempt(&attempt)?;
-            }
+            self.tx.end_attempt(&before.id, token.attempt, end)?;
         }
         let mut data = data;
         if let Value::Object(map) = &mut data {
@@ -171,7 +168,7 @@ impl Unit<'_> {
 
     fn finish(&mut self) -> Result<(), AppError> {
         for (id, before) in std::mem::take(&mut self.features) {
-            if let Some(after) = self.tx.feature(&id)?
+            if let Some(after) = self.tx.standing(&id)?
                 && after.status != before
             {
                 self.rolled_up(id, before, after.status, after.updated_at)?;

@@ -21,7 +21,9 @@ pub use list::{Cursor, EventFilter, Page, Sort, TaskFilter, TaskPage};
 pub use maintenance::{BackupReport, Check, FileReport, Finding, Maintenance, Overwrite, Severity};
 pub use outside::{Clock, Ids, Processes};
 pub use runner::{CommandSpec, End, Exit, Limits, RunError, Runner, Running, Written};
-pub use store::{Access, FromStore, Inserted, Removed, Store, StoreExt, StoreInfo, Tx, Verdict};
+pub use store::{
+    Access, FromStore, Inserted, Removed, Standing, Store, StoreExt, StoreInfo, Tx, Verdict,
+};
 pub use trust::{Trust, TrustError};
 pub use workplace::{Bench, Job, Kept, Leaving, Workplace, WorkplaceError};
 

@@ -2,9 +2,9 @@
 
 use tasq_domain::ready::Scope;
 use tasq_domain::{
-    AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Place, Process, Question, Settings, StatusCounts, Task,
-    TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
+    AnyId, Attempt, AttemptEnd, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event,
+    Feature, FeatureId, Operation, OperationId, Place, Process, Question, Settings, Status,
+    StatusCounts, Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 
 use crate::error::StoreError;
@@ -120,6 +120,33 @@ fn unit<S: Store + ?Sized, T, E: FromStore>(
     outcome.expect("a store runs the body before it returns Ok")
 }
 
+/// What its tasks make of a feature, and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its status.
+    pub status: Status,
+    /// Its epic.
+    pub epic: Option<EpicId>,
+    /// Its last change.
+    pub updated_at: Timestamp,
+}
+
+impl Standing {
+    fn of(feature: Feature) -> Self {
+        let Feature {
+            status,
+            epic,
+            updated_at,
+            ..
+        } = feature;
+        Self {
+            status,
+            epic,
+            updated_at,
+        }
+    }
+}
+
 /// Whether an item could be inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -188,6 +215,10 @@ pub trait Tx {
 
     /// A feature.
     fn feature(&mut self, id: &FeatureId) -> Result<Option<Feature>, StoreError>;
+    /// How a feature stands, for whoever wants to know no more of it.
+    fn standing(&mut self, id: &FeatureId) -> Result<Option<Standing>, StoreError> {
+        Ok(self.feature(id)?.map(Standing::of))
+    }
     /// Every feature.
     fn features(&mut self) -> Result<Vec<Feature>, StoreError>;
     /// The features of an epic, or with `None` those without one.
@@ -266,6 +297,22 @@ pub trait Tx {
     fn insert_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError>;
     /// Replaces everything of an attempt but its task, token, worker and start.
     fn update_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError>;
+    /// Replaces how the attempt of the given number ended, and nothing else of it; `false` if there is none.
+    fn end_attempt(
+        &mut self,
+        task: &TaskId,
+        number: u32,
+        end: &AttemptEnd,
+    ) -> Result<bool, StoreError> {
+        let Some(attempt) = self.attempt(task, number)? else {
+            return Ok(false);
+        };
+        self.update_attempt(&Attempt {
+            end: Some(end.clone()),
+            ..attempt
+        })?;
+        Ok(true)
+    }
 
     /// The checkpoints of a task.
     fn checkpoints_of(&mut self, task: &TaskId) -> Result<Vec<Checkpoint>, StoreError>;

@@ -1,16 +1,17 @@
 //! Every answer a write gives, and what it refuses.
 
 use tasq_domain::{
-    EntityKind, Epic, Feature, OperationId, Status, StatusCounts, Task, TestCase, ready::Scope,
+    Attempt, AttemptEnd, EntityKind, Epic, Feature, OperationId, Outcome, Status, StatusCounts,
+    Task, TestCase, ready::Scope,
 };
 use tasq_ports::{
-    EventFilter, Inserted, Page, Removed, Sort, StoreError, StoreExt, TaskFilter, Tx,
+    EventFilter, Inserted, Page, Removed, Sort, Standing, StoreError, StoreExt, TaskFilter, Tx,
 };
 
 use super::Bench;
 use super::make::{
-    Item, at, attempt, checkpoint, epic, epic_id, feature, feature_id, live, of_feature, of_task,
-    put, task, task_id, test, test_id, waits_for, with_attempts,
+    Item, at, attempt, checkpoint, epic, epic_id, feature, feature_id, in_status, json, live,
+    of_feature, of_task, put, reason, task, task_id, test, test_id, waits_for, with_attempts,
 };
 
 /// The body fails with `Backend`, and nothing of it stays.
@@ -321,6 +322,70 @@ pub(crate) fn an_update_keeps_seq_id_and_creation(bench: &Bench) {
     assert_eq!((test.seq, test.created_at), (1, at(0)));
     assert_eq!(test.owner, of_task("TASK-1"));
     assert_eq!(contents.attempts, [attempt("TASK-1", 1)]);
+}
+
+pub(crate) fn the_end_of_an_attempt_changes_nothing_else_of_it(bench: &Bench) {
+    family(bench);
+    let open = Attempt {
+        late_message: Some(reason("late")),
+        log_path: Some("logs/1".to_owned()),
+        result: Some(json("{\"a\":1}")),
+        ..attempt("TASK-1", 1)
+    };
+    let mut ended = open.clone();
+    for (outcome, exit_code, message) in [
+        (Outcome::Failed, Some(-9), Some("it broke")),
+        (Outcome::Completed, None, None),
+    ] {
+        let end = AttemptEnd {
+            at: at(7),
+            outcome,
+            exit_code,
+            message: message.map(reason),
+        };
+        let there = bench.write(|tx| {
+            if tx.attempt(&open.task, 1)?.is_none() {
+                tx.insert_attempt(&open)?;
+                tx.insert_attempt(&attempt("TASK-1", 2))?;
+            }
+            assert!(!tx.end_attempt(&open.task, 3, &end)?, "there is no third");
+            tx.end_attempt(&open.task, 1, &end)
+        });
+        assert!(there);
+        ended.end = Some(end);
+        assert_eq!(
+            bench.contents().attempts,
+            [ended.clone(), attempt("TASK-1", 2)]
+        );
+    }
+    let nobody = bench.write(|tx| {
+        let end = ended.end.clone().expect("it has ended");
+        tx.end_attempt(&task_id("TASK-9"), 1, &end)
+    });
+    assert!(!nobody, "there is no such task");
+}
+
+pub(crate) fn a_feature_stands_as_it_will_when_the_unit_ends(bench: &Bench) {
+    family(bench);
+    let of = |feature: Feature| Standing {
+        status: feature.status,
+        epic: feature.epic,
+        updated_at: feature.updated_at,
+    };
+    let in_unit = bench.write(|tx| {
+        let id = feature_id("FEAT-1");
+        let before = tx.standing(&id)?;
+        assert_eq!(before, tx.feature(&id)?.map(of));
+        let step = in_status(task("TASK-1", "FEAT-1"), Status::Completed, at(9));
+        live(tx, &step)?;
+        let after = tx.standing(&id)?;
+        assert_eq!(after, tx.feature(&id)?.map(of));
+        assert_eq!(tx.standing(&feature_id("FEAT-9"))?, None);
+        Ok((before, after))
+    });
+    let read = bench.read(|tx| tx.standing(&feature_id("FEAT-1")));
+    assert_ne!(in_unit.0, in_unit.1, "the step changes its feature");
+    assert_eq!(in_unit.1, read);
 }
 
 /// Also when it is the time that was stored before, or an earlier one.

@@ -155,6 +155,8 @@ macro_rules! contract_suite {
                 updating_what_is_missing_is_refused,
                 removing_what_is_missing_is_refused,
                 an_update_keeps_seq_id_and_creation,
+                the_end_of_an_attempt_changes_nothing_else_of_it,
+                a_feature_stands_as_it_will_when_the_unit_ends,
                 an_update_keeps_the_time_it_was_given,
                 a_derived_status_is_not_the_callers_to_write,
                 a_dependency_is_inserted_and_removed_once,

@@ -28,7 +28,7 @@ fn operation() -> Operation {
 }
 
 /// Every write there is; on the store that [`stocked`] makes, each one succeeds.
-const WRITES: [(&str, Write); 24] = [
+const WRITES: [(&str, Write); 25] = [
     ("set_settings", |tx| {
         tx.set_settings(&Settings {
             name: "changed".to_owned(),
@@ -94,6 +94,15 @@ const WRITES: [(&str, Write); 24] = [
             log_path: Some("log".to_owned()),
             ..attempt("TASK-1", 1)
         })
+    }),
+    ("end_attempt", |tx| {
+        let end = tasq_domain::AttemptEnd {
+            at: at(9),
+            outcome: tasq_domain::Outcome::Failed,
+            exit_code: None,
+            message: None,
+        };
+        tx.end_attempt(&task_id("TASK-1"), 1, &end).map(drop)
     }),
     ("insert_checkpoint", |tx| {
         tx.insert_checkpoint(&checkpoint("TASK-1", 1)).map(drop)

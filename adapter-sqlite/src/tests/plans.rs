@@ -1,19 +1,14 @@
 //! How SQLite answers the hot questions: by the index meant for it, and without sorting where that would cost.
 
 use diesel::prelude::*;
-use diesel::query_builder::{QueryBuilder, QueryFragment};
 use diesel::sql_types::{Integer, Text};
-use diesel::sqlite::{Sqlite, SqliteQueryBuilder};
 use tasq_domain::ready::Scope;
 use tasq_domain::{FeatureId, Lane, Priority, Status};
 use tasq_ports::{Cursor, Inserted, Page, Sort, StoreError, StoreExt as _, TaskFilter};
 
-use super::{Fixture, at, epic, feature, task};
+use super::{Fixture, at, epic, feature, task, text};
 use crate::tx::list::page_queries;
-use crate::tx::ready::{
-    PeekDue, PeekExpired, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane,
-    ReadyInQueue, expired_query,
-};
+use crate::tx::ready::{PeekDue, PeekExpired, ProcessesAt, Promote, expired_query, ready_text};
 
 #[derive(QueryableByName)]
 struct Step {
@@ -32,32 +27,34 @@ fn plan(conn: &mut SqliteConnection, sql: &str) -> String {
     steps.join("; ")
 }
 
-fn text(query: &impl QueryFragment<Sqlite>) -> String {
-    let mut builder = SqliteQueryBuilder::new();
-    query.to_sql(&mut builder, &Sqlite).unwrap();
-    builder.finish()
-}
-
 #[test]
 fn every_claim_is_one_walk_along_its_index() {
     let fixture = Fixture::new();
     let mut conn = fixture.plain();
+    let feature = FeatureId::new("F").unwrap();
+    let lane = Lane {
+        feature: feature.clone(),
+        priority: Priority::default(),
+    };
     for (sql, index) in [
-        (ReadyInQueue::TEXT, "idx_tasks_status (stage=?"),
-        (ReadyInEpic::TEXT, "idx_tasks_epic (epic_id=? AND stage=?"),
+        (ready_text(&Scope::Queue), "idx_tasks_status (stage=?"),
         (
-            ReadyInFeature::TEXT,
+            ready_text(&Scope::Epic(epic("E").id)),
+            "idx_tasks_epic (epic_id=? AND stage=?",
+        ),
+        (
+            ready_text(&Scope::Feature(feature)),
             "idx_tasks_feature_id (feature_id=? AND stage=?",
         ),
         (
-            ReadyInLane::TEXT,
+            ready_text(&Scope::Lane(lane)),
             "idx_tasks_feature_id (feature_id=? AND stage=? AND effective_priority=?",
         ),
-        (PeekDue::TEXT, "idx_tasks_waits"),
-        (PeekExpired::TEXT, "idx_tasks_lease"),
-        (Promote::TEXT, "idx_tasks_waits"),
+        (PeekDue::TEXT.to_owned(), "idx_tasks_waits"),
+        (PeekExpired::TEXT.to_owned(), "idx_tasks_lease"),
+        (Promote::TEXT.to_owned(), "idx_tasks_waits"),
     ] {
-        let plan = plan(&mut conn, sql);
+        let plan = plan(&mut conn, &sql);
         assert!(
             plan.contains("SEARCH") && plan.contains(index),
             "{sql}: {plan}"

@@ -13,10 +13,11 @@ use tasq_domain::{
     AnyId, Epic, EpicId, Feature, FeatureId, Priority, Settings, Status, StatusCounts, Task,
     TaskId, TaskRecord, Timestamp,
 };
+use tasq_ports::Standing;
 
 use super::{history, tree, unsigned};
-use crate::error::Fault;
-use crate::rows::feature::StoredFeature;
+use crate::error::{BadRow, Fault};
+use crate::rows::Reading;
 use crate::schema::features;
 use crate::statement::statement;
 
@@ -74,9 +75,15 @@ pub(crate) struct InHand {
     pub(crate) next_event: Option<i64>,
 }
 
-/// A feature with its counts.
+/// What there is to know of a feature for its tasks: its counts, and what they inherit.
 struct Parent {
-    feature: Feature,
+    seq: i64,
+    epic: Option<EpicId>,
+    priority: Priority,
+    held: bool,
+    own_status: Status,
+    status: Status,
+    updated_at: Timestamp,
     counts: StatusCounts,
     gate_open: bool,
     /// The time of the newest change below that is not written yet.
@@ -84,12 +91,17 @@ struct Parent {
     rolled_up: bool,
 }
 
-/// A feature with its counters.
+/// Those columns of a feature.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = features, check_for_backend(diesel::sqlite::Sqlite))]
-struct CountedFeature {
-    #[diesel(embed)]
-    stored: StoredFeature,
+struct ParentRow {
+    seq: i64,
+    epic_id: Option<String>,
+    priority: i64,
+    hold_at: Option<i64>,
+    own_status: String,
+    status: String,
+    updated_at: i64,
     tasks_pending: i64,
     tasks_in_progress: i64,
     tasks_completed: i64,
@@ -165,7 +177,28 @@ impl InHand {
         conn: &mut SqliteConnection,
         id: &FeatureId,
     ) -> Result<Option<Feature>, Fault> {
-        Ok(self.parent(conn, id)?.map(|parent| parent.feature.clone()))
+        let Some(parent) = self.parent(conn, id)? else {
+            return Ok(None);
+        };
+        let (status, updated_at) = (parent.status, parent.updated_at);
+        Ok(tree::feature(conn, id)?.map(|feature| Feature {
+            // As it will be when the unit ends.
+            status,
+            updated_at,
+            ..feature
+        }))
+    }
+
+    pub(crate) fn standing(
+        &mut self,
+        conn: &mut SqliteConnection,
+        id: &FeatureId,
+    ) -> Result<Option<Standing>, Fault> {
+        Ok(self.parent(conn, id)?.map(|parent| Standing {
+            status: parent.status,
+            epic: parent.epic.clone(),
+            updated_at: parent.updated_at,
+        }))
     }
 
     pub(crate) fn epic(
@@ -199,7 +232,7 @@ impl InHand {
     ) -> Result<i64, Fault> {
         let known = match entity {
             AnyId::Task(id) => self.tasks.get(id).map(|record| record.task.seq),
-            AnyId::Feature(id) => self.features.get(id).map(|parent| parent.feature.seq),
+            AnyId::Feature(id) => self.features.get(id).map(|parent| parent.seq),
             AnyId::Epic(id) => self.epics.get(id).map(|epic| epic.seq),
             AnyId::Test(_) => None,
         };
@@ -218,9 +251,8 @@ impl InHand {
         let Some(parent) = self.parent(conn, feature)? else {
             return Ok(None);
         };
-        let priority = parent.feature.priority;
-        let held = parent.feature.hold.is_some();
-        let Some(epic) = parent.feature.epic.clone() else {
+        let (priority, held) = (parent.priority, parent.held);
+        let Some(epic) = parent.epic.clone() else {
             return Ok(Some(Inherited {
                 priority,
                 epic: None,
@@ -255,13 +287,13 @@ impl InHand {
             // Only in a file that was tampered with, of which `tasq doctor` tells; other tasks go on.
             return Ok(());
         };
-        let was = parent.feature.status;
+        let was = parent.status;
         parent.count(before, after, at);
-        let is = parent.feature.status;
+        let is = parent.status;
         if was == is {
             return Ok(());
         }
-        if let Some(epic) = parent.feature.epic.clone() {
+        if let Some(epic) = parent.epic.clone() {
             // At once, so that the epic follows each turn of its feature, with the time of each.
             turn_in_epic(conn, &epic, (was, is), at)?;
             self.epics.remove(&epic);
@@ -298,30 +330,46 @@ impl InHand {
         id: &FeatureId,
     ) -> Result<Option<&mut Parent>, Fault> {
         if !self.features.contains_key(id) {
-            let row: Option<CountedFeature> = features::table
+            let row: Option<ParentRow> = features::table
                 .filter(features::id.eq(id.as_str()))
-                .select(CountedFeature::as_select())
+                .select(ParentRow::as_select())
                 .get_result(conn)
                 .optional()?;
             let Some(row) = row else { return Ok(None) };
-            self.features.insert(id.clone(), Parent::read(row)?);
+            self.features.insert(id.clone(), Parent::read(id, row)?);
         }
         Ok(self.features.get_mut(id))
     }
 }
 
 impl Parent {
-    fn read(row: CountedFeature) -> Result<Self, Fault> {
-        let CountedFeature {
-            stored,
+    fn read(id: &FeatureId, row: ParentRow) -> Result<Self, BadRow> {
+        let ParentRow {
+            seq,
+            epic_id,
+            priority,
+            hold_at,
+            own_status,
+            status,
+            updated_at,
             tasks_pending,
             tasks_in_progress,
             tasks_completed,
             tasks_blocked,
             open_gates,
         } = row;
+        let reading = Reading {
+            table: "features",
+            id: id.as_str(),
+        };
         Ok(Self {
-            feature: stored.read()?,
+            seq,
+            epic: reading.maybe("epic_id", epic_id, EpicId::new)?,
+            priority: reading.of("priority", Priority::new(priority))?,
+            held: hold_at.is_some(),
+            own_status: reading.of("own_status", own_status.parse())?,
+            status: reading.of("status", status.parse())?,
+            updated_at: Timestamp::from_micros(updated_at),
             counts: StatusCounts {
                 pending: unsigned(tasks_pending),
                 in_progress: unsigned(tasks_in_progress),
@@ -342,12 +390,11 @@ impl Parent {
         }
         *counter(&mut self.counts, after) += 1;
         self.touched_at = Some(at);
-        let held = self.feature.hold.is_some();
         let status =
-            roll_up(self.counts.present(), self.gate_open, held).unwrap_or(self.feature.own_status);
-        if status != self.feature.status {
-            self.feature.status = status;
-            self.feature.updated_at = self.feature.updated_at.max(at);
+            roll_up(self.counts.present(), self.gate_open, self.held).unwrap_or(self.own_status);
+        if status != self.status {
+            self.status = status;
+            self.updated_at = self.updated_at.max(at);
             self.rolled_up = true;
         }
     }
@@ -365,10 +412,10 @@ impl Parent {
         } = self.counts;
         let [pending, in_progress, completed, blocked] =
             [pending, in_progress, completed, blocked].map(signed);
-        let (at, seq) = (at.micros(), self.feature.seq);
+        let (at, seq) = (at.micros(), self.seq);
         if std::mem::take(&mut self.rolled_up) {
-            let status = self.feature.status.as_str();
-            let updated_at = self.feature.updated_at.micros();
+            let status = self.status.as_str();
+            let updated_at = self.updated_at.micros();
             RollUpFeature::new(
                 pending,
                 in_progress,

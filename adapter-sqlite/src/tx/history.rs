@@ -4,8 +4,8 @@ use diesel::SqliteConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use tasq_domain::{
-    AnyId, Attempt, Checkpoint, Dependency, EntityKind, Event, Operation, OperationId, Status,
-    TaskId,
+    AnyId, Attempt, AttemptEnd, Checkpoint, Dependency, EntityKind, Event, Operation, OperationId,
+    Reason, Status, TaskId,
 };
 use tasq_ports::EventFilter;
 
@@ -48,6 +48,14 @@ statement! {
     } -> () =
         "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, message = ?, late_message = ?, log_path = ?, \
          result = ? WHERE task_seq = ? AND number = ?"
+}
+statement! {
+    /// Ends an attempt.
+    EndAttempt {
+        ended_at: i64 => BigInt, outcome: &'a str => Text, exit_code: Option<i64> => Nullable<BigInt>,
+        message: Option<&'a str> => Nullable<Text>, task: i64 => BigInt, number: i64 => BigInt
+    } -> () =
+        "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, message = ? WHERE task_seq = ? AND number = ?"
 }
 statement! {
     /// Appends an event.
@@ -257,6 +265,30 @@ pub(crate) fn update_attempt(
     )
 }
 
+pub(crate) fn end_attempt(
+    conn: &mut SqliteConnection,
+    task_seq: i64,
+    number: u32,
+    end: &AttemptEnd,
+) -> Result<bool, Fault> {
+    let AttemptEnd {
+        at,
+        outcome,
+        exit_code,
+        message,
+    } = end;
+    let rows = EndAttempt::new(
+        at.micros(),
+        outcome.as_str(),
+        exit_code.map(Into::into),
+        message.as_ref().map(Reason::as_str),
+        task_seq,
+        number.into(),
+    )
+    .execute(conn)?;
+    Ok(rows == 1)
+}
+
 pub(crate) fn checkpoints_of(
     conn: &mut SqliteConnection,
     task: &TaskId,
@@ -332,8 +364,14 @@ pub(crate) fn append_event(
 
 /// The number of a task that is there.
 pub(crate) fn task_seq(conn: &mut SqliteConnection, id: &TaskId) -> Result<i64, Fault> {
-    let seq: Option<i64> = SeqOfTask::new(id.as_str()).get_result(conn).optional()?;
-    seq.ok_or_else(|| Fault::misuse(format!("there is no task {id}")))
+    find_task_seq(conn, id)?.ok_or_else(|| Fault::misuse(format!("there is no task {id}")))
+}
+
+pub(crate) fn find_task_seq(
+    conn: &mut SqliteConnection,
+    id: &TaskId,
+) -> Result<Option<i64>, Fault> {
+    Ok(SeqOfTask::new(id.as_str()).get_result(conn).optional()?)
 }
 
 /// The number of an item: of one that is there, or was, or else one made up for it.

@@ -173,7 +173,7 @@ fn sources(
 pub(crate) const IN_PROGRESS: &str = "status = 'in_progress'";
 
 /// The stage of a task that is known to be ready; see the schema.
-const READY: i64 = 0;
+pub(crate) const READY: i64 = 0;
 
 /// The stages that tasks with one of the statuses can be in; all, if none is given.
 fn stages(statuses: &[Status]) -> Vec<i64> {

@@ -14,12 +14,12 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as Sql};
 use tasq_domain::ready::Scope;
 use tasq_domain::{
-    AnyId, Attempt, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event, Feature,
-    FeatureId, Operation, OperationId, Place as ProcessPlace, Process, Question, Settings,
+    AnyId, Attempt, AttemptEnd, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event,
+    Feature, FeatureId, Operation, OperationId, Place as ProcessPlace, Process, Question, Settings,
     StatusCounts, Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
-    Access, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage, Tx,
+    Access, EventFilter, Inserted, Page, Removed, Standing, StoreError, TaskFilter, TaskPage, Tx,
 };
 
 use crate::connect::Follows;
@@ -191,6 +191,13 @@ impl Tx for SqliteTx<'_> {
         self.read(|conn| tree::feature(conn, id))
     }
 
+    fn standing(&mut self, id: &FeatureId) -> Result<Option<Standing>, StoreError> {
+        if self.access == Access::Write {
+            return self.in_hand(|hand, conn| hand.standing(conn, id));
+        }
+        self.read(|conn| InHand::default().standing(conn, id))
+    }
+
     fn features(&mut self) -> Result<Vec<Feature>, StoreError> {
         self.read_counted(tree::features)
     }
@@ -358,6 +365,23 @@ impl Tx for SqliteTx<'_> {
         self.write_in_hand(|hand, conn| {
             let task = hand.task_seq(conn, &attempt.task)?;
             history::update_attempt(conn, task, attempt)
+        })
+    }
+
+    fn end_attempt(
+        &mut self,
+        task: &TaskId,
+        number: u32,
+        end: &AttemptEnd,
+    ) -> Result<bool, StoreError> {
+        self.write_in_hand(|hand, conn| {
+            let seq = match hand.task(task) {
+                Some(record) => Some(record.task.seq),
+                None => history::find_task_seq(conn, task)?,
+            };
+            seq.map_or(Ok(false), |seq| {
+                history::end_attempt(conn, seq, number, end)
+            })
         })
     }
 

@@ -12,41 +12,44 @@ use tasq_domain::ready::{Scope, claim_order, is_ready};
 use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
 use tasq_ports::Access;
 
-use super::list::{Boxed, IN_PROGRESS, due, in_scope};
+use super::list::{Boxed, IN_PROGRESS, READY, due, in_scope};
 use crate::error::Fault;
 use crate::rows::Reading;
 use crate::rows::task::{StoredTask, read_process};
 use crate::schema::tasks;
 use crate::statement::statement;
 
-statement! {
-    /// The first ready task of the queue. `not_before` is looked at again because a clock may have gone back.
-    ReadyInQueue { now: i64 => BigInt } -> BigInt =
-        "SELECT seq FROM tasks INDEXED BY idx_tasks_status \
-         WHERE stage = 0 AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY effective_priority, seq LIMIT 1"
+/// The first ready task of those that pass the filters. `not_before` is looked at again because a clock may have gone
+/// back.
+macro_rules! ready {
+    ($now:expr $(, $filter:expr)*) => {
+        tasks::table
+            $(.filter($filter))*
+            .filter(tasks::stage.eq(READY))
+            .filter(tasks::not_before.is_null().or(tasks::not_before.le($now)))
+            .order((tasks::effective_priority, tasks::seq))
+            .limit(1)
+            .select(StoredTask::as_select())
+    };
 }
-statement! {
-    /// The first ready task of an epic.
-    ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt } -> BigInt =
-        "SELECT seq FROM tasks INDEXED BY idx_tasks_epic \
-         WHERE epic_id = ? AND stage = 0 AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY effective_priority, seq LIMIT 1"
+
+/// The one for a scope, given to a macro: each is a type of its own, whose text is built and prepared once.
+macro_rules! with_ready {
+    ($scope:expr, $now:expr, $use:ident) => {
+        match $scope {
+            Scope::Queue => $use!(ready!($now)),
+            Scope::Epic(epic) => $use!(ready!($now, tasks::epic_id.eq(epic.as_str()))),
+            Scope::Feature(feature) => $use!(ready!($now, tasks::feature_id.eq(feature.as_str()))),
+            Scope::Lane(lane) => $use!(ready!(
+                $now,
+                tasks::feature_id.eq(lane.feature.as_str()),
+                tasks::effective_priority.eq(i64::from(lane.priority.number()))
+            )),
+            Scope::Task(id) => $use!(ready!($now, tasks::id.eq(id.as_str()))),
+        }
+    };
 }
-statement! {
-    /// The first ready task of a feature.
-    ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt } -> BigInt =
-        "SELECT seq FROM tasks INDEXED BY idx_tasks_feature_id \
-         WHERE feature_id = ? AND stage = 0 AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY effective_priority, seq LIMIT 1"
-}
-statement! {
-    /// The first ready task of a lane.
-    ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt } -> BigInt =
-        "SELECT seq FROM tasks INDEXED BY idx_tasks_feature_id \
-         WHERE feature_id = ? AND stage = 0 AND effective_priority = ? AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY seq LIMIT 1"
-}
+
 statement! {
     /// Whether a waiting task's time has come.
     PeekDue { now: i64 => BigInt } -> BigInt =
@@ -95,10 +98,9 @@ pub(crate) fn next(
         }
         Access::Read => first_due(conn, scope, now)?,
     };
-    let Some(seq) = first_ready(conn, scope, now)? else {
+    let Some(ready) = first_ready(conn, scope, now)? else {
         return Ok(waited);
     };
-    let ready = by_seq(conn, seq)?;
     Ok(Some(match waited {
         Some(waited) if claim_order(&waited) < claim_order(&ready) => waited,
         _ => ready,
@@ -164,19 +166,26 @@ fn first_ready(
     conn: &mut SqliteConnection,
     scope: &Scope,
     now: Timestamp,
-) -> Result<Option<i64>, Fault> {
+) -> Result<Option<TaskRecord>, Fault> {
     let now = now.micros();
-    let found = match scope {
-        Scope::Queue => ReadyInQueue::new(now).get_result(conn),
-        Scope::Epic(epic) => ReadyInEpic::new(epic.as_str(), now).get_result(conn),
-        Scope::Feature(feature) => ReadyInFeature::new(feature.as_str(), now).get_result(conn),
-        Scope::Lane(lane) => {
-            let rank = lane.priority.number().into();
-            ReadyInLane::new(lane.feature.as_str(), rank, now).get_result(conn)
-        }
-        Scope::Task(_) => return Ok(None),
-    };
-    Ok(found.optional()?)
+    macro_rules! first {
+        ($query:expr) => {
+            $query.get_result::<StoredTask>(conn).optional()?
+        };
+    }
+    let row = with_ready!(scope, now, first);
+    Ok(row.map(StoredTask::read).transpose()?)
+}
+
+/// What SQLite is asked for the first ready task of a scope.
+#[cfg(test)]
+pub(crate) fn ready_text(scope: &Scope) -> String {
+    macro_rules! text {
+        ($query:expr) => {
+            crate::tests::text(&$query)
+        };
+    }
+    with_ready!(scope, 0, text)
 }
 
 /// The first task whose time has come but that no write unit has promoted yet.
@@ -197,12 +206,4 @@ fn first_due(
         .get_result(conn)
         .optional()?;
     Ok(row.map(StoredTask::read).transpose()?)
-}
-
-fn by_seq(conn: &mut SqliteConnection, seq: i64) -> Result<TaskRecord, Fault> {
-    let row = tasks::table
-        .filter(tasks::seq.eq(seq))
-        .select(StoredTask::as_select())
-        .get_result(conn)?;
-    Ok(row.read()?)
 }

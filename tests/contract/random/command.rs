@@ -494,10 +494,15 @@ impl Maker<'_> {
             result: self.numbers.maybe(|_| json("{\"b\":1.0,\"a\":[]}")),
             ..found
         };
-        let said = format!("update {attempt:?}, if closed to {end:?}");
+        let ended_alone = self.numbers.below(3) == 0;
+        let said = format!("update {attempt:?}, if closed to {end:?}, alone: {ended_alone}");
         command(said, move |tx| {
             let stored = tx.attempt(&attempt.task, attempt.token.attempt)?;
             let closed = stored.is_some_and(|it| it.end.is_some());
+            if closed && ended_alone {
+                tx.end_attempt(&attempt.task, attempt.token.attempt, &end)?;
+                return Ok(told(closed));
+            }
             tx.update_attempt(&Attempt {
                 end: closed.then(|| end.clone()),
                 ..attempt.clone()
