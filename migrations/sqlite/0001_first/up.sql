@@ -9,7 +9,7 @@ PRAGMA user_version = 1;
 
 CREATE TABLE schema_version (
     version INTEGER PRIMARY KEY,
-    applied_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
+    applied_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
     description TEXT NOT NULL
 ) STRICT;
 
@@ -39,7 +39,7 @@ INSERT INTO totals (one) VALUES (1);
 CREATE VIEW clock AS
 SELECT coalesce(
     (SELECT acting_at FROM totals),
-    CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000
+    CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000
 ) AS now;
 
 -- What a task that comes (it was nothing), goes (it is nothing) or turns means to its parents is said to `task_turns`, and
@@ -60,8 +60,8 @@ CREATE TABLE epics (
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
@@ -99,8 +99,8 @@ CREATE TABLE features (
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
@@ -137,8 +137,8 @@ CREATE TABLE tasks (
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- a task's life
@@ -150,7 +150,7 @@ CREATE TABLE tasks (
     lost_in_a_row INTEGER NOT NULL DEFAULT 0 CHECK (lost_in_a_row >= 0),
     claim_worker TEXT CHECK (claim_worker IS NULL OR length(claim_worker) <= 1000 AND trim(claim_worker, char(9, 10, 13, 32)) <> ''),
     claim_attempt INTEGER CHECK (claim_attempt >= 0),
-    claim_nonce TEXT CHECK (claim_nonce IS NULL OR length(claim_nonce) = 16),
+    claim_nonce TEXT CHECK (length(claim_nonce) = 16),
     claim_started_at INTEGER,
     claim_lease INTEGER CHECK (claim_lease >= 0),
     lease_expires_at INTEGER,
@@ -160,7 +160,7 @@ CREATE TABLE tasks (
     cancel_by TEXT CHECK (cancel_by IS NULL OR length(cancel_by) <= 1000 AND trim(cancel_by, char(9, 10, 13, 32)) <> ''),
     cancel_at INTEGER,
     completed_at INTEGER,
-    proof TEXT CHECK (proof IS NULL OR proof = 'tests' OR proof = 'none' OR proof = 'override' OR proof = 'imported'),
+    proof TEXT CHECK (proof = 'tests' OR proof = 'none' OR proof = 'override' OR proof = 'imported'),
     proof_by TEXT CHECK (proof_by IS NULL OR length(proof_by) <= 1000 AND trim(proof_by, char(9, 10, 13, 32)) <> ''),
     proof_reason TEXT CHECK (proof_reason IS NULL OR length(CAST(proof_reason AS BLOB)) <= 65536 AND trim(proof_reason, char(9, 10, 13, 32)) <> ''),
     -- derived; `promoted` is the `not_before` that is known to have passed
@@ -219,8 +219,8 @@ CREATE TABLE test_cases (
     last_by TEXT CHECK (last_by IS NULL OR length(last_by) <= 1000 AND trim(last_by, char(9, 10, 13, 32)) <> ''),
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
@@ -245,7 +245,7 @@ CREATE TABLE attempts (
     worker TEXT NOT NULL,
     started_at INTEGER NOT NULL,
     ended_at INTEGER,
-    outcome TEXT CHECK (outcome IS NULL OR outcome = 'completed' OR outcome = 'failed' OR outcome = 'timed_out' OR outcome = 'lost' OR outcome = 'released' OR outcome = 'blocked' OR outcome = 'cancelled'),
+    outcome TEXT CHECK (outcome = 'completed' OR outcome = 'failed' OR outcome = 'timed_out' OR outcome = 'lost' OR outcome = 'released' OR outcome = 'blocked' OR outcome = 'cancelled'),
     exit_code INTEGER,
     message TEXT,
     late_message TEXT,
@@ -335,90 +335,77 @@ CREATE INDEX idx_checkpoints_task_id ON checkpoints (task_id);
 CREATE INDEX idx_questions_open ON questions (asked_at, task_id, number) WHERE answered_at IS NULL;
 CREATE INDEX idx_events_entity ON events (entity_kind, entity_seq);
 
--- What holds whether or not the client switched foreign keys on.
+-- What holds whether or not the client switched foreign keys on. One trigger for each event: whoever opens the file reads
+-- all of them.
+--
+-- REPLACE takes the old row away without a word to the triggers that see to what belonged to it. Only after the insert
+-- (`…_added`) it is known from IGNORE and from an upsert, which begin as it does. A dependency that is there already has
+-- nothing to lose.
 
-CREATE TRIGGER epics_keep_identity BEFORE UPDATE OF seq, id ON epics
-WHEN NEW.id <> OLD.id OR NEW.seq <> OLD.seq
+CREATE TRIGGER epics_come BEFORE INSERT ON epics
 BEGIN
-    SELECT RAISE(ABORT, 'seq and id never change');
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM epics WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
 END;
 
-CREATE TRIGGER features_keep_identity BEFORE UPDATE OF seq, id ON features
-WHEN NEW.id <> OLD.id OR NEW.seq <> OLD.seq
+CREATE TRIGGER epics_keep BEFORE UPDATE OF seq, id ON epics
 BEGIN
-    SELECT RAISE(ABORT, 'seq and id never change');
+    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
 END;
 
-CREATE TRIGGER tasks_keep_identity BEFORE UPDATE OF seq, id ON tasks
-WHEN NEW.id <> OLD.id OR NEW.seq <> OLD.seq
+CREATE TRIGGER features_come BEFORE INSERT ON features
 BEGIN
-    SELECT RAISE(ABORT, 'seq and id never change');
+    SELECT RAISE(ABORT, 'there is no such epic')
+    WHERE NEW.epic_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM epics WHERE id = NEW.epic_id);
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM features WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
 END;
 
-CREATE TRIGGER test_cases_keep_identity BEFORE UPDATE OF seq, id ON test_cases
-WHEN NEW.id <> OLD.id OR NEW.seq <> OLD.seq
+CREATE TRIGGER features_keep BEFORE UPDATE OF seq, id, epic_id ON features
 BEGIN
-    SELECT RAISE(ABORT, 'seq and id never change');
+    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
+    SELECT RAISE(ABORT, 'there is no such epic')
+    WHERE NEW.epic_id IS NOT OLD.epic_id AND NEW.epic_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM epics WHERE id = NEW.epic_id);
 END;
 
-CREATE TRIGGER features_need_epic BEFORE INSERT ON features
-WHEN NEW.epic_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM epics WHERE id = NEW.epic_id)
+CREATE TRIGGER tasks_come BEFORE INSERT ON tasks
 BEGIN
-    SELECT RAISE(ABORT, 'there is no such epic');
+    SELECT RAISE(ABORT, 'there is no such feature')
+    WHERE NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id);
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM tasks WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
 END;
 
-CREATE TRIGGER features_keep_epic BEFORE UPDATE OF epic_id ON features
-WHEN NEW.epic_id IS NOT OLD.epic_id AND NEW.epic_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM epics WHERE id = NEW.epic_id)
+CREATE TRIGGER tasks_keep BEFORE UPDATE OF seq, id, feature_id ON tasks
 BEGIN
-    SELECT RAISE(ABORT, 'there is no such epic');
+    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
+    SELECT RAISE(ABORT, 'there is no such feature')
+    WHERE NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id);
 END;
 
-CREATE TRIGGER tasks_need_feature BEFORE INSERT ON tasks
-WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
+CREATE TRIGGER test_cases_come BEFORE INSERT ON test_cases
 BEGIN
-    SELECT RAISE(ABORT, 'there is no such feature');
+    SELECT RAISE(ABORT, 'there is no such task')
+    WHERE NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id);
+    SELECT RAISE(ABORT, 'there is no such feature')
+    WHERE NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id);
+    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM test_cases WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
 END;
 
-CREATE TRIGGER tasks_keep_feature BEFORE UPDATE OF feature_id ON tasks
-WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
+CREATE TRIGGER test_cases_keep BEFORE UPDATE OF seq, id, task_id, feature_id ON test_cases
 BEGIN
-    SELECT RAISE(ABORT, 'there is no such feature');
+    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
+    SELECT RAISE(ABORT, 'there is no such task')
+    WHERE NEW.task_id IS NOT OLD.task_id AND NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id);
+    SELECT RAISE(ABORT, 'there is no such feature')
+    WHERE NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id);
 END;
 
-CREATE TRIGGER test_cases_need_task BEFORE INSERT ON test_cases
-WHEN NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id)
+CREATE TRIGGER dependencies_come BEFORE INSERT ON dependencies
 BEGIN
-    SELECT RAISE(ABORT, 'there is no such task');
-END;
-
-CREATE TRIGGER test_cases_keep_task BEFORE UPDATE OF task_id ON test_cases
-WHEN NEW.task_id IS NOT OLD.task_id AND NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id)
-BEGIN
-    SELECT RAISE(ABORT, 'there is no such task');
-END;
-
-CREATE TRIGGER test_cases_need_feature BEFORE INSERT ON test_cases
-WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
-BEGIN
-    SELECT RAISE(ABORT, 'there is no such feature');
-END;
-
-CREATE TRIGGER test_cases_keep_feature BEFORE UPDATE OF feature_id ON test_cases
-WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id)
-BEGIN
-    SELECT RAISE(ABORT, 'there is no such feature');
-END;
-
-CREATE TRIGGER dependencies_need_task BEFORE INSERT ON dependencies
-WHEN NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id)
-BEGIN
-    SELECT RAISE(ABORT, 'there is no such task');
-END;
-
-CREATE TRIGGER dependencies_need_prerequisite BEFORE INSERT ON dependencies
-WHEN NEW.depends_on IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.depends_on)
-BEGIN
-    SELECT RAISE(ABORT, 'there is no such prerequisite');
+    SELECT RAISE(ABORT, 'there is no such task')
+    WHERE NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id);
+    SELECT RAISE(ABORT, 'there is no such prerequisite')
+    WHERE NEW.depends_on IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.depends_on);
+    SELECT RAISE(IGNORE)
+    WHERE EXISTS (SELECT 1 FROM dependencies WHERE task_id = NEW.task_id AND depends_on = NEW.depends_on);
 END;
 
 -- Edits by hand get their time; never an earlier one than they had.
@@ -475,6 +462,7 @@ END;
 CREATE TRIGGER epics_added AFTER INSERT ON epics
 WHEN NEW.rev = 0
 BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE') FROM totals WHERE replaces;
     UPDATE epics SET own_status = NEW.status, rev = 1 WHERE seq = NEW.seq;
     UPDATE epics SET status = rolled, rev = rev + 1 WHERE seq = NEW.seq AND status <> rolled;
 END;
@@ -509,6 +497,7 @@ END;
 
 CREATE TRIGGER features_added AFTER INSERT ON features
 BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE') FROM totals WHERE replaces AND NEW.rev = 0;
     INSERT INTO feature_turns VALUES (NEW.epic_id, NULL, NEW.status, NEW.updated_at);
     UPDATE features SET own_status = NEW.status, rev = 1 WHERE seq = NEW.seq AND NEW.rev = 0;
     UPDATE features SET status = rolled, rev = rev + 1 WHERE seq = NEW.seq AND status <> rolled;
@@ -567,6 +556,7 @@ END;
 
 CREATE TRIGGER tasks_added AFTER INSERT ON tasks
 BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE') FROM totals WHERE replaces AND NEW.rev = 0;
     UPDATE tasks
     SET (feature_priority, epic_id, held_above) = (
         SELECT features.priority, features.epic_id, features.hold_at IS NOT NULL OR epics.hold_at IS NOT NULL
@@ -681,6 +671,7 @@ END;
 
 CREATE TRIGGER test_cases_added AFTER INSERT ON test_cases
 BEGIN
+    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE') FROM totals WHERE replaces AND NEW.rev = 0;
     UPDATE features SET open_gates = open_gates + 1, touched_at = NEW.updated_at
     WHERE id = NEW.feature_id AND NEW.open_gate;
     UPDATE totals SET tests = tests + 1;
@@ -701,61 +692,4 @@ BEGIN
         open_gates = open_gates + (id IS NEW.feature_id) * NEW.open_gate - (id IS OLD.feature_id) * OLD.open_gate,
         touched_at = iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, (SELECT now FROM clock), NEW.updated_at)
     WHERE id IN (OLD.feature_id, NEW.feature_id);
-END;
-
--- REPLACE takes the old row away without a word to the triggers that see to what belonged to it. Only after the insert it
--- is known from IGNORE and from an upsert, which begin as it does. A dependency that is there already has nothing to lose.
-
-CREATE TRIGGER epics_meet BEFORE INSERT ON epics
-WHEN NEW.rev = 0
-BEGIN
-    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM epics WHERE id = NEW.id OR seq = NEW.seq);
-END;
-
-CREATE TRIGGER epics_keep_replaced AFTER INSERT ON epics
-WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
-BEGIN
-    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
-END;
-
-CREATE TRIGGER features_meet BEFORE INSERT ON features
-WHEN NEW.rev = 0
-BEGIN
-    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM features WHERE id = NEW.id OR seq = NEW.seq);
-END;
-
-CREATE TRIGGER features_keep_replaced AFTER INSERT ON features
-WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
-BEGIN
-    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
-END;
-
-CREATE TRIGGER tasks_meet BEFORE INSERT ON tasks
-WHEN NEW.rev = 0
-BEGIN
-    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM tasks WHERE id = NEW.id OR seq = NEW.seq);
-END;
-
-CREATE TRIGGER tasks_keep_replaced AFTER INSERT ON tasks
-WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
-BEGIN
-    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
-END;
-
-CREATE TRIGGER test_cases_meet BEFORE INSERT ON test_cases
-WHEN NEW.rev = 0
-BEGIN
-    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM test_cases WHERE id = NEW.id OR seq = NEW.seq);
-END;
-
-CREATE TRIGGER test_cases_keep_replaced AFTER INSERT ON test_cases
-WHEN NEW.rev = 0 AND (SELECT replaces FROM totals)
-BEGIN
-    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE');
-END;
-
-CREATE TRIGGER dependencies_meet BEFORE INSERT ON dependencies
-WHEN EXISTS (SELECT 1 FROM dependencies WHERE task_id = NEW.task_id AND depends_on = NEW.depends_on)
-BEGIN
-    SELECT RAISE(IGNORE);
 END;
