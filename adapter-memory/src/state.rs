@@ -108,10 +108,7 @@ impl State {
             let name = feature.id.to_string();
             fresh(state.add_feature(feature)?, name)?;
         }
-        for task in tasks {
-            let name = task.id.to_string();
-            fresh(state.add_task(task)?, name)?;
-        }
+        state.add_tasks(tasks)?;
         for test in tests {
             let name = test.id.to_string();
             fresh(state.add_test(test)?, name)?;
@@ -155,6 +152,14 @@ impl State {
     /// Everything in it but attempts, checkpoints, events and operations.
     #[must_use]
     pub fn tree(&self) -> Contents {
+        Contents {
+            tasks: owned(self.tasks.iter()),
+            ..self.tree_without_tasks()
+        }
+    }
+
+    /// [`State::tree`] without its tasks.
+    pub(crate) fn tree_without_tasks(&self) -> Contents {
         let mut dependencies: Vec<Dependency> = self
             .dependencies()
             .map(|(task, on)| Dependency {
@@ -169,7 +174,7 @@ impl State {
             settings: self.settings.clone(),
             epics: owned(self.epics.iter()),
             features: owned(self.features.iter()),
-            tasks: owned(self.tasks.iter()),
+            tasks: Vec::new(),
             tests: owned(self.tests.iter()),
             dependencies,
             questions,
@@ -232,7 +237,7 @@ pub(crate) fn owned<'a, T: Clone + 'a>(items: impl Iterator<Item = &'a Arc<T>>) 
     items.map(|item| T::clone(item)).collect()
 }
 
-fn fresh(inserted: Inserted, name: String) -> Result<(), StoreError> {
+pub(crate) fn fresh(inserted: Inserted, name: String) -> Result<(), StoreError> {
     match inserted {
         Inserted::At(_) => Ok(()),
         Inserted::Taken => Err(broken(format!("{name} is there twice"))),

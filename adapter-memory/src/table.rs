@@ -107,6 +107,29 @@ impl<R: Row> Table<R> {
             .ok_or_else(|| broken(format!("{id} is missing")))
     }
 
+    /// A table of these rows; they come back if not each number is higher than the one before, or an id is there twice.
+    pub(crate) fn of(rows: Vec<R>) -> Result<Self, Vec<R>> {
+        let mut last = 0;
+        let rising = rows.iter().all(|row| {
+            let before = std::mem::replace(&mut last, row.seq());
+            row.seq() > before
+        });
+        let mut ids: Vec<(&R::Id, i64)> = rows.iter().map(|row| (row.id(), row.seq())).collect();
+        ids.sort_unstable();
+        if !rising || ids.windows(2).any(|two| two[0].0 == two[1].0) {
+            return Err(rows);
+        }
+        let ids = ids.into_iter().map(|(id, seq)| (id.clone(), seq));
+        Ok(Self {
+            ids: Arc::new(ids.collect()),
+            rows: Arc::new(
+                rows.into_iter()
+                    .map(|row| (row.seq(), Arc::new(row)))
+                    .collect(),
+            ),
+        })
+    }
+
     /// Adds a row and says its `seq`, or `None` if its id is taken. A `seq` of 0 becomes the next.
     pub(crate) fn add(&mut self, mut row: R) -> Result<Option<i64>, StoreError> {
         // A whole queue is read by this, so an id is looked for once, and a number that is the next not at all.
@@ -146,6 +169,11 @@ impl<R: Row> Table<R> {
 pub(crate) struct Pairs(Arc<BTreeSet<(i64, i64)>>);
 
 impl Pairs {
+    /// These pairs, in any order.
+    pub(crate) fn of_all(pairs: Vec<(i64, i64)>) -> Self {
+        Self(Arc::new(pairs.into_iter().collect()))
+    }
+
     pub(crate) fn of(&self, left: i64) -> impl Iterator<Item = i64> {
         self.0
             .range((left, i64::MIN)..=(left, i64::MAX))
@@ -176,6 +204,10 @@ impl Pairs {
 pub(crate) struct Counts(Arc<BTreeMap<i64, StatusCounts>>);
 
 impl Counts {
+    pub(crate) fn of_all(counts: BTreeMap<i64, StatusCounts>) -> Self {
+        Self(Arc::new(counts))
+    }
+
     pub(crate) fn of(&self, parent: i64) -> StatusCounts {
         self.0.get(&parent).copied().unwrap_or_default()
     }

@@ -9,7 +9,7 @@ use tasq_domain::{
     TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
-    Access, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage, Tx,
+    Access, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage, TaskVisitor, Tx,
 };
 
 use crate::state::{State, owned};
@@ -356,6 +356,16 @@ impl Tx for MemoryTx<'_> {
 
     fn tree(&mut self) -> Result<Contents, StoreError> {
         Ok(self.state.tree())
+    }
+
+    fn tree_without_tasks(&mut self) -> Result<Contents, StoreError> {
+        Ok(self.state.tree_without_tasks())
+    }
+
+    fn each_task(&mut self, visit: &mut dyn TaskVisitor) -> Result<(), StoreError> {
+        let mut tasks = self.state.tasks.iter();
+        let _ = tasks.try_for_each(|task| visit.visit(Task::clone(task)));
+        Ok(())
     }
 
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {

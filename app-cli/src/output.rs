@@ -4,7 +4,7 @@ mod escape;
 mod text;
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 
 use tasq_formats::json::{Object, Value, to_text};
@@ -152,9 +152,15 @@ impl Output {
 
     /// Bytes as they are.
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.out
-            .write_all(bytes)
-            .map_err(|error| Failure::output(&error))
+        self.raw_from(|out| out.write_all(bytes))
+    }
+
+    /// Bytes as they are, from whoever has them.
+    pub(crate) fn raw_from(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        write(&mut self.out).map_err(|error| Failure::output(&error))
     }
 
     /// A problem: one line and a hint on standard error, or the error envelope on standard output.

@@ -1,8 +1,11 @@
 //! Moving a whole queue.
 
+use std::ops::ControlFlow;
+
 use serde_json::json;
-use tasq_domain::{Contents, EntityKind};
-use tasq_ports::{EventFilter, Store, StoreExt, Tx};
+use tasq_domain::{Closing, Contents, EntityKind, Tally, Task};
+use tasq_formats::snapshot::{FieldError, SnapshotText, TaskWriter};
+use tasq_ports::{EventFilter, Store, StoreError, StoreExt, Tx};
 
 use crate::context::App;
 use crate::error::AppError;
@@ -64,15 +67,21 @@ impl CopyReport {
 }
 
 impl App<'_> {
-    /// What of the store a snapshot tells, as it moves: as [`App::export`], without history.
+    /// What of the store a snapshot tells, as it moves: as [`App::export`], without history. Each task becomes text as it
+    /// is read, so that a large queue is never held as a whole beside that.
     ///
     /// # Errors
-    /// Only the store's.
-    pub fn export_tree(&self) -> Result<Contents, AppError> {
-        self.store.read(|tx| {
-            let mut tree = tx.tree()?;
-            tree.close_open_attempts(tx.now());
-            Ok(tree)
+    /// Only the store's; [`StoreError::Damaged`] if the metadata of an item is no JSON.
+    pub fn export_text(&self) -> Result<SnapshotText, AppError> {
+        let written = self
+            .store
+            .read(|tx| Ok::<_, AppError>(snapshot_text(tx)?))?;
+        written.map_err(|error| {
+            let damage = StoreError::Damaged {
+                place: self.store.info().place,
+                what: error.to_string(),
+            };
+            damage.into()
         })
     }
 
@@ -111,6 +120,33 @@ impl App<'_> {
         })?;
         Ok(CopyReport::of(&contents, closed))
     }
+}
+
+/// The text of a queue as it moves. The inner error is that of an item that cannot be written.
+fn snapshot_text(tx: &mut dyn Tx) -> Result<Result<SnapshotText, FieldError>, StoreError> {
+    let now = tx.now();
+    let mut around = tx.tree_without_tasks()?;
+    let closing = Closing::new(&around.epics, &around.features, now);
+    let mut tally = Tally::default();
+    let mut texts = TaskWriter::new(&around.dependencies, &around.questions);
+    let mut failed = None;
+    tx.each_task(&mut |mut task: Task| {
+        closing.close(&mut task);
+        tally.add(&task);
+        match texts.add(&task) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Ok(Err(error));
+    }
+    let texts = texts.done();
+    around.roll_up_tallied(&tally, now);
+    Ok(SnapshotText::new(&around, texts))
 }
 
 /// Refuses a store that has any item.

@@ -50,34 +50,9 @@ impl Contents {
     /// The task returns to pending and is ready at once, or is blocked if its holder was asked to stop or no retry is
     /// left. Parents [roll up](Self::roll_up_parents).
     pub fn close_open_attempts(&mut self, now: Timestamp) {
-        let held_epics: HashSet<&EpicId> = self
-            .epics
-            .iter()
-            .filter(|epic| epic.hold.is_some())
-            .map(|epic| &epic.id)
-            .collect();
-        let above = |feature: &Feature| {
-            feature.hold.is_some()
-                || feature
-                    .epic
-                    .as_ref()
-                    .is_some_and(|epic| held_epics.contains(epic))
-        };
-        let held: HashSet<&FeatureId> = self
-            .features
-            .iter()
-            .filter(|feature| above(feature))
-            .map(|feature| &feature.id)
-            .collect();
+        let closing = Closing::new(&self.epics, &self.features, now);
         for task in &mut self.tasks {
-            let Some(claim) = task.claim.take() else {
-                continue;
-            };
-            task.updated_at = now.not_before(task.updated_at);
-            if task.status == Status::InProgress {
-                task.not_before = None;
-                give_back(task, claim.cancel.as_ref(), held.contains(&task.feature));
-            }
+            closing.close(task);
         }
         for attempt in self
             .attempts
@@ -98,10 +73,16 @@ impl Contents {
     /// Gives every feature and epic the status that follows from what is below it; one whose status changes was
     /// changed at `now`.
     pub fn roll_up_parents(&mut self, now: Timestamp) {
-        let mut tasks: HashMap<&FeatureId, StatusCounts> = HashMap::new();
+        let mut tally = Tally::default();
         for task in &self.tasks {
-            tasks.entry(&task.feature).or_default().add(task.status);
+            tally.add(task);
         }
+        self.roll_up_tallied(&tally, now);
+    }
+
+    /// [`roll_up_parents`](Self::roll_up_parents) where the tasks are elsewhere: as they were counted, whatever tasks
+    /// are here.
+    pub fn roll_up_tallied(&mut self, tasks: &Tally, now: Timestamp) {
         let open = |test: &&TestCase| test.gates() && test.status != TestStatus::Passing;
         let gates: HashSet<&FeatureId> = self
             .tests
@@ -114,7 +95,7 @@ impl Contents {
             .collect();
         let mut below: HashMap<EpicId, StatusCounts> = HashMap::new();
         for feature in &mut self.features {
-            let children = tasks.get(&feature.id).map(StatusCounts::present);
+            let children = tasks.0.get(&feature.id).map(StatusCounts::present);
             let (gate, hold) = (gates.contains(&feature.id), feature.hold.is_some());
             let status = roll_up(children.unwrap_or_default(), gate, hold);
             let status = status.unwrap_or(feature.own_status);
@@ -134,6 +115,68 @@ impl Contents {
                 epic.updated_at = now.not_before(epic.updated_at);
                 epic.status = status;
             }
+        }
+    }
+}
+
+/// The statuses of the tasks of each feature, counted one by one.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(HashMap<FeatureId, StatusCounts>);
+
+impl Tally {
+    /// Counts a task.
+    pub fn add(&mut self, task: &Task) {
+        match self.0.get_mut(&task.feature) {
+            Some(counts) => counts.add(task.status),
+            None => {
+                let counts = self.0.entry(task.feature.clone()).or_default();
+                counts.add(task.status);
+            }
+        }
+    }
+}
+
+/// Closes the open attempts of a queue task by task, as [`Contents::close_open_attempts`] does for all of them.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// Features that are on hold, or whose epic is.
+    held: HashSet<FeatureId>,
+    now: Timestamp,
+}
+
+impl Closing {
+    /// For the tasks of a queue with these epics and features.
+    #[must_use]
+    pub fn new(epics: &[Epic], features: &[Feature], now: Timestamp) -> Self {
+        let held_epics: HashSet<&EpicId> = epics
+            .iter()
+            .filter(|epic| epic.hold.is_some())
+            .map(|epic| &epic.id)
+            .collect();
+        let above = |feature: &&Feature| {
+            feature.hold.is_some()
+                || feature
+                    .epic
+                    .as_ref()
+                    .is_some_and(|epic| held_epics.contains(epic))
+        };
+        let held = features.iter().filter(above);
+        Self {
+            held: held.map(|feature| feature.id.clone()).collect(),
+            now,
+        }
+    }
+
+    /// Takes a task from its holder, if it has one.
+    pub fn close(&self, task: &mut Task) {
+        let Some(claim) = task.claim.take() else {
+            return;
+        };
+        task.updated_at = self.now.not_before(task.updated_at);
+        if task.status == Status::InProgress {
+            task.not_before = None;
+            let held = self.held.contains(&task.feature);
+            give_back(task, claim.cancel.as_ref(), held);
         }
     }
 }

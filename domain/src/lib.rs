@@ -40,7 +40,7 @@ mod time;
 pub mod worker;
 
 pub use attempt::{Attempt, AttemptEnd, Checkpoint, Outcome, Token, TokenError};
-pub use contents::Contents;
+pub use contents::{Closing, Contents, Tally};
 pub use counts::{Present, StatusCounts};
 pub use event::{Event, EventKind};
 pub use id::{

@@ -53,6 +53,17 @@ impl Replacement {
     /// kept; [`FileError::Full`], [`FileError::ReadOnly`], [`FileError::Missing`] (the folder),
     /// [`FileError::Io`]. Nothing has changed after any of them.
     pub fn prepare(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        Self::prepare_with(path, |file| file.write_all(bytes))
+    }
+
+    /// [`Replacement::prepare`] for content that is not in one place: `write` gets the file, not buffered.
+    ///
+    /// # Errors
+    /// As [`Replacement::prepare`]; those of `write` are taken for the disk's.
+    pub fn prepare_with(
+        path: &Path,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Self, FileError> {
         let replaced = match lstat_single(path) {
             Ok(found) => Some(found),
             Err(FileError::Missing { .. }) => None,
@@ -62,8 +73,7 @@ impl Replacement {
         if let Some(replaced) = replaced {
             dress(&file, path, &replaced)?;
         }
-        file.write_all(bytes)
-            .map_err(|source| FileError::new(path, "write", source))?;
+        write(&mut file).map_err(|source| FileError::new(path, "write", source))?;
         file.sync_all()
             .map_err(|source| FileError::new(path, "sync", source))?;
         Ok(Self {

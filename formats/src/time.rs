@@ -52,26 +52,26 @@ pub fn to_rfc3339(micros: i64) -> Result<String, TimeError> {
 
 /// By hand, because a store of ten thousand tasks writes twenty thousand times of day whenever it changes.
 fn push_in_range(text: &mut String, micros: i64) {
-    let (second, fraction) = (
-        micros.div_euclid(MICROS_PER_SECOND),
-        micros.rem_euclid(MICROS_PER_SECOND),
-    );
-    let (day, second) = (
-        second.div_euclid(SECONDS_PER_DAY),
-        second.rem_euclid(SECONDS_PER_DAY),
-    );
+    // From the first day of a cycle of the calendar on, so that nothing is negative.
+    let since = u64::try_from(micros - CYCLE_MICROS).expect("the year is not before 0");
+    let (second, fraction) = (since / 1_000_000, small(since % 1_000_000));
+    let (day, second) = (small(second / 86_400), small(second % 86_400));
     let (year, month, date) = date_of(day);
     let mut spelled = *b"0000-00-00T00:00:00.000000Z";
-    for (at, number) in [
-        (0..4, year),
-        (5..7, month),
-        (8..10, date),
-        (11..13, second / 3_600),
-        (14..16, second / 60 % 60),
-        (17..19, second % 60),
-        (20..26, fraction),
-    ] {
-        spell(&mut spelled[at], number);
+    let mut spell = |at: usize, number: u32| {
+        spelled[at..at + 2].copy_from_slice(&PAIRS[number as usize % PAIRS.len()]);
+    };
+    spell(0, year / 100);
+    spell(2, year % 100);
+    spell(5, month);
+    spell(8, date);
+    spell(11, second / 3_600);
+    spell(14, second / 60 % 60);
+    spell(17, second % 60);
+    if fraction != 0 {
+        spell(20, fraction / 10_000);
+        spell(22, fraction / 100 % 100);
+        spell(24, fraction % 100);
     }
     let spelled: &[u8] = if fraction == 0 {
         spelled[19] = b'Z';
@@ -82,21 +82,31 @@ fn push_in_range(text: &mut String, micros: i64) {
     text.push_str(std::str::from_utf8(spelled).expect("digits and marks are ASCII"));
 }
 
-/// The last digits of a number, as many as there is room for.
-fn spell(room: &mut [u8], number: i64) {
-    let mut rest = u32::try_from(number).expect("a part of a time is not negative");
-    for digit in room.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(rest % 10).expect("a digit");
-        rest /= 10;
+/// The numbers from 0 to 99, in two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number: u8 = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
     }
+    pairs
+};
+
+fn small(number: u64) -> u32 {
+    u32::try_from(number).expect("a part of a time in the years 0 to 9999")
 }
 
-/// Year, month and day of the month of a day since the Unix epoch, in the Gregorian calendar (Howard Hinnant,
+/// The days of the 400 years after which the calendar repeats.
+const CYCLE_DAYS: u32 = 146_097;
+/// The beginning of the cycle before the year 0, which begins in March, so that the leap day is the last of its year:
+/// -0400-03-01, in microseconds since the Unix epoch.
+const CYCLE_MICROS: i64 = -(719_468 + CYCLE_DAYS as i64) * SECONDS_PER_DAY * MICROS_PER_SECOND;
+
+/// Year, month and day of the month of a day since -0400-03-01, in the Gregorian calendar (Howard Hinnant,
 /// "chrono-compatible low-level date algorithms", `civil_from_days`).
-fn date_of(day: i64) -> (i64, i64, i64) {
-    // Years are counted from March, so that the leap day is the last of its year.
-    let day = day + 719_468;
-    let (era, day_of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+fn date_of(day: u32) -> (u32, u32, u32) {
+    let (era, day_of_era) = (day / CYCLE_DAYS, day % CYCLE_DAYS);
     let year_of_era =
         (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -107,7 +117,17 @@ fn date_of(day: i64) -> (i64, i64, i64) {
     } else {
         (month - 9, 1)
     };
-    (era * 400 + year_of_era + next, month, date)
+    (era * 400 + year_of_era + next - 400, month, date)
+}
+
+/// How many days a month has, counted from 1.
+const fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 /// A day since the Unix epoch, of a date that may not exist (`days_from_civil`, of the same source).
@@ -146,11 +166,10 @@ fn parse_own(text: &str) -> Option<i64> {
     if !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let day = day_of(year, month, date);
-    // A day that its month does not have comes back as one of the next.
-    if date_of(day) != (year, month, date) {
+    if !(1..=days_in(year, month)).contains(&date) {
         return None;
     }
+    let day = day_of(year, month, date);
     let seconds = day * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second;
     Some(seconds * MICROS_PER_SECOND + fraction)
 }

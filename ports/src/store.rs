@@ -1,5 +1,7 @@
 //! The storage port: a unit of work over facts.
 
+use std::ops::ControlFlow;
+
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, Attempt, AttemptEnd, Checkpoint, Contents, Dependency, EntityKind, Epic, EpicId, Event,
@@ -168,6 +170,18 @@ pub struct Removed {
     pub tasks: u64,
     /// Test cases.
     pub tests: u64,
+}
+
+/// Who is shown tasks, one after the other: any closure that takes a task.
+pub trait TaskVisitor {
+    /// Takes the next task, and says whether it wants more.
+    fn visit(&mut self, task: Task) -> ControlFlow<()>;
+}
+
+impl<F: FnMut(Task) -> ControlFlow<()>> TaskVisitor for F {
+    fn visit(&mut self, task: Task) -> ControlFlow<()> {
+        self(task)
+    }
 }
 
 /// The facts that use cases need, within one unit of work.
@@ -356,6 +370,11 @@ pub trait Tx {
     fn contents(&mut self) -> Result<Contents, StoreError>;
     /// Everything in the store but its history: no attempts, checkpoints, events and operations.
     fn tree(&mut self) -> Result<Contents, StoreError>;
+    /// [`tree`](Self::tree) without its tasks, which [`each_task`](Self::each_task) shows.
+    fn tree_without_tasks(&mut self) -> Result<Contents, StoreError>;
+    /// Shows every task once, in no order, one after the other, so that a large queue is not held as a whole. It ends
+    /// early, and well, where `visit` breaks off.
+    fn each_task(&mut self, visit: &mut dyn TaskVisitor) -> Result<(), StoreError>;
     /// Puts everything into this store, which must be empty but for its settings, keeping every `seq`, time and event
     /// as it is; the settings are replaced. Derived values are derived afresh.
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError>;

@@ -1,6 +1,7 @@
 //! Everything a store derives, derived once more from what it holds, by the plainest code there is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use tasq_domain::ready::{Scope, claim_order, is_ready};
 use tasq_domain::rollup::roll_up;
@@ -38,6 +39,26 @@ pub(crate) fn check(tx: &mut dyn Tx) {
         tree,
         "what is there without its history"
     );
+    let mut shown = Vec::new();
+    tx.each_task(&mut |task: Task| {
+        shown.push(task);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    shown.sort_by_key(|task| task.seq);
+    assert_eq!(shown, tree.tasks, "each task is shown once");
+    let mut shown = 0;
+    tx.each_task(&mut |_: Task| {
+        shown += 1;
+        ControlFlow::Break(())
+    })
+    .unwrap();
+    assert_eq!(shown, tree.tasks.len().min(1), "none after breaking off");
+    let around = Contents {
+        tasks: Vec::new(),
+        ..tree
+    };
+    assert_eq!(tx.tree_without_tasks().unwrap(), around);
     assert_resolved(&contents);
     let statuses = parents(&contents);
     let records = records(&contents);

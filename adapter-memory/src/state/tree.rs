@@ -1,16 +1,17 @@
 //! Writes to the tree, and what they roll up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tasq_domain::rollup::roll_up;
 use tasq_domain::{
-    Dependency, Epic, EpicId, Feature, FeatureId, Present, Status, Task, TaskId, TestCase, TestId,
-    TestOwner, TestStatus, Timestamp,
+    Dependency, Epic, EpicId, Feature, FeatureId, Present, Status, StatusCounts, Task, TaskId,
+    TestCase, TestId, TestOwner, TestStatus, Timestamp,
 };
 use tasq_ports::{Inserted, Removed, StoreError};
 
-use super::State;
-use crate::table::broken;
+use super::{State, fresh};
+use crate::table::{Counts, Pairs, Table, broken};
 
 /// The parent's number of features without an epic.
 const NO_EPIC: i64 = 0;
@@ -148,6 +149,32 @@ impl State {
         self.tasks_of.insert(feature, seq);
         self.task_counts.add(feature, status);
         Ok(Inserted::At(seq))
+    }
+
+    /// Adds the tasks of a whole queue to one that has none, without rolling up their features.
+    pub(crate) fn add_tasks(&mut self, tasks: Vec<Task>) -> Result<(), StoreError> {
+        // Most have rising numbers and one id each: their indexes are then built at once.
+        let one_by_one = match Table::of(tasks) {
+            Ok(tasks) => {
+                self.tasks = tasks;
+                Vec::new()
+            }
+            Err(tasks) => tasks,
+        };
+        for task in one_by_one {
+            let name = task.id.to_string();
+            fresh(self.add_task(task)?, name)?;
+        }
+        let mut pairs = Vec::with_capacity(self.tasks.len());
+        let mut counts: BTreeMap<i64, StatusCounts> = BTreeMap::new();
+        for task in self.tasks.iter() {
+            let feature = self.features.must(&task.feature)?.seq;
+            pairs.push((feature, task.seq));
+            counts.entry(feature).or_default().add(task.status);
+        }
+        self.tasks_of = Pairs::of_all(pairs);
+        self.task_counts = Counts::of_all(counts);
+        Ok(())
     }
 
     pub(crate) fn insert_task(&mut self, task: &Task) -> Result<Inserted, StoreError> {

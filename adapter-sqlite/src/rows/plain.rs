@@ -1,5 +1,6 @@
 //! Tasks as most are: not on hold, held by nobody, and not completed by a person's word alone. They are read without the
-//! columns that are NULL in all of them, which is what reading a whole queue takes most of its time for.
+//! columns that are NULL in all of them, and those that nobody has worked on without what only work sets: taking columns
+//! from SQLite is what reading a whole queue takes most of its time for.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable};
@@ -17,18 +18,34 @@ use crate::schema::tasks;
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tasks, check_for_backend(Sqlite))]
 pub(crate) struct PlainTask {
+    #[diesel(embed)]
+    fresh: FreshTask,
+    #[diesel(embed)]
+    rest: Rest,
+}
+
+/// What one has that is as it was added, without a priority of its own.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = tasks, check_for_backend(Sqlite))]
+pub(crate) struct FreshTask {
     seq: i64,
     id: String,
     feature_id: String,
     description: String,
-    priority: Option<i64>,
     retry_budget: i64,
-    source_origin: Option<String>,
-    source_digest: Option<String>,
     created_at: i64,
     updated_at: i64,
     metadata: String,
     status: String,
+}
+
+/// What such a one has not.
+#[derive(Queryable, Selectable, Default)]
+#[diesel(table_name = tasks, check_for_backend(Sqlite))]
+pub(crate) struct Rest {
+    priority: Option<i64>,
+    source_origin: Option<String>,
+    source_digest: Option<String>,
     blocked_reason: Option<String>,
     retries_used: i64,
     not_before: Option<i64>,
@@ -38,9 +55,10 @@ pub(crate) struct PlainTask {
     proof: Option<String>,
 }
 
-/// Whether a row is of that kind. The schema binds the other columns of a hold and of a claim to these.
-pub(crate) fn is_plain()
--> Box<dyn BoxableExpression<tasks::table, Sqlite, SqlType = Nullable<Bool>>> {
+type Condition = Box<dyn BoxableExpression<tasks::table, Sqlite, SqlType = Nullable<Bool>>>;
+
+/// Whether a row is plain. The schema binds the other columns of a hold and of a claim to these.
+pub(crate) fn is_plain() -> Condition {
     Box::new(
         tasks::hold_at
             .is_null()
@@ -49,28 +67,58 @@ pub(crate) fn is_plain()
     )
 }
 
+/// Whether a plain row is fresh. A source has both of its columns or none.
+pub(crate) fn is_fresh() -> Condition {
+    Box::new(
+        tasks::attempts
+            .eq(0)
+            .and(tasks::priority.is_null())
+            .and(tasks::source_origin.is_null())
+            .and(tasks::completed_at.is_null())
+            .and(tasks::proof.is_null())
+            .and(tasks::blocked_reason.is_null())
+            .and(tasks::not_before.is_null())
+            .and(tasks::retries_used.eq(0))
+            .and(tasks::lost_in_a_row.eq(0))
+            .nullable(),
+    )
+}
+
+impl FreshTask {
+    pub(crate) fn read(self) -> Result<Task, BadRow> {
+        let rest = Rest::default();
+        PlainTask { fresh: self, rest }.read()
+    }
+}
+
 impl PlainTask {
     pub(crate) fn read(self) -> Result<Task, BadRow> {
         let Self {
-            seq,
-            id,
-            feature_id,
-            description,
-            priority,
-            retry_budget,
-            source_origin,
-            source_digest,
-            created_at,
-            updated_at,
-            metadata,
-            status,
-            blocked_reason,
-            retries_used,
-            not_before,
-            attempts,
-            lost_in_a_row,
-            completed_at,
-            proof,
+            fresh:
+                FreshTask {
+                    seq,
+                    id,
+                    feature_id,
+                    description,
+                    retry_budget,
+                    created_at,
+                    updated_at,
+                    metadata,
+                    status,
+                },
+            rest:
+                Rest {
+                    priority,
+                    source_origin,
+                    source_digest,
+                    blocked_reason,
+                    retries_used,
+                    not_before,
+                    attempts,
+                    lost_in_a_row,
+                    completed_at,
+                    proof,
+                },
         } = self;
         let reading = Reading {
             table: "tasks",

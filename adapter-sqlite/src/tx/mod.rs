@@ -19,7 +19,8 @@ use tasq_domain::{
     StatusCounts, Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
-    Access, EventFilter, Inserted, Page, Removed, Standing, StoreError, TaskFilter, TaskPage, Tx,
+    Access, EventFilter, Inserted, Page, Removed, Standing, StoreError, TaskFilter, TaskPage,
+    TaskVisitor, Tx,
 };
 
 use crate::connect::Follows;
@@ -457,6 +458,14 @@ impl Tx for SqliteTx<'_> {
 
     fn tree(&mut self) -> Result<Contents, StoreError> {
         self.read_counted(whole::tree)
+    }
+
+    fn tree_without_tasks(&mut self) -> Result<Contents, StoreError> {
+        self.read_counted(whole::tree_without_tasks)
+    }
+
+    fn each_task(&mut self, visit: &mut dyn TaskVisitor) -> Result<(), StoreError> {
+        self.read_counted(|conn| whole::each_task(conn, visit))
     }
 
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {

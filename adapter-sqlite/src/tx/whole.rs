@@ -1,6 +1,7 @@
 //! The whole queue: its settings, taking it out, putting it in.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use diesel::SqliteConnection;
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
@@ -8,16 +9,16 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use tasq_domain::{
     AnyId, Contents, Epic, EpicId, Feature, FeatureId, Proof, Reason, Settings, StatusCounts, Task,
-    TaskId, Timestamp,
+    TaskId, TaskRecord, Timestamp,
 };
-use tasq_ports::Inserted;
+use tasq_ports::{Inserted, TaskVisitor};
 
 use super::hand::Inherited;
 use super::{history, inserted, questions, tests, tree};
 use crate::derive::{DERIVE_COUNTS, DERIVE_OPEN_DEPENDENCIES, DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
 use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
-use crate::rows::plain::{PlainTask, is_plain};
+use crate::rows::plain::{FreshTask, PlainTask, is_fresh, is_plain};
 use crate::rows::question::QuestionRow;
 use crate::rows::settings::SettingsRow;
 use crate::rows::task::{StoredTask, shelf};
@@ -68,11 +69,25 @@ pub(crate) fn contents(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
 }
 
 pub(crate) fn tree(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
+    let mut tasks = Vec::new();
+    each_task(conn, &mut |task: Task| {
+        tasks.push(task);
+        ControlFlow::Continue(())
+    })?;
+    // A few runs, each in order, which a stable sort merges.
+    tasks.sort_by_key(|task| task.seq);
+    Ok(Contents {
+        tasks,
+        ..tree_without_tasks(conn)?
+    })
+}
+
+pub(crate) fn tree_without_tasks(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
     Ok(Contents {
         settings: settings(conn)?,
         epics: tree::epics(conn)?,
         features: tree::features(conn)?,
-        tasks: all_tasks(conn)?,
+        tasks: Vec::new(),
         tests: tests::tests(conn, i64::MIN, i64::MAX)?,
         dependencies: all!(
             conn,
@@ -93,28 +108,40 @@ pub(crate) fn tree(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
     })
 }
 
-fn all_tasks(conn: &mut SqliteConnection) -> Result<Vec<Task>, Fault> {
-    let mut found = tasks::table
-        .filter(is_plain())
-        .order(tasks::seq)
-        .select(PlainTask::as_select())
-        .load_iter::<PlainTask, DefaultLoadingMode>(conn)?
-        .map(|row| Ok(row?.read()?))
-        .collect::<Result<Vec<Task>, Fault>>()?;
-    let rest = tasks::table
-        .filter(diesel::dsl::not(is_plain()))
-        .order(tasks::seq)
-        .select(StoredTask::as_select())
-        .load_iter::<StoredTask, DefaultLoadingMode>(conn)?;
-    let plain = found.len();
-    for row in rest {
-        found.push(row?.read()?.task);
+/// Kind by kind, because most need few columns: those that are as they were added, those that have a past, and those
+/// that are held or on hold. Each kind is looked for in all rows, and only while not all have been shown.
+pub(crate) fn each_task(
+    conn: &mut SqliteConnection,
+    visit: &mut dyn TaskVisitor,
+) -> Result<(), Fault> {
+    use diesel::dsl::not;
+    let mut left: i64 = tasks::table.count().get_result(conn)?;
+    macro_rules! show {
+        ($row:ty, $which:expr, $task:expr) => {
+            if left == 0 {
+                return Ok(());
+            }
+            let rows = tasks::table
+                .filter($which)
+                .order(tasks::seq)
+                .select(<$row>::as_select())
+                .load_iter::<$row, DefaultLoadingMode>(conn)?;
+            for row in rows {
+                left -= 1;
+                if visit.visit($task(row?.read()?)).is_break() {
+                    return Ok(());
+                }
+            }
+        };
     }
-    if found.len() > plain {
-        // Two runs, each in order, which a stable sort merges.
-        found.sort_by_key(|task| task.seq);
+    show!(FreshTask, is_fresh().and(is_plain()), |task| task);
+    show!(PlainTask, not(is_fresh()).and(is_plain()), |task| task);
+    show!(StoredTask, not(is_plain()), |record: TaskRecord| record
+        .task);
+    if left == 0 {
+        return Ok(());
     }
-    Ok(found)
+    Err(Fault::misuse(format!("{left} tasks were not found")))
 }
 
 /// Triggers derive row by row and indexes are sorted row by row, which costs more than all the rest; so they go, tasks

@@ -1,11 +1,10 @@
 //! Queues that come, go and move.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use tasq_adapter_sqlite::{Applied, Pending, migrate as bring_up_to_date, migrations_pending};
-use tasq_app::{Code, NewQueue};
-use tasq_formats::snapshot;
+use tasq_app::NewQueue;
+use tasq_formats::snapshot::SnapshotText;
 use tasq_ports::StoreExt as _;
 
 use super::trust;
@@ -18,19 +17,16 @@ use crate::view::{Copied, Migrated};
 
 pub(super) fn export(session: &mut Session, args: Export) -> Result<u8, Failure> {
     let queue = session.open()?;
-    let contents = queue.app().export_tree()?;
-    let text = snapshot::encode(&contents, &snapshot::Extra::default())
-        .map_err(|error| Failure::new(Code::Damaged, error.to_string()))?;
+    let text = queue.app().export_text()?;
     match args.output {
-        None => session.out.raw(text.as_bytes())?,
-        Some(path) if path == Path::new("-") => session.out.raw(text.as_bytes())?,
-        Some(path) => write_file(&path, text.as_bytes())?,
+        Some(path) if path != Path::new("-") => write_file(&path, &text)?,
+        _ => session.out.raw_from(|out| text.write_to(out))?,
     }
     Ok(0)
 }
 
 /// Whole or not at all: beside it first, then in its place.
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+fn write_file(path: &Path, text: &SnapshotText) -> Result<(), Failure> {
     // A device or a pipe cannot be replaced, only written to.
     let special = path
         .metadata()
@@ -43,9 +39,9 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
             .write(true)
             .open(path)
             .map_err(failed)?;
-        return file.write_all(bytes).map_err(failed);
+        return text.write_to(&mut file).map_err(failed);
     }
-    tasq_files::replace(path, bytes)?;
+    tasq_files::Replacement::prepare_with(path, |out| text.write_to(out))?.commit()?;
     Ok(())
 }
 

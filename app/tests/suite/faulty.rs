@@ -11,7 +11,7 @@ use tasq_domain::{
 };
 use tasq_ports::{
     Access, EventFilter, Inserted, Page, Removed, Store, StoreError, StoreInfo, TaskFilter,
-    TaskPage, Tx, Verdict,
+    TaskPage, TaskVisitor, Tx, Verdict,
 };
 
 /// How a call fails.
@@ -215,6 +215,8 @@ impl Tx for FaultyTx<'_> {
         fn count(kind: EntityKind) -> u64;
         fn contents() -> Contents;
         fn tree() -> Contents;
+        fn tree_without_tasks() -> Contents;
+        fn each_task(visit: &mut dyn TaskVisitor) -> ();
         fn load(contents: &Contents) -> ();
         fn rederive() -> ();
     }

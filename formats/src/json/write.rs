@@ -128,8 +128,9 @@ pub(crate) fn push_line(out: &mut String, at: usize, depth: usize) {
 
 /// Appends [`quoted`] text.
 pub(crate) fn push_quoted(out: &mut String, text: &str) {
+    out.reserve(text.len() + 2);
     out.push('"');
-    if text.bytes().all(is_plain) {
+    if all_plain(text.as_bytes()) {
         out.push_str(text);
         out.push('"');
         return;
@@ -158,9 +159,17 @@ pub(crate) fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// Whether all bytes are [plain](is_plain). Whole runs of them are looked at, which the compiler makes one step of.
+fn all_plain(bytes: &[u8]) -> bool {
+    const RUN: usize = 16;
+    let plain = |bytes: &[u8]| bytes.iter().fold(true, |all, &byte| all & is_plain(byte));
+    let (runs, rest) = bytes.as_chunks::<RUN>();
+    runs.iter().all(|run| plain(run)) && plain(rest)
+}
+
 /// Whether a byte is a character of ASCII that stands for itself, which most texts have no others of.
 const fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+    (byte >= b' ') & (byte <= b'~') & (byte != b'"') & (byte != b'\\')
 }
 
 fn needs_escape(character: char) -> bool {

@@ -1,6 +1,6 @@
 //! Single fields: from a domain type to a value under a key, and back.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -11,6 +11,13 @@ use crate::json::{
     push_quoted, push_value, to_text,
 };
 use crate::time;
+
+/// Root, sections, items, and the keys of what is inside an item.
+pub(super) const LAYOUT: Layout = Layout::Levels(4);
+/// How deep an item lies.
+pub(super) const ITEM_DEPTH: usize = 2;
+/// What comes before a key of an item that is not its first, up to the key.
+const NEXT_KEY: &str = ",\n      \"";
 
 const NANOS_DIGITS: usize = 9;
 /// The empty object, which is left out.
@@ -92,9 +99,7 @@ impl Field<'_> {
     fn push(&self, out: &mut String, layout: Layout, depth: usize) {
         match self {
             Self::Text(text) => push_quoted(out, text),
-            Self::Number(number) => {
-                write!(out, "{number}").expect("writing to a string cannot fail");
-            }
+            Self::Number(number) => push_number(out, *number),
             // Digits and signs need no escape.
             Self::Time(at) => {
                 out.push('"');
@@ -104,6 +109,25 @@ impl Field<'_> {
             Self::Value(value) => push_value(out, value, layout, depth),
         }
     }
+}
+
+/// The digits of a number, which are few in most.
+fn push_number(out: &mut String, number: i64) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).expect("a digit");
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push('-');
+    }
+    out.push_str(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
 }
 
 impl From<Field<'_>> for Value {
@@ -117,14 +141,79 @@ impl From<Field<'_>> for Value {
     }
 }
 
-/// An object that is being written.
+/// An object that is being written: into values, or into lines of a text.
 #[derive(Debug, Default)]
-pub(super) struct Writer<'a>(Vec<(&'static str, Field<'a>)>);
+pub(super) struct Writer<'a> {
+    members: Vec<(&'static str, Field<'a>)>,
+    lines: Option<Lines>,
+}
+
+/// A text that objects are written into, a line for each key, as `to_pretty` writes what [`Writer::done`] gives.
+#[derive(Debug)]
+struct Lines {
+    out: String,
+    is_first: bool,
+}
+
+impl Lines {
+    fn put(&mut self, key: &str, field: &Field<'_>) {
+        // A key of ours needs no escape.
+        let next = if self.is_first {
+            &NEXT_KEY[1..]
+        } else {
+            NEXT_KEY
+        };
+        self.is_first = false;
+        self.out.push_str(next);
+        self.out.push_str(key);
+        self.out.push_str("\": ");
+        field.push(&mut self.out, LAYOUT, ITEM_DEPTH + 1);
+    }
+}
 
 impl<'a> Writer<'a> {
+    /// One whose objects are items and go into a text.
+    pub(super) const fn into_lines() -> Self {
+        Self {
+            members: Vec::new(),
+            lines: Some(Lines {
+                out: String::new(),
+                is_first: true,
+            }),
+        }
+    }
+
+    /// Writes an item at the end of `out`, if this writer goes [into lines](Self::into_lines).
+    pub(super) fn object_into<E>(
+        &mut self,
+        out: &mut String,
+        write: impl FnOnce(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        out.push('{');
+        let start = out.len();
+        self.swap(out);
+        let written = write(self);
+        self.swap(out);
+        if out.len() > start {
+            push_line(out, 0, ITEM_DEPTH);
+        }
+        out.push('}');
+        written
+    }
+
+    fn swap(&mut self, out: &mut String) {
+        if let Some(lines) = &mut self.lines {
+            std::mem::swap(&mut lines.out, out);
+            lines.is_first = true;
+        }
+    }
+
     /// Sets a key, which must be set only once.
     pub(super) fn put(&mut self, key: &'static str, value: impl Into<Field<'a>>) {
-        self.0.push((key, value.into()));
+        match &mut self.lines {
+            Some(lines) => lines.put(key, &value.into()),
+            None => self.members.push((key, value.into())),
+        }
     }
 
     /// Leaves `None` out.
@@ -139,12 +228,12 @@ impl<'a> Writer<'a> {
         self.opt(key, (count > 0).then_some(count));
     }
 
-    /// Leaves the empty object out.
+    /// Leaves the empty object out. What `item` says is asked for if it cannot be written.
     pub(super) fn json(
         &mut self,
         key: Json,
         json: &'a JsonObject,
-        item: &AnyId,
+        item: impl FnOnce() -> AnyId,
     ) -> Result<(), FieldError> {
         if json.as_str() == NOTHING {
             return Ok(());
@@ -157,12 +246,12 @@ impl<'a> Writer<'a> {
         &mut self,
         key: Json,
         json: Option<&'a JsonObject>,
-        item: &AnyId,
+        item: impl FnOnce() -> AnyId,
     ) -> Result<(), FieldError> {
         let Some(json) = json else { return Ok(()) };
         let value = Document::parse_within(json.as_str().as_bytes(), Limits::FOREIGN)
             .map_err(|source| FieldError {
-                item: item.clone(),
+                item: item(),
                 key: key.value,
                 source,
             })?
@@ -173,27 +262,9 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// The object that was written; nothing if it went into lines.
     pub(super) fn done(self) -> Object {
-        self.0.into_iter().collect()
-    }
-
-    /// Writes the object as `to_pretty` writes what `done` gives, and begins the next one.
-    pub(super) fn push(&mut self, out: &mut String, layout: Layout, depth: usize) {
-        if self.0.is_empty() {
-            out.push_str("{}");
-            return;
-        }
-        out.push('{');
-        for (at, (key, field)) in self.0.drain(..).enumerate() {
-            push_line(out, at, depth + 1);
-            // A key of ours needs no escape.
-            out.push('"');
-            out.push_str(key);
-            out.push_str("\": ");
-            field.push(out, layout, depth + 1);
-        }
-        push_line(out, 0, depth);
-        out.push('}');
+        self.members.into_iter().collect()
     }
 }
 

@@ -47,7 +47,7 @@ pub fn attempt(attempt: &Attempt) -> Result<Object, FieldError> {
     }
     out.opt("late_message", late_message.as_ref().map(Reason::as_str));
     out.opt("log_path", log_path.as_deref());
-    out.opt_json(Json::RESULT, result.as_ref(), &AnyId::from(task))?;
+    out.opt_json(Json::RESULT, result.as_ref(), || AnyId::from(task))?;
     Ok(out.done())
 }
 
@@ -127,7 +127,7 @@ pub fn checkpoint(checkpoint: &Checkpoint) -> Result<Object, FieldError> {
             next_steps.iter().map(String::as_str).collect::<Value>(),
         );
     }
-    out.opt_json(Json::DATA, data.as_ref(), &AnyId::from(task))?;
+    out.opt_json(Json::DATA, data.as_ref(), || AnyId::from(task))?;
     Ok(out.done())
 }
 
@@ -174,7 +174,7 @@ pub fn event(event: &Event) -> Result<Object, FieldError> {
     out.put("kind", kind.as_str());
     out.put("entity", entity.kind().as_str());
     out.put("id", entity.as_str());
-    out.json(Json::DATA, data, entity)?;
+    out.json(Json::DATA, data, || entity.clone())?;
     Ok(out.done())
 }
 

@@ -40,6 +40,7 @@ mod fields;
 pub mod history;
 mod mend;
 mod own;
+mod pieces;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ use tasq_domain::{
 use crate::json::{JsonError, JsonErrorKind, Limits, Object};
 
 pub use fields::FieldError;
+pub use pieces::{SnapshotText, TaskTexts, TaskWriter};
 
 /// The newest version of the format, and the one written.
 pub const VERSION: u64 = 1;

@@ -12,7 +12,9 @@ use tasq_domain::{
     TestResult, TestStatus, Timestamp, Token, Worker,
 };
 
-use super::{Extra, Fallback, Snapshot, SnapshotError, decode, decode_own, encode};
+use super::{
+    Extra, Fallback, Snapshot, SnapshotError, SnapshotText, TaskWriter, decode, decode_own, encode,
+};
 use crate::json::{JsonErrorKind, Limits, Object};
 
 fn fallback() -> Fallback {
@@ -607,6 +609,31 @@ proptest! {
         let own = decode_own(text.as_bytes(), Limits::OWN, &fallback());
         prop_assert_eq!(own.as_ref(), Ok(&snapshot));
         prop_assert_eq!(super::own::snapshot(text.as_bytes(), Limits::OWN), Some(snapshot));
+    }
+
+    #[test]
+    fn a_text_put_together_task_by_task_is_the_same(contents in contents(), turn in any::<bool>(), longer in "[a-z]{0,20}") {
+        let mut contents = contents;
+        // Ids that only differ far behind, in any order.
+        let ids: Vec<(TaskId, TaskId)> = contents.tasks.iter().map(|task| {
+            (task.id.clone(), TaskId::new(format!("{longer}{}", task.id)).unwrap())
+        }).collect();
+        let renamed = |id: &TaskId| ids.iter().find(|(old, _)| old == id).unwrap().1.clone();
+        contents.tasks.iter_mut().for_each(|task| task.id = renamed(&task.id));
+        contents.dependencies.iter_mut().for_each(|one| *one = Dependency { task: renamed(&one.task), on: renamed(&one.on) });
+        contents.questions.iter_mut().for_each(|one| one.task = renamed(&one.task));
+        let mut texts = TaskWriter::new(&contents.dependencies, &contents.questions);
+        let mut tasks: Vec<&Task> = contents.tasks.iter().collect();
+        if turn {
+            tasks.reverse();
+        }
+        for task in tasks {
+            texts.add(task).unwrap();
+        }
+        let mut bytes = Vec::new();
+        SnapshotText::new(&contents, texts.done()).unwrap().write_to(&mut bytes).unwrap();
+        let whole = encode(&contents, &Extra::default()).unwrap();
+        prop_assert_eq!(String::from_utf8(bytes).unwrap(), whole);
     }
 
     #[test]

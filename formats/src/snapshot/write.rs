@@ -5,19 +5,16 @@ use std::collections::HashMap;
 
 use tasq_domain::backoff::Backoff;
 use tasq_domain::{
-    Answer, AnyId, CancelRequest, Claim, Epic, Feature, Hold, Process, Proof, Question, Settings,
-    Source, Status, Task, TaskId, TestCase, TestOwner, TestResult,
+    Answer, AnyId, CancelRequest, Claim, Contents, Epic, Feature, Hold, Process, Proof, Question,
+    Settings, Source, Status, Task, TaskId, TestCase, TestOwner, TestResult,
 };
 
 use super::fields::{
-    CANCEL, CLAIM, FieldError, HOLD, Inside, Json, LAST, PROCESS, QUESTIONS, SOURCE, Writer, secs,
-    time_text, write_back,
+    CANCEL, CLAIM, FieldError, HOLD, ITEM_DEPTH, Inside, Json, LAST, LAYOUT, PROCESS, QUESTIONS,
+    SOURCE, Writer, secs, time_text, write_back,
 };
 use super::{Extra, MARK, Tree, VERSION};
-use crate::json::{Layout, Object, Value, push_line, push_quoted, push_value};
-
-/// Root, sections, items, and the keys of what is inside an item.
-const LAYOUT: Layout = Layout::Levels(4);
+use crate::json::{Object, Value, push_line, push_quoted, push_value};
 
 /// The keys of the whole.
 const TOP: [&str; 7] = [
@@ -37,38 +34,82 @@ pub(super) fn snapshot(tree: &Tree<'_>, extra: &Extra) -> Result<String, FieldEr
         dependencies,
         questions,
     } = tree;
-    let mut waits_for: HashMap<&TaskId, Vec<&TaskId>> = HashMap::new();
-    for (task, on) in dependencies {
-        waits_for.entry(task).or_default().push(on);
-    }
-    let mut asked: HashMap<&TaskId, Vec<&Question>> = HashMap::new();
-    for question in questions {
-        asked.entry(&question.task).or_default().push(question);
-    }
+    let around = Around::new(dependencies.iter().copied(), questions.iter().copied());
     let mut text = Text::begin(tasks.len() + tests.len());
-    text.key(MARK, &VERSION.into());
-    text.key("store", &settings.store.as_str().into());
-    let own = write_back(self::settings(settings), &extra.settings, Inside::NOTHING);
-    text.key("settings", &own.into());
-    text.section("epics", epics, extra, |out, one, id| epic(out, one, id))?;
-    text.section("features", features, extra, |out, one, id| {
-        feature(out, one, id)
+    text.head(settings, extra);
+    text.section("epics", epics, extra, epic)?;
+    text.section("features", features, extra, feature)?;
+    text.section("tasks", tasks, extra, |out, one| {
+        around.task(out, one, extra)
     })?;
-    text.section("tasks", tasks, extra, |out, one, id| {
-        let mut on = waits_for.get(&one.id).cloned().unwrap_or_default();
-        on.sort_unstable();
-        on.dedup();
-        if let Some(asked) = asked.get(&one.id) {
-            let below = self::questions(asked, extra);
-            return task(out, one, &on, Some(below), id);
-        }
-        task(out, one, &on, None, id)
-    })?;
-    text.section("tests", tests, extra, |out, one, id| test(out, one, id))?;
+    text.section("tests", tests, extra, test)?;
     for (key, value) in extra.top.iter().filter(|(key, _)| !TOP.contains(key)) {
         text.key(key, value);
     }
     Ok(text.end())
+}
+
+/// The text but for its tasks: what comes before and what comes after the object that they stand in.
+pub(super) fn around_tasks(contents: &Contents) -> Result<(String, String), FieldError> {
+    let extra = Extra::default();
+    let refs = Tree::from(contents);
+    let mut text = Text::begin(refs.epics.len() + refs.features.len() + refs.tests.len());
+    text.head(refs.settings, &extra);
+    text.section("epics", &refs.epics, &extra, epic)?;
+    text.section("features", &refs.features, &extra, feature)?;
+    text.name("tasks");
+    let before = std::mem::take(&mut text.out);
+    text.section("tests", &refs.tests, &extra, test)?;
+    Ok((before, text.end()))
+}
+
+/// What is written with a task and lies elsewhere.
+#[derive(Debug)]
+pub(super) struct Around<'a> {
+    waits_for: HashMap<&'a TaskId, Vec<&'a TaskId>>,
+    asked: HashMap<&'a TaskId, Vec<&'a Question>>,
+}
+
+impl<'a> Around<'a> {
+    pub(super) fn new(
+        dependencies: impl Iterator<Item = (&'a TaskId, &'a TaskId)>,
+        questions: impl Iterator<Item = &'a Question>,
+    ) -> Self {
+        let mut waits_for: HashMap<&TaskId, Vec<&TaskId>> = HashMap::new();
+        for (task, on) in dependencies {
+            waits_for.entry(task).or_default().push(on);
+        }
+        for on in waits_for.values_mut() {
+            on.sort_unstable();
+            on.dedup();
+        }
+        let mut asked: HashMap<&TaskId, Vec<&Question>> = HashMap::new();
+        for question in questions {
+            asked.entry(&question.task).or_default().push(question);
+        }
+        Self { waits_for, asked }
+    }
+
+    pub(super) fn task<'t>(
+        &self,
+        out: &mut Writer<'t>,
+        one: &'t Task,
+        extra: &Extra,
+    ) -> Result<(), FieldError> {
+        // Most queues have few of either, and some have none.
+        let on = if self.waits_for.is_empty() {
+            None
+        } else {
+            self.waits_for.get(&one.id)
+        };
+        let asked = if self.asked.is_empty() {
+            None
+        } else {
+            self.asked.get(&one.id)
+        };
+        let asked = asked.map(|asked| questions(asked, extra));
+        task(out, one, on.map_or(&[], Vec::as_slice), asked)
+    }
 }
 
 /// What has an id of its own.
@@ -116,6 +157,14 @@ impl Text {
         Self { out, keys: 0 }
     }
 
+    /// The mark, the store and the settings.
+    fn head(&mut self, settings: &Settings, extra: &Extra) {
+        self.key(MARK, &VERSION.into());
+        self.key("store", &settings.store.as_str().into());
+        let own = write_back(self::settings(settings), &extra.settings, Inside::NOTHING);
+        self.key("settings", &own.into());
+    }
+
     fn name(&mut self, key: &str) {
         push_line(&mut self.out, self.keys, 1);
         self.keys += 1;
@@ -134,7 +183,7 @@ impl Text {
         key: &str,
         items: &[&'a T],
         extra: &Extra,
-        write: impl Fn(&mut Writer<'a>, &'a T, &AnyId) -> Result<(), FieldError>,
+        write: impl Fn(&mut Writer<'a>, &'a T) -> Result<(), FieldError>,
     ) -> Result<(), FieldError> {
         self.name(key);
         if items.is_empty() {
@@ -146,19 +195,23 @@ impl Text {
             items = Cow::Owned(by_id(&items));
         }
         self.out.push('{');
-        let mut fields = Writer::default();
+        let mut fields = Writer::into_lines();
         for (at, &item) in items.iter().enumerate() {
-            push_line(&mut self.out, at, 2);
+            push_line(&mut self.out, at, ITEM_DEPTH);
             push_quoted(&mut self.out, item.id_text());
             self.out.push_str(": ");
-            let id = item.id();
-            write(&mut fields, item, &id)?;
-            match extra.items.get(&id) {
-                None => fields.push(&mut self.out, LAYOUT, 2),
-                Some(extra) => {
-                    let own = std::mem::take(&mut fields).done();
-                    let all = write_back(own, extra, T::INSIDE).into();
-                    push_value(&mut self.out, &all, LAYOUT, 2);
+            let unknown = if extra.items.is_empty() {
+                None
+            } else {
+                extra.items.get(&item.id())
+            };
+            match unknown {
+                None => fields.object_into(&mut self.out, |out| write(out, item))?,
+                Some(unknown) => {
+                    let mut own = Writer::default();
+                    write(&mut own, item)?;
+                    let all = write_back(own.done(), unknown, T::INSIDE).into();
+                    push_value(&mut self.out, &all, LAYOUT, ITEM_DEPTH);
                 }
             }
         }
@@ -176,21 +229,26 @@ impl Text {
 /// Items in the order of their ids. What an id begins with is carried along, so that a sort of a million does not look
 /// for each of them whenever it compares two.
 fn by_id<'a, T: Item>(items: &[&'a T]) -> Vec<&'a T> {
-    let mut keyed: Vec<([u8; 16], &T)> = items
+    let mut keyed: Vec<([u8; BEGINNING], &T)> = items
         .iter()
-        .map(|&item| {
-            let mut beginning = [0; 16];
-            let id = item.id_text().as_bytes();
-            let len = id.len().min(beginning.len());
-            // No id has a byte of 0, so a shorter one comes first, as it should.
-            beginning[..len].copy_from_slice(&id[..len]);
-            (beginning, item)
-        })
+        .map(|&item| (beginning(item.id_text()), item))
         .collect();
     keyed.sort_unstable_by(|(a, one), (b, other)| {
         a.cmp(b).then_with(|| one.id_text().cmp(other.id_text()))
     });
     keyed.into_iter().map(|(_, item)| item).collect()
+}
+
+/// How much of an id is compared first.
+pub(super) const BEGINNING: usize = 16;
+
+/// What an id begins with. No id has a byte of 0, so a shorter one comes first, as it should.
+pub(super) fn beginning(id: &str) -> [u8; BEGINNING] {
+    let mut beginning = [0; BEGINNING];
+    let id = id.as_bytes();
+    let len = id.len().min(BEGINNING);
+    beginning[..len].copy_from_slice(&id[..len]);
+    beginning
 }
 
 fn settings(settings: &Settings) -> Object {
@@ -207,10 +265,10 @@ fn settings(settings: &Settings) -> Object {
         .with("backoff_cap_secs", secs(*cap))
 }
 
-fn epic<'a>(out: &mut Writer<'a>, epic: &'a Epic, any: &AnyId) -> Result<(), FieldError> {
+fn epic<'a>(out: &mut Writer<'a>, epic: &'a Epic) -> Result<(), FieldError> {
     let Epic {
         seq,
-        id: _,
+        id,
         name,
         description,
         own_status,
@@ -229,13 +287,13 @@ fn epic<'a>(out: &mut Writer<'a>, epic: &'a Epic, any: &AnyId) -> Result<(), Fie
     out.opt(SOURCE, source.as_ref().map(self::source));
     out.put("created_at", *created_at);
     out.put("updated_at", *updated_at);
-    out.json(Json::METADATA, metadata, any)
+    out.json(Json::METADATA, metadata, || AnyId::from(id))
 }
 
-fn feature<'a>(out: &mut Writer<'a>, feature: &'a Feature, any: &AnyId) -> Result<(), FieldError> {
+fn feature<'a>(out: &mut Writer<'a>, feature: &'a Feature) -> Result<(), FieldError> {
     let Feature {
         seq,
-        id: _,
+        id,
         epic,
         name,
         description,
@@ -258,7 +316,7 @@ fn feature<'a>(out: &mut Writer<'a>, feature: &'a Feature, any: &AnyId) -> Resul
     out.opt(SOURCE, source.as_ref().map(self::source));
     out.put("created_at", *created_at);
     out.put("updated_at", *updated_at);
-    out.json(Json::METADATA, metadata, any)
+    out.json(Json::METADATA, metadata, || AnyId::from(id))
 }
 
 fn task<'a>(
@@ -266,11 +324,10 @@ fn task<'a>(
     task: &'a Task,
     depends_on: &[&TaskId],
     asked: Option<Object>,
-    any: &AnyId,
 ) -> Result<(), FieldError> {
     let Task {
         seq,
-        id: _,
+        id,
         feature,
         description,
         own_priority,
@@ -322,7 +379,7 @@ fn task<'a>(
     out.opt(SOURCE, source.as_ref().map(self::source));
     out.put("created_at", *created_at);
     out.put("updated_at", *updated_at);
-    out.json(Json::METADATA, metadata, any)
+    out.json(Json::METADATA, metadata, || AnyId::from(id))
 }
 
 /// Questions under the numbers of the attempts that asked them.
@@ -361,10 +418,10 @@ fn questions(asked: &[&Question], extra: &Extra) -> Object {
     asked.iter().map(one).collect()
 }
 
-fn test<'a>(out: &mut Writer<'a>, test: &'a TestCase, any: &AnyId) -> Result<(), FieldError> {
+fn test<'a>(out: &mut Writer<'a>, test: &'a TestCase) -> Result<(), FieldError> {
     let TestCase {
         seq,
-        id: _,
+        id,
         owner,
         description,
         command,
@@ -389,7 +446,7 @@ fn test<'a>(out: &mut Writer<'a>, test: &'a TestCase, any: &AnyId) -> Result<(),
     out.opt(SOURCE, source.as_ref().map(self::source));
     out.put("created_at", *created_at);
     out.put("updated_at", *updated_at);
-    out.json(Json::METADATA, metadata, any)
+    out.json(Json::METADATA, metadata, || AnyId::from(id))
 }
 
 fn statuses(out: &mut Writer<'_>, status: Status, own_status: Status) {
