@@ -207,11 +207,10 @@ impl Groups {
         let (generation, keep) = last.map_or((0, 0), |last| (last.generation, last.end));
         let passed_over = groups[..counted].iter().map(|group| group.passed_over);
         let passed_over = passed_over.sum();
-        let records = groups
-            .into_iter()
-            .take(counted)
-            .flat_map(|group| group.records)
-            .collect();
+        // The first is often the largest by far: what the queue was filled with.
+        let mut counted = groups.into_iter().take(counted);
+        let mut records = counted.next().map_or_else(Vec::new, |group| group.records);
+        records.extend(counted.flat_map(|group| group.records));
         Log {
             records,
             generation,

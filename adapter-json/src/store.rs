@@ -95,7 +95,7 @@ pub struct JsonStore {
 #[derive(Clone)]
 struct Loaded {
     /// The snapshot's bytes.
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
     /// Their digest.
     digest: String,
     state: State,
@@ -236,7 +236,7 @@ impl JsonStore {
         changes: &Changes,
     ) -> Result<Attempted, StoreError> {
         let text = self.text(&state, &loaded.extra)?;
-        if text.as_bytes() == &*loaded.bytes && changes.history.is_empty() {
+        if text.as_bytes() == loaded.bytes.as_slice() && changes.history.is_empty() {
             return Ok(Attempted::Committed);
         }
         let digest = sha256_hex(text.as_bytes());
@@ -263,7 +263,7 @@ impl JsonStore {
         // Unknown keys may have gone with what they stood in: they are read again.
         if *loaded.extra == Extra::default() {
             self.remember(Loaded {
-                bytes: text.into_bytes().into(),
+                bytes: Arc::new(text.into_bytes()),
                 digest,
                 state,
                 extra: Arc::clone(&loaded.extra),
@@ -376,17 +376,19 @@ impl JsonStore {
     }
 
     fn load(&self, to_write: bool) -> Result<Loaded, StoreError> {
-        let (bytes, modified) = self.read_snapshot(to_write)?;
         // A unit that only told something has changed the log and not the snapshot.
-        let log = match tasq_files::inspect(&self.side.log) {
-            Ok(facts) => Some((facts.identity, facts.len)),
-            Err(FileError::Missing { .. }) => None,
-            Err(error) => return Err(of_file(error)),
+        let log = || match tasq_files::inspect(&self.side.log) {
+            Ok(facts) => Ok(Some((facts.identity, facts.len))),
+            Err(FileError::Missing { .. }) => Ok(None),
+            Err(error) => Err(of_file(error)),
         };
-        let cached = self.cached();
-        if let Some(cached) = cached.filter(|it| *it.bytes == *bytes && it.log.file == log) {
-            return Ok(cached);
+        if let Some(cached) = self.cached() {
+            if self.is_still(&cached.bytes, to_write)? && cached.log.file == log()? {
+                return Ok(cached);
+            }
+            self.forget();
         }
+        let (bytes, modified) = self.read_snapshot(to_write)?;
         let loaded = self.parse(bytes, modified)?;
         self.remember(loaded.clone());
         Ok(loaded)
@@ -420,7 +422,7 @@ impl JsonStore {
             reconcile(&mut contents)
         };
         Ok(Loaded {
-            bytes: bytes.into(),
+            bytes: Arc::new(bytes),
             digest,
             state: State::from_contents(contents)?,
             extra: Arc::new(read.extra),

@@ -41,11 +41,30 @@ pub(super) fn snapshot(bytes: &[u8], limits: Limits) -> Option<Snapshot> {
         return None;
     }
     let text = std::str::from_utf8(bytes).ok()?;
+    if let Some((around, at, tasks)) = without_tasks(text) {
+        let whole: Whole<'_> = serde_json::from_str(&around).ok()?;
+        // Whatever else has such a key is not what was taken out.
+        let found = whole.tasks.get().as_ptr().addr() - around.as_ptr().addr();
+        return (found == at).then(|| put_together(whole, tasks)).flatten();
+    }
     let whole: Whole<'_> = serde_json::from_str(text).ok()?;
+    let tasks = tasks::tasks(whole.tasks.get())?;
+    put_together(whole, tasks)
+}
+
+/// The tasks, which are most of the text, if they are laid out as our writer does; and before them the text with an
+/// empty object in their place, and where that is.
+fn without_tasks(text: &str) -> Option<(String, usize, Section<Task>)> {
+    const KEY: &str = "\n  \"tasks\": ";
+    let at = text.find(KEY)? + KEY.len();
+    let (tasks, after) = tasks::as_laid_out(&text[at..])?;
+    Some(([&text[..at], "{}", after].concat(), at, tasks))
+}
+
+fn put_together(whole: Whole<'_>, tasks: Section<Task>) -> Option<Snapshot> {
     if whole.tasq_snapshot != VERSION {
         return None;
     }
-    let tasks = tasks::tasks(whole.tasks.get())?;
     let Below {
         waits: mut dependencies,
         questions,

@@ -188,16 +188,17 @@ struct OperationRecord<'a> {
 fn is_flat(text: &str) -> bool {
     let read = || -> Option<()> {
         let mut rest = Rest(text.strip_prefix('{')?);
-        let mut keys = Vec::with_capacity(FEW_KEYS);
+        let (mut keys, mut known) = ([""; FEW_KEYS], 0);
         while rest.0 != "}" {
-            if !keys.is_empty() {
+            if known > 0 {
                 rest.after(",")?;
             }
             let key = rest.plain()?;
-            if keys.contains(&key) || keys.len() >= FEW_KEYS {
+            if known == FEW_KEYS || keys[..known].contains(&key) {
                 return None;
             }
-            keys.push(key);
+            keys[known] = key;
+            known += 1;
             rest.after(":")?.scalar()?;
         }
         Some(())

@@ -1,6 +1,7 @@
 //! The tasks of a snapshot: by what is known to stand between the values of most of them.
 //!
-//! The text was read past by `serde_json` before, so it is JSON, and no line ends inside of a value.
+//! Nothing needs to have read the text before: what stands between the values is compared, each value is read strictly,
+//! and a task that is not as most are goes through `serde_json`, which lets no line end inside of a text.
 
 use serde_json::Deserializer;
 use tasq_domain::{
@@ -15,14 +16,12 @@ const END: &str = "\n    }";
 
 /// The tasks; `None` if [`super::super::encode`] cannot have written them.
 pub(super) fn tasks(text: &str) -> Option<Section<Task>> {
-    as_laid_out(text).or_else(|| {
-        let mut from = Deserializer::from_str(text);
-        section::<TaskRecord<'_>, _>(&mut from).ok()
-    })
+    let mut from = Deserializer::from_str(text);
+    section::<TaskRecord<'_>, _>(&mut from).ok()
 }
 
-/// The same if they are laid out as our writer does.
-fn as_laid_out(text: &str) -> Option<Section<Task>> {
+/// The tasks at the beginning of a text that are laid out as our writer does, and what comes after them.
+pub(super) fn as_laid_out(text: &str) -> Option<(Section<Task>, &str)> {
     let (mut items, mut below) = (Vec::new(), Below::default());
     let mut last = "";
     let mut rest = Rest(text);
@@ -48,8 +47,8 @@ fn as_laid_out(text: &str) -> Option<Section<Task>> {
             }
         }
         if rest.after(",").is_none() {
-            let all = rest.0 == "\n  }";
-            return all.then_some(Section { items, below });
+            rest.after("\n  }")?;
+            return Some((Section { items, below }, rest.0));
         }
     }
 }
@@ -182,7 +181,8 @@ mod tests {
 
     #[test]
     fn what_is_laid_out_as_ours_reads_as_it_does_key_by_key() {
-        let read = as_laid_out(TEXT).unwrap();
+        let (read, after) = as_laid_out(TEXT).unwrap();
+        assert_eq!(after, "");
         assert_eq!(read.below.waits.len(), 1);
         assert_eq!(Some(read.items), one_by_one(TEXT));
         let mut rest = Rest(TEXT.rsplit_once("\"C\": ").unwrap().1);
@@ -211,7 +211,7 @@ mod tests {
         ] {
             assert!(TEXT.contains(from), "{from}");
             let text = TEXT.replacen(from, to, 1);
-            if let Some(read) = as_laid_out(&text) {
+            if let Some((read, _)) = as_laid_out(&text) {
                 assert_eq!(Some(read.items), one_by_one(&text), "{from} → {to}");
             }
         }
