@@ -7,9 +7,13 @@
 //! **Fairness.** The kernel wakes all sleepers of a lock and lets them race with newcomers, so a
 //! process in a tight loop, being awake, would take it again and again. Hence a second lock file,
 //! the turnstile: whoever wants the lock takes the turnstile first, keeps it while waiting for the
-//! lock, and lets it go as soon as it has the lock. So only one waits for the lock itself and nobody
-//! can overtake it, and one that has just let go queues behind the turnstile with all others.
-//! It tries again and again for a millisecond before it sleeps for the lock: being woken takes longer than most holders do.
+//! lock, and lets it go as soon as it has the lock. So only one waits for the lock itself, and one whose
+//! turn is over queues behind the turnstile with all others.
+//!
+//! A **turn** is what is between two passages of the turnstile: for [`TURN`] whoever had the lock may take it again
+//! past those who wait. Handing over costs as much as several short units of work, because others have to be woken and
+//! have to read anew what was changed. For as long, and a little longer, whoever waits for the lock itself looks now and
+//! then whether it is free, and sleeps in between; then it waits in the kernel, whom nobody overtakes.
 //! Behind the turnstile the order is the kernel's. One that was stopped while it held the turnstile
 //! must not stop the others: after [`PATIENCE`] they wait for the lock itself.
 
@@ -33,9 +37,16 @@ use crate::open::{Identity, open_regular};
 /// the lock for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long whoever has passed the turnstile tries for the lock again and again before it goes to sleep for it: longer than
-/// most units of work. Being woken costs as much as such a unit, and only one at a time is there to try.
-const TRYING: Duration = Duration::from_millis(1);
+/// How long a turn lasts: some ten units of work on a disk that is not waited for, some four on one that is. Nobody
+/// waits longer for it than for a few such units.
+const TURN: Duration = Duration::from_millis(2);
+
+/// How long whoever has passed the turnstile looks for the lock now and then, before it goes to sleep for it: longer than a
+/// turn, because the kernel would give it the lock in the middle of one.
+const LOOKING: Duration = Duration::from_millis(5);
+
+/// How long it sleeps between two looks. The kernel adds its own slack of 50 µs.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(50);
 
 /// The length of what a holder writes about itself. Always the same, so that a write replaces the
 /// one before as a whole and never changes the file's size, which would cost a journal entry.
@@ -53,6 +64,7 @@ pub struct LockFile {
     path: PathBuf,
     turnstile: PathBuf,
     patience: Duration,
+    turn: Duration,
     /// The files of the last lock that was let go, open for the next: opening them each time costs more than locking.
     kept: Arc<Mutex<Option<Kept>>>,
 }
@@ -63,6 +75,8 @@ struct Kept {
     turn: File,
     lock: File,
     identity: Identity,
+    /// When its turn began.
+    since: Instant,
 }
 
 /// The lock, held until this is dropped.
@@ -74,6 +88,7 @@ pub struct LockGuard {
     identity: Identity,
     mode: Mode,
     turn: Option<File>,
+    since: Instant,
     kept: Arc<Mutex<Option<Kept>>>,
 }
 
@@ -94,6 +109,7 @@ impl LockFile {
             path,
             turnstile: turnstile.into(),
             patience: PATIENCE,
+            turn: TURN,
             kept: Arc::default(),
         }
     }
@@ -126,11 +142,19 @@ impl LockFile {
 
     fn take(&self, mode: Mode, wait: Duration) -> Result<LockGuard, FileError> {
         let begun = Instant::now();
-        let (turn, mut lock) = match self.kept_for(mode) {
+        let mut kept = self.kept_for(mode);
+        if let Some(of_turn) = kept.take_if(|kept| kept.since.elapsed() < self.turn) {
+            match self.go_on(of_turn)? {
+                Ok(guard) => return Ok(guard),
+                Err(files) => kept = files,
+            }
+        }
+        let (turn, mut lock) = match kept {
             Some(Kept {
                 turn,
                 lock,
                 identity,
+                since: _,
             }) => (Some(turn), Some((lock, identity))),
             None => (None, None),
         };
@@ -141,12 +165,12 @@ impl LockFile {
                 None => open_lock(&self.path, mode)?,
             };
             let left = wait.saturating_sub(begun.elapsed());
-            let trying = if turn.is_some() {
-                TRYING.min(left)
+            let looking = if turn.is_some() {
+                LOOKING.min(left)
             } else {
                 Duration::ZERO
             };
-            let Some(file) = lock_within(file, mode, left, trying).map_err(|e| self.failed(e))?
+            let Some(file) = lock_within(file, mode, left, looking).map_err(|e| self.failed(e))?
             else {
                 return Err(self.busy(begun.elapsed()));
             };
@@ -154,10 +178,43 @@ impl LockFile {
             if Identity::of_path(&self.path).ok() == Some(identity) {
                 // One that cannot be unlocked is closed, which frees it.
                 let turn = turn.filter(|turn| turn.unlock().is_ok());
-                let kept = Arc::clone(&self.kept);
-                return Ok(LockGuard::new(file, identity, mode, turn, kept));
+                return Ok(LockGuard::new(LockGuard {
+                    file: Some(file),
+                    identity,
+                    mode,
+                    turn,
+                    since: Instant::now(),
+                    kept: Arc::clone(&self.kept),
+                }));
             }
         }
+    }
+
+    /// Takes the lock once more in the same turn; the inner error is the open files, as far as they will do, when somebody
+    /// else has it.
+    fn go_on(&self, kept: Kept) -> Result<Result<LockGuard, Option<Kept>>, FileError> {
+        match try_lock(&kept.lock, Mode::Exclusive) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Err(Some(kept))),
+            Err(TryLockError::Error(error)) => return Err(self.failed(error)),
+        }
+        if Identity::of_path(&self.path).ok() != Some(kept.identity) {
+            return Ok(Err(None));
+        }
+        let Kept {
+            turn,
+            lock,
+            identity,
+            since,
+        } = kept;
+        Ok(Ok(LockGuard::new(LockGuard {
+            file: Some(lock),
+            identity,
+            mode: Mode::Exclusive,
+            turn: Some(turn),
+            since,
+            kept: Arc::clone(&self.kept),
+        })))
     }
 
     /// The files of the last lock, if they will do.
@@ -210,20 +267,8 @@ impl LockFile {
 }
 
 impl LockGuard {
-    fn new(
-        file: File,
-        identity: Identity,
-        mode: Mode,
-        turn: Option<File>,
-        kept: Arc<Mutex<Option<Kept>>>,
-    ) -> Self {
-        let guard = Self {
-            file: Some(file),
-            identity,
-            mode,
-            turn,
-            kept,
-        };
+    /// A lock that was just taken.
+    fn new(guard: Self) -> Self {
         guard.sign(std::process::id(), now_micros());
         guard
     }
@@ -250,6 +295,7 @@ impl Drop for LockGuard {
                 turn,
                 lock,
                 identity: self.identity,
+                since: self.since,
             };
             *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
         }
@@ -267,8 +313,7 @@ fn open_lock(path: &Path, mode: Mode) -> Result<(File, Identity), FileError> {
     .map(|opened| (opened.file, opened.facts.identity))
 }
 
-/// Locks `file` within `left`, or gives `None`. The first part of that, `trying`, the processor is offered to others
-/// between tries.
+/// Locks `file` within `left`, or gives `None`. The first part of that, `looking`, it sleeps between tries.
 ///
 /// After that, the waiting is the kernel's, not a loop of tries, so that whoever waits is woken at once and
 /// costs nothing. A thread does it, because a blocking lock has no time limit; one that comes too
@@ -277,7 +322,7 @@ fn lock_within(
     file: File,
     mode: Mode,
     left: Duration,
-    trying: Duration,
+    looking: Duration,
 ) -> io::Result<Option<File>> {
     let begun = Instant::now();
     loop {
@@ -285,7 +330,9 @@ fn lock_within(
             Ok(()) => return Ok(Some(file)),
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) if left.is_zero() => return Ok(None),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < trying => thread::yield_now(),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < looking => {
+                thread::sleep(BETWEEN_LOOKS);
+            }
             Err(TryLockError::WouldBlock) => break,
         }
     }
@@ -419,10 +466,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_overtakes_the_first_in_the_queue() {
+    fn whose_turn_is_over_overtakes_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let lock = LockFile {
             patience: Duration::from_secs(60),
+            turn: Duration::ZERO,
             ..LockFile::new(folder.path().join("lock"))
         };
         let order = Mutex::new(Vec::new());
@@ -438,6 +486,41 @@ mod tests {
             take("greedy");
         });
         assert_eq!(*order.lock().unwrap(), ["waiter", "greedy"]);
+    }
+
+    #[test]
+    fn in_its_turn_the_last_holder_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = LockFile {
+            turn: Duration::from_secs(600),
+            ..LockFile::new(folder.path().join("lock"))
+        };
+        drop(lock.acquire(Duration::ZERO).unwrap());
+        let (turnstile, _) = open_lock(&lock.turnstile, Mode::Exclusive).unwrap();
+        turnstile.lock().unwrap();
+        drop(lock.acquire(Duration::ZERO).unwrap());
+        // It goes past who waits, never past who has the lock.
+        let other = LockFile::new(&lock.path);
+        turnstile.unlock().unwrap();
+        let held = other.acquire(Duration::ZERO).unwrap();
+        let busy = lock.acquire(Duration::ZERO).unwrap_err();
+        assert!(matches!(busy, FileError::Busy { .. }), "{busy}");
+        drop(held);
+    }
+
+    #[test]
+    fn a_turn_ends_with_the_file_it_was_had_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = LockFile {
+            turn: Duration::from_secs(600),
+            ..LockFile::new(folder.path().join("lock"))
+        };
+        drop(lock.acquire(Duration::ZERO).unwrap());
+        std::fs::remove_file(&lock.path).unwrap();
+        let _held = lock.acquire(Duration::ZERO).unwrap();
+        let other = LockFile::new(&lock.path);
+        let busy = other.acquire(Duration::ZERO).unwrap_err();
+        assert!(matches!(busy, FileError::Busy { .. }), "{busy}");
     }
 
     #[test]

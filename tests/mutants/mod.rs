@@ -34,6 +34,7 @@ fn every_kind_of_guard_is_in_the_list() {
         "late-message-only-when-stale",
         "lock",
         "turnstile",
+        "turn",
         "sqlite-immediate",
         "sqlite-immediate-and-lock",
         "sqlite-synchronous-full",
