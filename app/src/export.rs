@@ -1,10 +1,12 @@
 //! Moving a whole queue.
 
 use std::ops::ControlFlow;
+use std::sync::mpsc;
+use std::thread;
 
 use serde_json::json;
 use tasq_domain::{Closing, Contents, EntityKind, Tally, Task};
-use tasq_formats::snapshot::{FieldError, SnapshotText, TaskWriter};
+use tasq_formats::snapshot::{FieldError, SnapshotText, TaskTexts, TaskWriter};
 use tasq_ports::{EventFilter, Store, StoreError, StoreExt, Tx};
 
 use crate::context::App;
@@ -122,31 +124,105 @@ impl App<'_> {
     }
 }
 
+/// From how many tasks on another thread is worth its start.
+const MANY: u64 = 2_000;
+/// How many tasks are handed over at once, and how many of such batches may wait.
+const BATCH: usize = 256;
+const WAITING: usize = 8;
+
+/// What becomes of each task on its way to its text.
+struct Moving {
+    closing: Closing,
+    tally: Tally,
+}
+
+impl Moving {
+    fn pass(&mut self, mut task: Task) -> Task {
+        self.closing.close(&mut task);
+        self.tally.add(&task);
+        task
+    }
+}
+
 /// The text of a queue as it moves. The inner error is that of an item that cannot be written.
 fn snapshot_text(tx: &mut dyn Tx) -> Result<Result<SnapshotText, FieldError>, StoreError> {
     let now = tx.now();
     let mut around = tx.tree_without_tasks()?;
-    let closing = Closing::new(&around.epics, &around.features, now);
-    let mut tally = Tally::default();
-    let mut texts = TaskWriter::new(&around.dependencies, &around.questions);
-    let mut failed = None;
-    tx.each_task(&mut |mut task: Task| {
-        closing.close(&mut task);
-        tally.add(&task);
-        match texts.add(&task) {
+    let mut moving = Moving {
+        closing: Closing::new(&around.epics, &around.features, now),
+        tally: Tally::default(),
+    };
+    let writer = || TaskWriter::new(&around.dependencies, &around.questions);
+    let beside = if tx.count(EntityKind::Task)? < MANY {
+        None
+    } else {
+        write_beside(tx, writer(), &mut moving)?
+    };
+    let texts = match beside {
+        Some(texts) => texts,
+        None => write_here(tx, writer(), &mut moving)?,
+    };
+    Ok(texts.and_then(|texts| {
+        around.roll_up_tallied(&moving.tally, now);
+        SnapshotText::new(&around, texts)
+    }))
+}
+
+fn write_here(
+    tx: &mut dyn Tx,
+    mut texts: TaskWriter<'_>,
+    moving: &mut Moving,
+) -> Result<Result<TaskTexts, FieldError>, StoreError> {
+    let mut written = Ok(());
+    tx.each_task(&mut |task: Task| {
+        written = texts.add(&moving.pass(task));
+        match written {
             Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
+            Err(_) => ControlFlow::Break(()),
         }
     })?;
-    if let Some(error) = failed {
-        return Ok(Err(error));
-    }
-    let texts = texts.done();
-    around.roll_up_tallied(&tally, now);
-    Ok(SnapshotText::new(&around, texts))
+    Ok(written.map(|()| texts.done()))
+}
+
+/// [`write_here`], but tasks become text on another thread while the next ones are read. `None` if there is no other
+/// thread to be had; nothing was read then.
+fn write_beside(
+    tx: &mut dyn Tx,
+    mut texts: TaskWriter<'_>,
+    moving: &mut Moving,
+) -> Result<Option<Result<TaskTexts, FieldError>>, StoreError> {
+    thread::scope(|scope| {
+        let (hand_over, batches) = mpsc::sync_channel::<Vec<Task>>(WAITING);
+        let write = move || {
+            for task in batches.into_iter().flatten() {
+                texts.add(&task)?;
+            }
+            Ok(texts.done())
+        };
+        let Ok(writer) = thread::Builder::new().spawn_scoped(scope, write) else {
+            return Ok(None);
+        };
+        let mut batch = Vec::with_capacity(BATCH);
+        let shown = tx.each_task(&mut |task: Task| {
+            batch.push(moving.pass(task));
+            if batch.len() < BATCH {
+                return ControlFlow::Continue(());
+            }
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            match hand_over.send(full) {
+                Ok(()) => ControlFlow::Continue(()),
+                // It has met a task that cannot be written, and says so below.
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        let _ = hand_over.send(batch);
+        drop(hand_over);
+        let written = writer
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        shown?;
+        Ok(Some(written))
+    })
 }
 
 /// Refuses a store that has any item.

@@ -5,6 +5,7 @@
 mod calls;
 mod crews;
 mod desk;
+mod exporting;
 mod faults;
 mod faulty;
 mod house;
