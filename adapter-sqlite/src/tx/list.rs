@@ -3,12 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use diesel::SqliteConnection;
-use diesel::dsl::sql;
+use diesel::dsl::{Select, sql};
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel::sqlite::Sqlite;
 use tasq_domain::ready::Scope;
-use tasq_domain::{AnyId, EntityKind, Status, StatusCounts, Timestamp};
+use tasq_domain::{AnyId, EntityKind, Status, StatusCounts, TaskRecord, Timestamp};
 use tasq_ports::{Cursor, Page, Sort, TaskFilter, TaskPage};
 
 use super::unsigned;
@@ -21,44 +22,68 @@ use crate::statement::statement;
 /// A query of tasks that is still being put together.
 pub(crate) type Boxed<'a> = tasks::BoxedQuery<'a, Sqlite>;
 
-/// A page of tasks, put together from one or several lists in the same order.
+/// Where the tasks of a walk stand in an order: their keys and their numbers.
+pub(crate) type Walk<'a> = Select<Boxed<'a>, SqlLiteral<(BigInt, BigInt)>>;
+
+/// So many tasks are read by one statement; SQLite takes 32,766 values for it.
+const AT_ONCE: usize = 1_000;
+
+/// A page of tasks, put together from one or several walks in the same order. They tell only where tasks stand: a
+/// statement that reads all of a task takes longer to prepare than the page to read, so there is one of those.
 pub(crate) fn tasks(
     conn: &mut SqliteConnection,
     filter: &TaskFilter,
     page: &Page,
     now: Timestamp,
 ) -> Result<TaskPage, Fault> {
-    let mut found = Vec::new();
-    for query in page_queries(conn, filter, page, now)? {
-        for row in query.select(StoredTask::as_select()).load(conn)? {
-            found.push(row.read()?);
-        }
+    let mut found: Vec<(i64, i64)> = Vec::new();
+    for walk in page_walks(conn, filter, page, now)? {
+        found.extend(walk.load::<(i64, i64)>(conn)?);
     }
-    found.sort_by_key(|record| {
-        let Cursor { key, seq } = Cursor::of(record, page.sort);
-        match page.sort {
-            Sort::Claim | Sort::Seq => (key, seq),
-            Sort::Updated => (-key, -seq),
-        }
+    found.sort_unstable_by_key(|&(key, seq)| match page.sort {
+        Sort::Claim | Sort::Seq => (key, seq),
+        Sort::Updated => (-key, -seq),
     });
     let more = found.len() > page.limit as usize;
     found.truncate(page.limit as usize);
     let last = found.last().filter(|_| more);
     Ok(TaskPage {
-        next: last.map(|record| Cursor::of(record, page.sort)),
-        tasks: found,
+        next: last.map(|&(key, seq)| Cursor { key, seq }),
+        tasks: at(conn, &found)?,
     })
 }
 
-/// The queries that a page comes from, each with one row more than the page and walking an index as far as the page
-/// goes.
-pub(crate) fn page_queries<'a>(
+/// The tasks that stand at these places, in this order.
+fn at(conn: &mut SqliteConnection, places: &[(i64, i64)]) -> Result<Vec<TaskRecord>, Fault> {
+    let mut read = HashMap::with_capacity(places.len());
+    for some in places.chunks(AT_ONCE) {
+        let rows = tasks::table
+            .filter(tasks::seq.eq_any(some.iter().map(|&(_, seq)| seq)))
+            .select(StoredTask::as_select())
+            .load(conn)?;
+        for row in rows {
+            let record = row.read()?;
+            read.insert(record.task.seq, record);
+        }
+    }
+    // All are there: they were found in the same transaction.
+    let in_order = places.iter().filter_map(|(_, seq)| read.remove(seq));
+    Ok(in_order.collect())
+}
+
+/// The walks that a page comes from, each with one task more than the page and along an index as far as the page goes.
+pub(crate) fn page_walks<'a>(
     conn: &mut SqliteConnection,
     filter: &'a TaskFilter,
     page: &'a Page,
     now: Timestamp,
-) -> Result<Vec<Boxed<'a>>, Fault> {
-    let mut queries = Vec::new();
+) -> Result<Vec<Walk<'a>>, Fault> {
+    let place = match page.sort {
+        Sort::Claim => "effective_priority, seq",
+        Sort::Seq => "0, seq",
+        Sort::Updated => "updated_at, seq",
+    };
+    let mut walks = Vec::new();
     for source in sources(conn, filter, page.sort)? {
         let rests = match (source.order.column, page.after) {
             (Some(_), Some(_)) => [Rest::SameKey, Rest::LaterKey].as_slice(),
@@ -66,10 +91,11 @@ pub(crate) fn page_queries<'a>(
         };
         for rest in rests {
             let query = in_part(source.open(filter, now), &filter.scope, source.which);
-            queries.push(finish(query, filter, page, source.order, *rest));
+            let query = finish(query, filter, page, source.order, *rest);
+            walks.push(query.select(sql(place)));
         }
     }
-    Ok(queries)
+    Ok(walks)
 }
 
 /// Tasks of which a page shows the first, in an order.
