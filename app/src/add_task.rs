@@ -142,7 +142,7 @@ impl App<'_> {
     ) -> Result<(FeatureId, Option<Priority>), AppError> {
         let Some(text) = &new.feature else {
             let inbox = FeatureId::new(INBOX).expect("a word is an id");
-            if unit.tx.feature(&inbox)?.is_none() {
+            if unit.tx.standing(&inbox)?.is_none() {
                 self.make_feature(unit, &inbox, "Inbox")?;
             }
             return Ok((inbox, new.priority));

@@ -124,7 +124,7 @@ pub(crate) fn lane(tx: &mut dyn Tx, text: &str) -> Result<Option<Lane>, AppError
 /// A feature, or a lane of one: the exact id, then the lane, then the looser ways.
 pub(crate) fn feature_or_lane(tx: &mut dyn Tx, text: &str) -> Result<Scope, AppError> {
     if let Ok(id) = FeatureId::new(text)
-        && tx.feature(&id)?.is_some()
+        && tx.standing(&id)?.is_some()
     {
         return Ok(Scope::Feature(id));
     }
@@ -218,7 +218,7 @@ pub(crate) fn any(tx: &mut dyn Tx, text: &str) -> Result<AnyId, AppError> {
 fn exists(tx: &mut dyn Tx, id: &AnyId) -> Result<bool, AppError> {
     Ok(match id {
         AnyId::Epic(id) => tx.epic(id)?.is_some(),
-        AnyId::Feature(id) => tx.feature(id)?.is_some(),
+        AnyId::Feature(id) => tx.standing(id)?.is_some(),
         AnyId::Task(id) => tx.task(id)?.is_some(),
         AnyId::Test(id) => tx.test(id)?.is_some(),
     })

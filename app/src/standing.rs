@@ -23,7 +23,8 @@ impl Unit<'_> {
     /// Sets a completed feature's passing test cases back to pending, because it is about to get another task: what
     /// passed before says nothing about that.
     pub(crate) fn reopen_feature(&mut self, id: &FeatureId) -> Result<(), AppError> {
-        if self.feature(id)?.status == Status::Completed {
+        let standing = self.tx.standing(id)?;
+        if standing.is_some_and(|standing| standing.status == Status::Completed) {
             self.reset_feature_tests(id)?;
         }
         Ok(())
