@@ -47,7 +47,7 @@ pub(crate) enum Rest {
 #[derive(Debug)]
 pub(crate) enum Record {
     Event(Event),
-    Attempt(Attempt),
+    Attempt(Box<Attempt>),
     Checkpoint(Checkpoint),
     /// An operation, and how many are kept with it.
     Operation(Operation, u64),
@@ -305,7 +305,10 @@ fn own_record(line: &[u8], begin: &str) -> Option<Record> {
     let record = record.strip_suffix('}')?;
     match kind {
         "event" => history::read_own_event(record).map(Record::Event),
-        "attempt" => history::read_own_attempt(record).map(Record::Attempt),
+        "attempt" => {
+            let attempt = history::read_own_attempt(record)?;
+            Some(Record::Attempt(Box::new(attempt)))
+        }
         "operation" => {
             let (record, keep) = record.rsplit_once(",\"keep\":")?;
             let digits = keep.bytes().all(|byte| byte.is_ascii_digit());
@@ -340,7 +343,10 @@ fn record(object: ObjectNode<'_>) -> Option<Record> {
     let (kind, node) = object.iter().find(|(key, _)| *key != "generation")?;
     match kind {
         "event" => history::read_event(node).ok().map(Record::Event),
-        "attempt" => history::read_attempt(node).ok().map(Record::Attempt),
+        "attempt" => {
+            let attempt = history::read_attempt(node).ok()?;
+            Some(Record::Attempt(Box::new(attempt)))
+        }
         "checkpoint" => history::read_checkpoint(node).ok().map(Record::Checkpoint),
         "operation" => {
             let keep = object.opt("keep")?.u64_in(0..=u64::MAX).ok()?;

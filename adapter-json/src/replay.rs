@@ -22,7 +22,7 @@ pub(crate) fn replay(tree: &mut Contents, records: Vec<Record>) {
                 }
             }
             Record::Attempt(attempt) => {
-                attempts.insert((attempt.task.clone(), attempt.token.attempt), attempt);
+                attempts.insert((attempt.task.clone(), attempt.token.attempt), *attempt);
             }
             Record::Checkpoint(checkpoint) => {
                 checkpoints.insert(checkpoint.seq, checkpoint);

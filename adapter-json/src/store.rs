@@ -169,7 +169,8 @@ impl JsonStore {
     /// and what reading can meet. Nothing is written.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let store = Self::at(path, options)?;
-        store.load_for_reading()?;
+        // Whether snapshot and log belong together is looked at by each unit.
+        store.load(false)?;
         Ok(store)
     }
 
