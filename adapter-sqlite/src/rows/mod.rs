@@ -4,6 +4,7 @@
 pub(crate) mod epic;
 pub(crate) mod feature;
 pub(crate) mod history;
+pub(crate) mod life_change;
 pub(crate) mod plain;
 pub(crate) mod question;
 pub(crate) mod settings;

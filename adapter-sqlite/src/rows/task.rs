@@ -1,8 +1,6 @@
 //! Tasks: what defines one, its life, and what follows for it.
 
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use tasq_domain::{
     Actor, CancelRequest, Claim, Description, EpicId, FeatureId, JsonObject, Priority, Process,
@@ -39,29 +37,29 @@ pub(crate) struct TaskRow {
 #[diesel(table_name = tasks, check_for_backend(Sqlite))]
 #[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
 pub(crate) struct LifeRow {
-    updated_at: i64,
-    status: String,
-    shelf: i64,
-    blocked_reason: Option<String>,
-    retries_used: i64,
-    not_before: Option<i64>,
-    attempts: i64,
-    lost_in_a_row: i64,
-    claim_worker: Option<String>,
-    claim_attempt: Option<i64>,
-    claim_nonce: Option<String>,
-    claim_started_at: Option<i64>,
-    claim_lease: Option<i64>,
-    lease_expires_at: Option<i64>,
-    claim_place: Option<String>,
-    claim_pid: Option<i64>,
-    claim_started_ticks: Option<i64>,
-    cancel_by: Option<String>,
-    cancel_at: Option<i64>,
-    completed_at: Option<i64>,
-    proof: Option<String>,
-    proof_by: Option<String>,
-    proof_reason: Option<String>,
+    pub(super) updated_at: i64,
+    pub(super) status: String,
+    pub(super) shelf: i64,
+    pub(super) blocked_reason: Option<String>,
+    pub(super) retries_used: i64,
+    pub(super) not_before: Option<i64>,
+    pub(super) attempts: i64,
+    pub(super) lost_in_a_row: i64,
+    pub(super) claim_worker: Option<String>,
+    pub(super) claim_attempt: Option<i64>,
+    pub(super) claim_nonce: Option<String>,
+    pub(super) claim_started_at: Option<i64>,
+    pub(super) claim_lease: Option<i64>,
+    pub(super) lease_expires_at: Option<i64>,
+    pub(super) claim_place: Option<String>,
+    pub(super) claim_pid: Option<i64>,
+    pub(super) claim_started_ticks: Option<i64>,
+    pub(super) cancel_by: Option<String>,
+    pub(super) cancel_at: Option<i64>,
+    pub(super) completed_at: Option<i64>,
+    pub(super) proof: Option<String>,
+    pub(super) proof_by: Option<String>,
+    pub(super) proof_reason: Option<String>,
 }
 
 /// What is derived.
@@ -242,66 +240,6 @@ pub(crate) const fn shelf(status: Status) -> i64 {
 pub(crate) const STARTED: i64 = 2;
 /// The stage of a blocked task.
 pub(crate) const BLOCKED: i64 = 3;
-
-/// What a step of a task's life changes, and nothing else: SQLite maintains every index on a column that is set.
-///
-/// Its text follows from what differs; each kind of step has one or two, which stay prepared.
-pub(crate) struct LifeChange {
-    pub(crate) before: LifeRow,
-    pub(crate) after: LifeRow,
-    pub(crate) seq: i64,
-}
-
-impl QueryId for LifeChange {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl RunQueryDsl<SqliteConnection> for LifeChange {}
-
-impl QueryFragment<Sqlite> for LifeChange {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("UPDATE tasks SET rev = rev + 1");
-        macro_rules! changed {
-            ($($column:ident: $sql_type:ty),+ $(,)?) => {
-                let LifeRow { $($column),+ } = &self.after;
-                $(
-                    if self.before.$column != *$column {
-                        out.push_sql(concat!(", ", stringify!($column), " = "));
-                        out.push_bind_param::<$sql_type, _>($column)?;
-                    }
-                )+
-            };
-        }
-        changed! {
-            updated_at: BigInt,
-            status: Text,
-            shelf: BigInt,
-            blocked_reason: Nullable<Text>,
-            retries_used: BigInt,
-            not_before: Nullable<BigInt>,
-            attempts: BigInt,
-            lost_in_a_row: BigInt,
-            claim_worker: Nullable<Text>,
-            claim_attempt: Nullable<BigInt>,
-            claim_nonce: Nullable<Text>,
-            claim_started_at: Nullable<BigInt>,
-            claim_lease: Nullable<BigInt>,
-            lease_expires_at: Nullable<BigInt>,
-            claim_place: Nullable<Text>,
-            claim_pid: Nullable<BigInt>,
-            claim_started_ticks: Nullable<BigInt>,
-            cancel_by: Nullable<Text>,
-            cancel_at: Nullable<BigInt>,
-            completed_at: Nullable<BigInt>,
-            proof: Nullable<Text>,
-            proof_by: Nullable<Text>,
-            proof_reason: Nullable<Text>,
-        }
-        out.push_sql(" WHERE seq = ");
-        out.push_bind_param::<BigInt, _>(&self.seq)
-    }
-}
 
 /// The columns of a claim's process.
 #[derive(Default)]

@@ -15,7 +15,8 @@ use super::{inserted, one, ready, unsigned};
 use crate::error::Fault;
 use crate::rows::epic::{EpicRow, StoredEpic};
 use crate::rows::feature::{FeatureRow, StoredFeature};
-use crate::rows::task::{LifeChange, LifeRow, TaskRow};
+use crate::rows::life_change::LifeChange;
+use crate::rows::task::{LifeRow, TaskRow};
 use crate::schema::{epics, features, tasks, test_cases};
 use crate::statement::{Update, statement};
 
