@@ -193,22 +193,29 @@ fn write_beside(
 ) -> Result<Option<Result<TaskTexts, FieldError>>, StoreError> {
     thread::scope(|scope| {
         let (hand_over, batches) = mpsc::sync_channel::<Vec<Task>>(WAITING);
+        let (give_back, written) = mpsc::channel::<Vec<Task>>();
         let write = move || {
-            for task in batches.into_iter().flatten() {
-                texts.add(&task)?;
+            for batch in batches {
+                for task in &batch {
+                    texts.add(task)?;
+                }
+                // Their memory is freed by who allocated it, so that the two do not wait for each other at the allocator.
+                let _ = give_back.send(batch);
             }
             Ok(texts.done())
         };
         let Ok(writer) = thread::Builder::new().spawn_scoped(scope, write) else {
             return Ok(None);
         };
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::new();
         let shown = tx.each_task(&mut |task: Task| {
             batch.push(moving.pass(task));
             if batch.len() < BATCH {
                 return ControlFlow::Continue(());
             }
-            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            let mut next = written.try_recv().unwrap_or_default();
+            next.clear();
+            let full = std::mem::replace(&mut batch, next);
             match hand_over.send(full) {
                 Ok(()) => ControlFlow::Continue(()),
                 // It has met a task that cannot be written, and says so below.
@@ -217,11 +224,11 @@ fn write_beside(
         });
         let _ = hand_over.send(batch);
         drop(hand_over);
-        let written = writer
+        let texts = writer
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         shown?;
-        Ok(Some(written))
+        Ok(Some(texts))
     })
 }
 
