@@ -6,16 +6,17 @@
 
 use std::marker::PhantomData;
 
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryBuilder as _, QueryFragment, QueryId};
 use diesel::sql_types::Text;
-use diesel::sqlite::Sqlite;
+use diesel::sqlite::{Sqlite, SqliteQueryBuilder};
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
-/// Declares a statement: its name, its bound values, the type of its one column, and its text with a `?` for each value.
+/// Declares a statement: its name, its bound values, the type of its one column, and its text with a `?` for each value;
+/// before that, perhaps, a text that is only known when the program runs.
 macro_rules! statement {
     (
         $(#[$doc:meta])*
-        $name:ident { $($bind:ident: $rust:ty => $sql_type:ty),* $(,)? } -> $row:ty = $text:expr
+        $name:ident { $($bind:ident: $rust:ty => $sql_type:ty),* $(,)? } -> $row:ty $(, after $head:path)? = $text:expr
     ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
@@ -25,7 +26,7 @@ macro_rules! statement {
         }
 
         impl<'a> $name<'a> {
-            /// The text, as SQLite gets it.
+            /// The text, as SQLite gets it; without what it may come after.
             pub(crate) const TEXT: &'static str = $text;
 
             #[allow(
@@ -58,6 +59,7 @@ macro_rules! statement {
                 // Split when this is compiled: Diesel walks here several times for each use.
                 const PARTS: [&str; BINDS + 1] = $crate::statement::parts(<$name<'static>>::TEXT);
                 let mut parts = PARTS.into_iter();
+                $(out.push_sql(&$head);)?
                 out.push_sql(parts.next().unwrap_or_default());
                 $(
                     out.push_bind_param::<$sql_type, _>(&self.$bind)?;
@@ -101,6 +103,15 @@ const fn utf8(bytes: &'static [u8]) -> &'static str {
         Ok(text) => text,
         Err(_) => panic!("the parts of a text are text"),
     }
+}
+
+/// The text of a query, as SQLite gets it.
+pub(crate) fn text(query: &impl QueryFragment<Sqlite>) -> String {
+    let mut builder = SqliteQueryBuilder::new();
+    query
+        .to_sql(&mut builder, &Sqlite)
+        .expect("a text can be put together");
+    builder.finish()
 }
 
 /// `UPDATE table SET … WHERE id = key`, whose text depends on `Row` alone: rows that set every column they have, NULL too.

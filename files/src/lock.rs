@@ -37,9 +37,9 @@ use crate::open::{Identity, open_regular};
 /// the lock for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a turn lasts: some ten units of work on a disk that is not waited for, some four on one that is. Nobody
+/// How long a turn lasts: some twenty units of work on a disk that is not waited for, some eight on one that is. Nobody
 /// waits longer for it than for a few such units.
-const TURN: Duration = Duration::from_millis(2);
+const TURN: Duration = Duration::from_millis(3);
 
 /// How long whoever has passed the turnstile looks for the lock now and then, before it goes to sleep for it: longer than a
 /// turn, because the kernel would give it the lock in the middle of one.

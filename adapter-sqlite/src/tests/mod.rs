@@ -18,9 +18,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::query_builder::{QueryBuilder as _, QueryFragment};
 use diesel::sql_types::Text;
-use diesel::sqlite::{Sqlite, SqliteQueryBuilder};
 use tasq_domain::backoff::Backoff;
 use tasq_domain::{
     Actor, Description, Epic, EpicId, Feature, FeatureId, Hold, JsonObject, Name, Priority, Reason,
@@ -226,11 +224,4 @@ pub(crate) fn test_case(id: &str, owner: TestOwner, status: TestStatus) -> TestC
         updated_at: at(1),
         metadata: JsonObject::default(),
     }
-}
-
-/// The text of a query, as SQLite gets it.
-pub(crate) fn text(query: &impl QueryFragment<Sqlite>) -> String {
-    let mut builder = SqliteQueryBuilder::new();
-    query.to_sql(&mut builder, &Sqlite).unwrap();
-    builder.finish()
 }

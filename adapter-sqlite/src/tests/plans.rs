@@ -6,9 +6,13 @@ use tasq_domain::ready::Scope;
 use tasq_domain::{FeatureId, Lane, Priority, Status};
 use tasq_ports::{Cursor, Inserted, Page, Sort, StoreError, StoreExt as _, TaskFilter};
 
-use super::{Fixture, at, epic, feature, task, text};
+use super::{Fixture, at, epic, feature, task};
+use crate::statement::text;
 use crate::tx::list::page_walks;
-use crate::tx::ready::{PeekDue, PeekExpired, ProcessesAt, Promote, expired_query, ready_text};
+use crate::tx::ready::{
+    PeekDue, PeekExpired, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane,
+    ReadyInQueue, expired_query,
+};
 
 #[derive(QueryableByName)]
 struct Step {
@@ -31,23 +35,18 @@ fn plan(conn: &mut SqliteConnection, sql: &str) -> String {
 fn every_claim_is_one_walk_along_its_index() {
     let fixture = Fixture::new();
     let mut conn = fixture.plain();
-    let feature = FeatureId::new("F").unwrap();
-    let lane = Lane {
-        feature: feature.clone(),
-        priority: Priority::default(),
-    };
     for (sql, index) in [
-        (ready_text(&Scope::Queue), "idx_tasks_status (stage=?"),
+        (text(&ReadyInQueue::new(0)), "idx_tasks_status (stage=?"),
         (
-            ready_text(&Scope::Epic(epic("E").id)),
+            text(&ReadyInEpic::new("E", 0)),
             "idx_tasks_epic (epic_id=? AND stage=?",
         ),
         (
-            ready_text(&Scope::Feature(feature)),
+            text(&ReadyInFeature::new("F", 0)),
             "idx_tasks_feature_id (feature_id=? AND stage=?",
         ),
         (
-            ready_text(&Scope::Lane(lane)),
+            text(&ReadyInLane::new("F", 2, 0)),
             "idx_tasks_feature_id (feature_id=? AND stage=? AND effective_priority=?",
         ),
         (PeekDue::TEXT.to_owned(), "idx_tasks_waits"),
@@ -113,6 +112,13 @@ fn of_status(statuses: &[Status]) -> TaskFilter {
     }
 }
 
+/// Those but the one over what is in progress, which is little, and sorted.
+fn long_walks(mut plans: Vec<String>) -> Vec<String> {
+    plans.retain(|plan| !plan.contains("SCAN tasks USING INDEX idx_tasks_lease"));
+    assert!(!plans.is_empty());
+    plans
+}
+
 #[test]
 fn pages_of_the_whole_queue_go_on_where_the_last_one_ended() {
     let fixture = Fixture::new();
@@ -125,7 +131,7 @@ fn pages_of_the_whole_queue_go_on_where_the_last_one_ended() {
         (Sort::Seq, "INTEGER PRIMARY KEY"),
         (Sort::Updated, "idx_tasks_updated"),
     ] {
-        for plan in plans(&mut conn, &TaskFilter::default(), sort, AFTER) {
+        for plan in long_walks(plans(&mut conn, &TaskFilter::default(), sort, AFTER)) {
             assert!(
                 plan.contains("SEARCH") && plan.contains(index),
                 "{sort:?}: {plan}"
@@ -140,7 +146,7 @@ fn the_first_page_of_the_whole_queue_is_not_sorted() {
     let fixture = Fixture::new();
     let mut conn = fixture.plain();
     for sort in SORTS {
-        for plan in plans(&mut conn, &TaskFilter::default(), sort, None) {
+        for plan in long_walks(plans(&mut conn, &TaskFilter::default(), sort, None)) {
             assert!(!plan.contains("TEMP B-TREE"), "{sort:?}: {plan}");
         }
     }

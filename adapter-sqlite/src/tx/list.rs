@@ -114,6 +114,8 @@ enum Which {
     Ready(Option<i64>),
     /// Tasks in progress.
     Running,
+    /// All others.
+    Resting,
     /// Tasks whose time has come but that are not promoted yet.
     Due,
 }
@@ -138,6 +140,7 @@ impl Source {
             Which::Stage(STARTED, priority) => any(staged(STARTED, priority)),
             Which::Stage(stage, priority) => staged(stage, priority),
             Which::Running => all().filter(sql::<Bool>(IN_PROGRESS)),
+            Which::Resting => any(all().filter(sql::<Bool>(RESTING))),
             Which::Ready(priority) => any(known_ready(staged(READY, priority), now)),
             Which::Due => any(due(all(), now)),
         }
@@ -159,47 +162,62 @@ fn sources(
         }
         ready.push(Source {
             which: Which::Due,
-            order: match sort {
-                Sort::Claim => &EFFECTIVE_SORTED,
-                Sort::Seq => &CREATED_SORTED,
-                Sort::Updated => &UPDATED_SORTED,
-            },
+            order: sorted(sort),
         });
         return Ok(ready);
     }
+    let running = || Source {
+        which: Which::Running,
+        order: sorted(sort),
+    };
+    let any = filter.statuses.is_empty();
     match (&filter.scope, sort) {
-        (Scope::Queue, Sort::Updated) => one(Which::All, &UPDATED),
+        (Scope::Queue, Sort::Updated) => {
+            let mut found = vec![Source {
+                which: Which::Resting,
+                order: &UPDATED,
+            }];
+            if any || filter.statuses.contains(&Status::InProgress) {
+                found.push(running());
+            }
+            Ok(found)
+        }
         (_, Sort::Updated) => one(Which::All, &UPDATED_SORTED),
         (Scope::Task(_), Sort::Claim) => one(Which::All, &EFFECTIVE_SORTED),
         (Scope::Task(_), Sort::Seq) => one(Which::All, &CREATED),
-        (Scope::Queue, Sort::Seq) if filter.statuses.is_empty() => one(Which::All, &CREATED),
+        (Scope::Queue, Sort::Seq) if any => one(Which::All, &CREATED),
         (scope, sort) => {
             let mut stages = stages(&filter.statuses);
-            let running = filter.statuses.contains(&Status::InProgress)
-                && !filter.statuses.contains(&Status::Completed);
-            if running {
+            let of_stage = |status| filter.statuses.contains(&status);
+            let only_running = of_stage(Status::InProgress) && !of_stage(Status::Completed);
+            if only_running {
                 stages.retain(|&stage| stage != STARTED);
             }
             let mut found = walks(conn, &stages, scope, sort)?;
-            if running {
-                found.push(Source {
-                    which: Which::Running,
-                    order: match sort {
-                        Sort::Seq => &CREATED_SORTED,
-                        Sort::Claim | Sort::Updated => &EFFECTIVE_SORTED,
-                    },
-                });
+            if only_running {
+                found.push(running());
             }
             Ok(found)
         }
     }
 }
 
+/// The order of a walk that finds few tasks, along whatever index it finds them.
+const fn sorted(sort: Sort) -> &'static Order {
+    match sort {
+        Sort::Claim => &EFFECTIVE_SORTED,
+        Sort::Seq => &CREATED_SORTED,
+        Sort::Updated => &UPDATED_SORTED,
+    }
+}
+
 /// As the index of leases says it.
 pub(crate) const IN_PROGRESS: &str = "status = 'in_progress'";
+/// As the index of changes says it.
+const RESTING: &str = "status <> 'in_progress'";
 
 /// The stage of a task that is known to be ready; see the schema.
-pub(crate) const READY: i64 = 0;
+const READY: i64 = 0;
 
 /// The stages that tasks with one of the statuses can be in; all, if none is given.
 fn stages(statuses: &[Status]) -> Vec<i64> {

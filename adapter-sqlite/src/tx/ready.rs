@@ -4,52 +4,63 @@
 //! *promotes* those whose time has come, which a peek at the earliest makes nearly free. A read unit cannot write, so
 //! it compares two candidates instead.
 
+use std::sync::LazyLock;
+
 use diesel::SqliteConnection;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sqlite::Sqlite;
 use tasq_domain::ready::{Scope, claim_order, is_ready};
 use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
 use tasq_ports::Access;
 
-use super::list::{Boxed, IN_PROGRESS, READY, due, in_scope};
+use super::list::{Boxed, IN_PROGRESS, due, in_scope};
 use crate::error::Fault;
 use crate::rows::Reading;
 use crate::rows::task::{StoredTask, read_process};
 use crate::schema::tasks;
-use crate::statement::statement;
+use crate::statement::{statement, text};
 
-/// The first ready task of those that pass the filters. `not_before` is looked at again because a clock may have gone
-/// back.
-macro_rules! ready {
-    ($now:expr $(, $filter:expr)*) => {
-        tasks::table
-            $(.filter($filter))*
-            .filter(tasks::stage.eq(READY))
-            .filter(tasks::not_before.is_null().or(tasks::not_before.le($now)))
-            .order((tasks::effective_priority, tasks::seq))
-            .limit(1)
-            .select(StoredTask::as_select())
-    };
+/// What reading all of a task begins with, as Diesel says it: put together once, because its columns are many.
+static READ_TASK: LazyLock<String> = LazyLock::new(|| {
+    text(&tasks::table.select(<StoredTask as SelectableHelper<Sqlite>>::as_select()))
+});
+/// The columns of that.
+type TaskColumns = <<StoredTask as Selectable<Sqlite>>::SelectExpression as Expression>::SqlType;
+
+statement! {
+    /// A task.
+    TaskById { id: &'a str => Text } -> TaskColumns, after READ_TASK = " WHERE id = ?"
 }
-
-/// The one for a scope, given to a macro: each is a type of its own, whose text is built and prepared once.
-macro_rules! with_ready {
-    ($scope:expr, $now:expr, $use:ident) => {
-        match $scope {
-            Scope::Queue => $use!(ready!($now)),
-            Scope::Epic(epic) => $use!(ready!($now, tasks::epic_id.eq(epic.as_str()))),
-            Scope::Feature(feature) => $use!(ready!($now, tasks::feature_id.eq(feature.as_str()))),
-            Scope::Lane(lane) => $use!(ready!(
-                $now,
-                tasks::feature_id.eq(lane.feature.as_str()),
-                tasks::effective_priority.eq(i64::from(lane.priority.number()))
-            )),
-            Scope::Task(id) => $use!(ready!($now, tasks::id.eq(id.as_str()))),
-        }
-    };
+statement! {
+    /// The first ready task of the queue. `not_before` is looked at again because a clock may have gone back.
+    ReadyInQueue { now: i64 => BigInt } -> TaskColumns, after READ_TASK =
+        " INDEXED BY idx_tasks_status \
+         WHERE stage = 0 AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY effective_priority, seq LIMIT 1"
 }
-
+statement! {
+    /// The first ready task of an epic.
+    ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt } -> TaskColumns, after READ_TASK =
+        " INDEXED BY idx_tasks_epic \
+         WHERE epic_id = ? AND stage = 0 AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY effective_priority, seq LIMIT 1"
+}
+statement! {
+    /// The first ready task of a feature.
+    ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt } -> TaskColumns, after READ_TASK =
+        " INDEXED BY idx_tasks_feature_id \
+         WHERE feature_id = ? AND stage = 0 AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY effective_priority, seq LIMIT 1"
+}
+statement! {
+    /// The first ready task of a lane.
+    ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt } -> TaskColumns, after READ_TASK =
+        " INDEXED BY idx_tasks_feature_id \
+         WHERE feature_id = ? AND stage = 0 AND effective_priority = ? AND (not_before IS NULL OR not_before <= ?) \
+         ORDER BY seq LIMIT 1"
+}
 statement! {
     /// Whether a waiting task's time has come.
     PeekDue { now: i64 => BigInt } -> BigInt =
@@ -74,10 +85,8 @@ statement! {
 }
 
 pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<TaskRecord>, Fault> {
-    let row = tasks::table
-        .filter(tasks::id.eq(id.as_str()))
-        .select(StoredTask::as_select())
-        .get_result(conn)
+    let row = TaskById::new(id.as_str())
+        .get_result::<StoredTask>(conn)
         .optional()?;
     Ok(row.map(StoredTask::read).transpose()?)
 }
@@ -168,24 +177,17 @@ fn first_ready(
     now: Timestamp,
 ) -> Result<Option<TaskRecord>, Fault> {
     let now = now.micros();
-    macro_rules! first {
-        ($query:expr) => {
-            $query.get_result::<StoredTask>(conn).optional()?
-        };
-    }
-    let row = with_ready!(scope, now, first);
-    Ok(row.map(StoredTask::read).transpose()?)
-}
-
-/// What SQLite is asked for the first ready task of a scope.
-#[cfg(test)]
-pub(crate) fn ready_text(scope: &Scope) -> String {
-    macro_rules! text {
-        ($query:expr) => {
-            crate::tests::text(&$query)
-        };
-    }
-    with_ready!(scope, 0, text)
+    let row: QueryResult<StoredTask> = match scope {
+        Scope::Queue => ReadyInQueue::new(now).get_result(conn),
+        Scope::Epic(epic) => ReadyInEpic::new(epic.as_str(), now).get_result(conn),
+        Scope::Feature(feature) => ReadyInFeature::new(feature.as_str(), now).get_result(conn),
+        Scope::Lane(lane) => {
+            let rank = lane.priority.number().into();
+            ReadyInLane::new(lane.feature.as_str(), rank, now).get_result(conn)
+        }
+        Scope::Task(_) => return Ok(None),
+    };
+    Ok(row.optional()?.map(StoredTask::read).transpose()?)
 }
 
 /// The first task whose time has come but that no write unit has promoted yet.

@@ -322,7 +322,8 @@ CREATE INDEX idx_tasks_epic ON tasks (epic_id, stage, effective_priority) WHERE 
 CREATE INDEX idx_tasks_waits ON tasks (waits_until) WHERE waits_until IS NOT NULL;
 CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at) WHERE status = 'in_progress';
 CREATE INDEX idx_tasks_process ON tasks (claim_place, seq, id, claim_pid, claim_started_ticks) WHERE claim_place IS NOT NULL;
-CREATE INDEX idx_tasks_updated ON tasks (updated_at);
+-- A task in progress will soon be changed again, so that this waits for it; those are few, and found by their leases.
+CREATE INDEX idx_tasks_updated ON tasks (updated_at) WHERE status <> 'in_progress';
 
 -- Ids are looked up in any case of ASCII letters. Those without small letters are found by their large ones.
 CREATE INDEX idx_epics_id_any_case ON epics (id COLLATE NOCASE) WHERE id GLOB '*[a-z]*';
