@@ -1,13 +1,14 @@
 //! Links the command without shared libraries where that is possible: finding, mapping and binding three of them takes
-//! longer than what most commands do. `-C target-feature=+crt-static` would say it, but it holds for the compiler's own
-//! plug-ins as well, which must be shared libraries.
+//! half a millisecond, about what the whole of `true` takes and a quarter of `tasq next`. `-C target-feature=+crt-static`
+//! would say it, but it holds for the compiler's own plug-ins as well, which must be shared libraries.
 //!
 //! The compiler asks the linker for these libraries by name; here it finds files of those names, before those of the
-//! system, that lead it to the static ones. Whether that works is tried on a program of three lines; where it does not,
-//! the command is linked as any other program.
+//! system, that lead it to the static ones. Whether that works is tried: the same compiler, with the same flags, links a
+//! small program in the same way, and that is run. Where it fails, the command is linked as any other program, and a
+//! build for daily use says why.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output};
 use std::{env, fs};
 
 /// What a program asks for, and what it gets.
@@ -16,12 +17,23 @@ const LIBRARIES: [(&str, &[&str]); 3] = [
     ("libm.so", &["libm.a"]),
     ("libc.so", &["libc.a", "libgcc_eh.a", "libgcc.a"]),
 ];
-/// A program without shared libraries that may lie anywhere in memory; what it has to change in itself for that is
-/// listed in the short way.
-const STATIC: [&str; 2] = ["-static-pie", "-Wl,-z,pack-relative-relocs"];
-/// It ends well if its own addresses are right.
-const TRIED: &str =
-    "int there;\nint *place = &there;\nint main(void) { return place != &there; }\n";
+/// A program without shared libraries that may lie anywhere in memory. What it has to change in itself for that is listed
+/// in the short way if the linker and the C library know that.
+const WAYS: [&[&str]; 2] = [
+    &["-static-pie", "-Wl,-z,pack-relative-relocs"],
+    &["-static-pie"],
+];
+/// It ends well if its own addresses are right, and another thread too has memory of its own.
+const TRIED: &str = r#"
+static THERE: u8 = 7;
+static PLACE: &u8 = &THERE;
+fn main() {
+    let there = std::hint::black_box(PLACE);
+    assert!(std::ptr::eq(there, &THERE));
+    let told = std::thread::spawn(move || format!("{there}")).join();
+    assert_eq!(told.expect("a thread runs"), "7");
+}
+"#;
 /// Flags of whoever builds that want the program linked in a way of their own.
 const OWN_WAYS: [&str; 4] = [
     "crt-static",
@@ -33,17 +45,26 @@ const OWN_WAYS: [&str; 4] = [
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
+    println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
     let flags = variable("CARGO_ENCODED_RUSTFLAGS");
     let suits = variable("CARGO_CFG_TARGET_OS") == "linux"
         && variable("CARGO_CFG_TARGET_ENV") == "gnu"
         && variable("TARGET") == variable("HOST")
         && !OWN_WAYS.iter().any(|way| flags.contains(way));
+    if !suits {
+        return;
+    }
     let folder = PathBuf::from(variable("OUT_DIR")).join("static");
-    if suits && leads_to_static(&folder).is_some() {
-        println!("cargo::rustc-link-arg-bins=-L{}", folder.display());
-        for word in STATIC {
-            println!("cargo::rustc-link-arg-bins={word}");
+    match way_to_static(&folder) {
+        Ok(words) => {
+            for word in words {
+                println!("cargo::rustc-link-arg-bins={word}");
+            }
         }
+        Err(why) if variable("PROFILE") == "release" => println!(
+            "cargo::warning=tasq is linked with shared libraries, and starts half a millisecond later: {why}"
+        ),
+        Err(_) => {}
     }
 }
 
@@ -51,31 +72,73 @@ fn variable(name: &str) -> String {
     env::var(name).unwrap_or_default()
 }
 
-/// Fills a folder with files of the libraries' names, and tries them.
-fn leads_to_static(folder: &Path) -> Option<()> {
-    fs::create_dir_all(folder).ok()?;
+/// Fills a folder with files of the libraries' names, and finds the words by which a program is linked with these. The
+/// error says why there are none, in a line.
+fn way_to_static(folder: &Path) -> Result<Vec<String>, String> {
+    let unwritten = |error| format!("{}: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(unwritten)?;
     for (name, parts) in LIBRARIES {
-        let parts: Option<Vec<String>> = parts.iter().map(|part| path_of(part)).collect();
-        fs::write(folder.join(name), format!("GROUP({})\n", parts?.join(" "))).ok()?;
+        let parts: Result<Vec<String>, String> = parts.iter().map(|part| path_of(part)).collect();
+        let leads = format!("GROUP({})\n", parts?.join(" "));
+        fs::write(folder.join(name), leads).map_err(unwritten)?;
     }
-    let (source, program) = (folder.join("tried.c"), folder.join("tried"));
-    fs::write(&source, TRIED).ok()?;
-    let mut linked = compiler();
-    linked.args(STATIC).arg("-fPIE").arg(source);
-    linked.arg("-o").arg(&program).stderr(Stdio::null());
-    (linked.status().ok()?.success() && Command::new(program).status().ok()?.success())
-        .then_some(())
+    fs::write(folder.join("tried.rs"), TRIED).map_err(unwritten)?;
+    let mut why = String::new();
+    for way in WAYS {
+        let mut words = vec![format!("-L{}", folder.display())];
+        words.extend(way.iter().map(|&word| word.to_owned()));
+        match try_out(folder, &words) {
+            Ok(()) => return Ok(words),
+            Err(error) => why = error,
+        }
+    }
+    Err(why)
 }
 
-/// Where the C compiler has a file; it answers with the bare name if it has none.
-fn path_of(file: &str) -> Option<String> {
-    let asked = compiler().arg(format!("-print-file-name={file}")).output();
-    let path = String::from_utf8(asked.ok()?.stdout).ok()?;
-    let path = path.trim();
-    Path::new(path).is_absolute().then(|| path.to_owned())
+/// Links a program as the command is to be linked, and runs it.
+fn try_out(folder: &Path, words: &[String]) -> Result<(), String> {
+    let program = folder.join("tried");
+    let mut compiler = Command::new(variable("RUSTC"));
+    compiler.arg("--edition=2024");
+    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
+    compiler.args(flags.split('\x1f').filter(|flag| !flag.is_empty()));
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        compiler.arg(format!("-Clinker={linker}"));
+    }
+    compiler.args(words.iter().map(|word| format!("-Clink-arg={word}")));
+    compiler
+        .arg("-o")
+        .arg(&program)
+        .arg(folder.join("tried.rs"));
+    succeed(&mut compiler)?;
+    succeed(&mut Command::new(program)).map(drop)
 }
 
-/// The C compiler, by which Rust links.
-fn compiler() -> Command {
-    Command::new(env::var("RUSTC_LINKER").unwrap_or_else(|_| "cc".to_owned()))
+/// Where the C compiler, by which Rust links, has a file; it answers with the bare name if it has none. The build is done
+/// again when that file changes.
+fn path_of(file: &str) -> Result<String, String> {
+    let linker = env::var("RUSTC_LINKER").unwrap_or_else(|_| "cc".to_owned());
+    let asked = succeed(Command::new(&linker).arg(format!("-print-file-name={file}")))?;
+    let path = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    if !Path::new(&path).is_absolute() {
+        return Err(format!("{linker} has no {file}"));
+    }
+    println!("cargo::rerun-if-changed={path}");
+    Ok(path)
+}
+
+/// What a program said, if it ended well; else what it complained about, the linker's word first.
+fn succeed(command: &mut Command) -> Result<Output, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .output()
+        .map_err(|error| format!("{name}: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let line_with = |word: &str| complaint.lines().find(|line| line.contains(word));
+    let said = line_with("ld: ").or_else(|| line_with("error"));
+    let said = said.map_or_else(String::new, |line| format!(": {}", line.trim()));
+    Err(format!("{name}: {}{said}", output.status))
 }
