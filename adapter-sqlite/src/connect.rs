@@ -24,8 +24,8 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 /// again what the one before it had read.
 const CACHE_KIB: u32 = 16 * 1024;
 
-/// After how many pages of the log a commit moves them into the database, which takes two waits for the disk even where
-/// commits take none: some 150 steps. SQLite's own 1000 are some 75; with more, finding a page's newest frame among its
+/// After how many pages of the log a commit moves them into the database, which takes two waits for the disk, and a third
+/// when the log begins anew, even where commits take none: some 150 steps. SQLite's own 1000 are some 75; with more, finding a page's newest frame among its
 /// older ones costs more. It bounds the log to 8 MiB, while nobody reads.
 const LOG_PAGES: u32 = 2000;
 
@@ -62,6 +62,8 @@ pub(crate) struct Opened {
     pub(crate) read_only: bool,
     /// Who sees to what follows from a write.
     pub(crate) follows: Follows,
+    /// What is left of [`crate::Options::fold_log_above`].
+    pub(crate) fold_log_above: Option<u64>,
 }
 
 /// Who sees to what follows from a write to other rows, and to its references.
@@ -125,6 +127,7 @@ pub(crate) fn open(place: &Place, sync: Sync, network_fs: NetworkFs) -> Result<O
         version,
         read_only,
         follows: Follows::Triggers,
+        fold_log_above: None,
     })
 }
 

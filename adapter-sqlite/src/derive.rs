@@ -41,7 +41,7 @@ UPDATE features SET
     );
 ";
 
-/// Derives every other derived value of every feature and epic, and of the whole queue, from those counts.
+/// Derives every other derived value of every feature and epic from those counts, and counts the test cases.
 pub(crate) const DERIVE_PARENTS: &str = "
 UPDATE features SET
     open_gates = (

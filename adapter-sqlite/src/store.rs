@@ -30,6 +30,10 @@ pub struct Options {
     pub migrate: Migrate,
     /// What to do on a file system of another machine or process.
     pub network_fs: NetworkFs,
+    /// Move the log into the database after the first commit, if it is longer than so many bytes and nobody else is
+    /// reading: for processes that write once and leave, each of which would read all of it. It costs two waits for the
+    /// disk, and the next commit a third. A process that stays leaves it to SQLite, which does so every 2000 pages.
+    pub fold_log_above: Option<u64>,
 }
 
 /// What to do on a file system of another machine or process, where the shared memory of SQLite's log cannot be trusted.
@@ -112,6 +116,7 @@ impl SqliteStore {
             sync,
             migrate,
             network_fs,
+            fold_log_above,
         } = options;
         let place = Place {
             path: absolute(path)?,
@@ -127,6 +132,7 @@ impl SqliteStore {
             }
             opened.version = KNOWN_VERSION;
         }
+        opened.fold_log_above = fold_log_above;
         let lock = LockFile::new(lock_path(&place.path));
         let file = Mutex::new(OpenFile::Open(Box::new(opened)));
         Ok(Self {
@@ -135,22 +141,6 @@ impl SqliteStore {
             lock,
             file,
         })
-    }
-
-    /// Moves the log into the database, as far as nobody else is using it just now. Nothing is waited for but the disk.
-    ///
-    /// Where it cannot be done, what was written stays in the log: whatever keeps the database from being written to,
-    /// such as a full disk, keeps nobody from reading.
-    pub fn fold_log(&self) {
-        let mut file = self.file();
-        let OpenFile::Open(opened) = &mut *file else {
-            return;
-        };
-        let conn = &mut opened.conn;
-        // An error says that it could not be done now; the next write meets what is in the way, and tells.
-        let _ = connect::wait_for_others(conn, Duration::ZERO)
-            .and_then(|()| conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)"));
-        let _ = connect::wait_for_others(conn, self.place.wait);
     }
 
     /// Does something with the file that is no unit of work, alone if it writes.
@@ -278,6 +268,9 @@ impl SqliteStore {
         }
         tx.finish()?;
         let committed = unit.commit();
+        if committed.is_ok() && access == Access::Write {
+            self.fold_long_log(opened);
+        }
         let Err(StoreError::OutcomeUnknown { what }) = &committed else {
             return committed;
         };
@@ -291,6 +284,25 @@ impl SqliteStore {
             }
         }
         committed
+    }
+}
+
+impl SqliteStore {
+    /// After the first commit, while the writers' lock is held: so no other writer meets SQLite's.
+    fn fold_long_log(&self, opened: &mut Opened) {
+        let Some(bytes) = opened.fold_log_above.take() else {
+            return;
+        };
+        let log = std::fs::metadata(log_path(&self.place.path));
+        if !log.is_ok_and(|log| log.len() > bytes) {
+            return;
+        }
+        let conn = &mut opened.conn;
+        // What was committed stays in the log where this fails. The next write meets what is in the way, and tells;
+        // whoever reads meanwhile is not waited for.
+        let _ = connect::wait_for_others(conn, Duration::ZERO)
+            .and_then(|()| conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)"));
+        let _ = connect::wait_for_others(conn, self.place.wait);
     }
 }
 

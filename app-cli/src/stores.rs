@@ -26,8 +26,9 @@ pub(crate) use care::{BackupRead, RestoreReport, dated, open_maintained, read_ba
 const MANY_TASKS: u64 = 10_000;
 /// A task takes at least so many bytes in a JSON store, so a smaller file need not be counted.
 const LEAST_TASK_BYTES: u64 = 150;
-/// A log of SQLite that is worth the two waits for the disk that folding it takes: what some 15 commands write. Reading
-/// costs each command two microseconds a page, so that of this one half a millisecond.
+/// A log of SQLite that is worth the waits for the disk that folding it takes: what some 15 commands write. Commands leave
+/// without closing it, and each that finds nobody else there reads all of it, which costs two microseconds a page: half a
+/// millisecond for this one.
 const LONG_LOG_BYTES: u64 = 768 * 1024;
 /// What git is to see of a `.tasq/`: the readable queue, nothing that belongs to one machine.
 const GITIGNORE: &str = "*\n!.gitignore\n!queue.json\n";
@@ -45,24 +46,10 @@ pub(crate) struct Terms {
 pub(crate) fn open(place: &Place, terms: Terms) -> Result<Box<dyn Store>, Failure> {
     discover::check_owner(place)?;
     let store: Box<dyn Store> = match place {
-        Place::Sqlite(path) => {
-            let store = SqliteStore::open(path, sqlite_options(terms)?)?;
-            if has_a_long_log(path) {
-                store.fold_log();
-            }
-            Box::new(store)
-        }
+        Place::Sqlite(path) => Box::new(SqliteStore::open(path, sqlite_options(terms)?)?),
         Place::Json(path) => Box::new(JsonStore::open(path, json_options(terms))?),
     };
     Ok(store)
-}
-
-/// Whether the log of an SQLite store is worth folding. Commands leave without closing it, and each that finds nobody
-/// else there reads all of the log, which would grow for ever.
-fn has_a_long_log(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    fs::metadata(log).is_ok_and(|facts| facts.len() > LONG_LOG_BYTES)
 }
 
 /// Makes a store and, if it is to lie in a `.tasq/`, that folder.
@@ -186,6 +173,7 @@ fn sqlite_options(terms: Terms) -> Result<tasq_adapter_sqlite::Options, Failure>
         } else {
             NetworkFs::Refuse
         },
+        fold_log_above: Some(LONG_LOG_BYTES),
     })
 }
 

@@ -102,15 +102,19 @@ impl App<'_> {
                     let scope = find::scope(unit.tx, scope)?;
                     let claims = self.grant_next(unit, &scope, &terms, wanted.count)?;
                     if claims.is_empty() {
-                        return Ok(Err(AppError::NothingReady(Box::new(waiting(
-                            unit.tx, scope,
-                        )?))));
+                        return Ok(Err(AppError::NothingReady(Box::default())));
                     }
                     Ok(Ok(Granted::of(unit, wanted.lease, claims)))
                 }
             }
-        })?;
-        Ok(granted.claims)
+        });
+        match (granted, &wanted.which) {
+            // Why is looked for once the writers' lock is let go: those who work are not to wait for those who do not.
+            (Err(AppError::NothingReady(_)), WhichTask::Next(scope)) => {
+                Err(AppError::NothingReady(Box::new(self.waiting(scope)?)))
+            }
+            (granted, _) => Ok(granted?.claims),
+        }
     }
 
     /// The process with this id; `None` if none was named, or where processes cannot be told apart.

@@ -206,6 +206,8 @@ fn connect(path: &Path, sync: Sync) -> anyhow::Result<Connection> {
     connection.busy_timeout(Duration::from_secs(30))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", sync.word())?;
+    // As tasq's own connections have them.
+    connection.pragma_update(None, "cache_size", -16 * 1024)?;
     connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
     Ok(connection)
 }

@@ -224,6 +224,7 @@ fn sqlite(sync: Sync) -> Options {
         wait: Duration::from_secs(30),
         migrate: Migrate::Auto,
         network_fs: NetworkFs::Refuse,
+        fold_log_above: None,
     }
 }
 

@@ -229,7 +229,7 @@ pub trait Tx {
 
     /// A feature.
     fn feature(&mut self, id: &FeatureId) -> Result<Option<Feature>, StoreError>;
-    /// How a feature stands, for whoever wants to know no more of it.
+    /// How a feature stands, for whoever wants to know no more of it; in a write unit, as it will when the unit ends.
     fn standing(&mut self, id: &FeatureId) -> Result<Option<Standing>, StoreError> {
         Ok(self.feature(id)?.map(Standing::of))
     }
@@ -311,7 +311,8 @@ pub trait Tx {
     fn insert_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError>;
     /// Replaces everything of an attempt but its task, token, worker and start.
     fn update_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError>;
-    /// Replaces how the attempt of the given number ended, and nothing else of it; `false` if there is none.
+    /// Replaces how the attempt of the given number ended, whether it had ended or not, and nothing else of it; `false`
+    /// if there is no such attempt, or no such task.
     fn end_attempt(
         &mut self,
         task: &TaskId,

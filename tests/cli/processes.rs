@@ -109,6 +109,7 @@ fn change_process(kind: Kind, sandbox: &Sandbox, id: &str, change: impl Fn(&mut 
                 sync: Sync::Full,
                 migrate: Migrate::Never,
                 network_fs: NetworkFs::Refuse,
+                fold_log_above: None,
             };
             Box::new(SqliteStore::open(&path, options).unwrap())
         }

@@ -103,6 +103,12 @@ pub(crate) fn every_filter_holds(bench: &Bench) {
         (filter(Scope::Queue, &[], false), "KJIHGFEDCBA"),
         (filter(Scope::Queue, &[Pending], false), "KJIHDCBA"),
         (filter(Scope::Queue, &[InProgress], false), "E"),
+        (filter(Scope::Queue, &[InProgress, Completed], false), "FE"),
+        (
+            filter(Scope::Queue, &[Pending, InProgress], false),
+            "KJIHEDCBA",
+        ),
+        (filter(Scope::Queue, &[Completed], false), "F"),
         (filter(Scope::Queue, &[Completed, Blocked], false), "GF"),
         (filter(Scope::Queue, &[Blocked, Completed], false), "GF"),
         (filter(Scope::Queue, &[Blocked, Blocked], false), "G"),
@@ -111,17 +117,29 @@ pub(crate) fn every_filter_holds(bench: &Bench) {
         (filter(Scope::Queue, &[Completed], true), ""),
         (filter(Scope::Queue, &[Completed, Pending], true), "KJHA"),
         (filter(Scope::Epic(epic_id("EPIC-1")), &[], false), "KJGEDA"),
+        (
+            filter(Scope::Epic(epic_id("EPIC-1")), &[InProgress], false),
+            "E",
+        ),
         (filter(Scope::Epic(epic_id("EPIC-2")), &[], true), ""),
         (filter(feature_1(), &[], false), "KJGEDA"),
         (filter(feature_1(), &[Pending], true), "KJA"),
+        (filter(feature_1(), &[InProgress, Blocked], false), "GE"),
         (filter(lane(), &[], false), "GEDA"),
         (filter(lane(), &[Pending], false), "DA"),
+        (filter(lane(), &[InProgress], false), "E"),
         (filter(lane(), &[], true), "A"),
         (filter(Scope::Task(task_id("D")), &[], false), "D"),
         (filter(Scope::Task(task_id("D")), &[], true), ""),
         (filter(Scope::Task(task_id("d")), &[], false), ""),
     ] {
         assert_eq!(listed(bench, &filter, Sort::Seq), expected, "{filter:?}");
+        for sort in [Sort::Claim, Sort::Updated] {
+            let mut letters: Vec<char> = listed(bench, &filter, sort).chars().collect();
+            letters.sort_unstable_by(|one, other| other.cmp(one));
+            let letters: String = letters.into_iter().collect();
+            assert_eq!(letters, expected, "{filter:?} {sort:?}");
+        }
     }
     bench.clock.set(at(100));
     let ready = filter(feature_1(), &[], true);

@@ -99,6 +99,7 @@ impl Sqlite {
             sync: tasq_adapter_sqlite::Sync::Full,
             migrate: tasq_adapter_sqlite::Migrate::Never,
             network_fs: tasq_adapter_sqlite::NetworkFs::Refuse,
+            fold_log_above: None,
         }
     }
 }

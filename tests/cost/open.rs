@@ -155,6 +155,7 @@ fn options(sync: Sync) -> Options {
         sync,
         migrate: Migrate::Never,
         network_fs: NetworkFs::Refuse,
+        fold_log_above: None,
     }
 }
 

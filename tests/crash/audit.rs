@@ -25,6 +25,7 @@ pub(crate) fn open(kind: Kind, path: &Path) -> Result<Box<dyn Store>, StoreError
                 sync: Sync::Full,
                 migrate: Migrate::Never,
                 network_fs: NetworkFs::Refuse,
+                fold_log_above: None,
             };
             Box::new(SqliteStore::open(path, options)?)
         }

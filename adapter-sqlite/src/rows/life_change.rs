@@ -42,7 +42,7 @@ struct Columns(u32);
 macro_rules! life_columns {
     ($($column:ident: $sql_type:ty),+ $(,)?) => {
         /// The number of each column's bit.
-        #[allow(non_camel_case_types, reason = "they are called what the columns are called")]
+        #[expect(non_camel_case_types, reason = "they are called what the columns are called")]
         enum Bit { $($column),+ }
 
         impl LifeChange {

@@ -114,6 +114,7 @@ pub(crate) fn options(clock: &Arc<TestClock>) -> Options {
         sync: Sync::Normal,
         migrate: Migrate::Auto,
         network_fs: NetworkFs::Refuse,
+        fold_log_above: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use tasq_files::LockFile;
-use tasq_ports::{Access, Store, StoreError, StoreExt, Verdict};
+use tasq_ports::{Access, Inserted, Store, StoreError, StoreExt, Verdict};
 
 use super::{Fixture, clock, epic, feature, lines, options, settings, task};
 use crate::connect::{Journal, configure, establish, lock_path, log_path};
@@ -314,57 +314,53 @@ fn log_bytes(fixture: &Fixture) -> u64 {
     std::fs::metadata(log_path(&fixture.path)).unwrap().len()
 }
 
-#[test]
-fn a_folded_log_is_empty_and_the_store_goes_on() {
-    let fixture = Fixture::new();
-    let _ = fixture
-        .store
-        .write(|tx| tx.insert_epic(&epic("E1")))
-        .unwrap();
-    assert!(log_bytes(&fixture) > 0);
-    fixture.store.fold_log();
-    assert_eq!(log_bytes(&fixture), 0);
-    let _ = fixture
-        .store
-        .write(|tx| tx.insert_epic(&epic("E2")))
-        .unwrap();
-    assert_eq!(fixture.store.read(|tx| tx.epics()).unwrap().len(), 2);
+/// The same store as a command opens it that writes once and leaves.
+fn in_passing(fixture: &Fixture) -> SqliteStore {
+    let options = Options {
+        fold_log_above: Some(0),
+        ..options(&clock(1))
+    };
+    SqliteStore::open(&fixture.path, options).unwrap()
 }
 
 #[test]
-fn a_log_that_others_use_is_left_to_them_at_once() {
+fn the_first_commit_folds_a_long_log_and_no_reader_and_no_later_one_does() {
     let fixture = Fixture::new();
-    let _ = fixture
-        .store
-        .write(|tx| tx.insert_epic(&epic("E1")))
-        .unwrap();
+    let add = |store: &SqliteStore, id: &str| {
+        let inserted = store.write(|tx| tx.insert_epic(&epic(id)));
+        assert!(matches!(inserted.unwrap(), Inserted::At(_)));
+    };
+    add(&fixture.store, "E1");
+    assert!(log_bytes(&fixture) > 0);
+    let store = in_passing(&fixture);
+    assert_eq!(store.read(|tx| tx.epics()).unwrap().len(), 1);
+    assert!(log_bytes(&fixture) > 0);
+    add(&store, "E2");
+    assert_eq!(log_bytes(&fixture), 0);
+    add(&store, "E3");
+    assert!(log_bytes(&fixture) > 0);
+    assert_eq!(fixture.store.read(|tx| tx.epics()).unwrap().len(), 3);
+}
+
+#[test]
+fn a_log_that_others_read_is_left_to_them_at_once() {
+    let fixture = Fixture::new();
+    let add = |store: &SqliteStore, id: &str| {
+        let inserted = store.write(|tx| tx.insert_epic(&epic(id)));
+        assert!(matches!(inserted.unwrap(), Inserted::At(_)));
+    };
+    add(&fixture.store, "E1");
     let mut plain = fixture.plain();
     plain
         .batch_execute("BEGIN; SELECT count(*) FROM epics")
         .unwrap();
-    let _ = fixture
-        .store
-        .write(|tx| tx.insert_epic(&epic("E2")))
-        .unwrap();
-    let long = log_bytes(&fixture);
     // It would wait for the time that options give here: longer than a test may run.
-    fixture.store.fold_log();
-    assert_eq!(log_bytes(&fixture), long);
-    assert_eq!(
-        lines(
-            &mut plain,
-            "SELECT CAST(count(*) AS TEXT) AS line FROM epics"
-        ),
-        ["1"]
-    );
+    add(&in_passing(&fixture), "E2");
+    assert!(log_bytes(&fixture) > 0);
+    let epics = "SELECT CAST(count(*) AS TEXT) AS line FROM epics";
+    assert_eq!(lines(&mut plain, epics), ["1"]);
     plain.batch_execute("COMMIT").unwrap();
-    assert_eq!(
-        lines(
-            &mut plain,
-            "SELECT CAST(count(*) AS TEXT) AS line FROM epics"
-        ),
-        ["2"]
-    );
+    assert_eq!(lines(&mut plain, epics), ["2"]);
 }
 
 #[test]

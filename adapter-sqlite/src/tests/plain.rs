@@ -1,9 +1,11 @@
 //! A plain SQL client: what it may leave out, what is refused, and what follows.
 
-use tasq_domain::{Priority, Status, TaskId};
-use tasq_ports::{StoreError, StoreExt};
+use diesel::RunQueryDsl as _;
+use tasq_domain::ready::Scope;
+use tasq_domain::{FeatureId, Priority, Status, TaskId};
+use tasq_ports::{Inserted, StoreError, StoreExt};
 
-use super::Fixture;
+use super::{Fixture, feature, task};
 
 const QUEUE: &str = "
 db.execute(\"INSERT INTO epics (id, name) VALUES ('E1', 'epic')\")
@@ -297,4 +299,26 @@ all(\"SELECT open_deps FROM tasks WHERE id = 'T3'\")
         "epic", "again", "feature", "again", "d", "again", "d", "again", "1",
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_task_that_stands_wrong_in_the_indexes_keeps_nobody_from_the_next() {
+    let fixture = Fixture::new();
+    let added = fixture.store.write::<_, StoreError>(|tx| {
+        assert_eq!(tx.insert_feature(&feature("F", None))?, Inserted::At(1));
+        assert_eq!(tx.insert_task(&task("T1", "F"))?, Inserted::At(1));
+        tx.insert_task(&task("T2", "F"))
+    });
+    assert_eq!(added.unwrap(), Inserted::At(2));
+    let wrong = "UPDATE tasks SET status = 'completed', rev = rev + 1 WHERE id = 'T1'";
+    diesel::sql_query(wrong)
+        .execute(&mut fixture.plain())
+        .unwrap();
+    for scope in [Scope::Queue, Scope::Feature(FeatureId::new("F").unwrap())] {
+        let next = fixture
+            .store
+            .read::<_, StoreError>(|tx| tx.next_ready(&scope));
+        let next = next.unwrap().map(|record| record.task.id.to_string());
+        assert_eq!(next.as_deref(), Some("T2"), "{scope:?}");
+    }
 }

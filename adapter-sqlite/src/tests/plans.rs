@@ -219,6 +219,48 @@ fn what_is_in_progress_is_walked_by_leases_in_every_scope() {
 }
 
 #[test]
+fn much_in_progress_is_walked_by_its_scope_unless_more_is_completed() {
+    let fixture = one_task();
+    let mut conn = fixture.plain();
+    let of_f = || TaskFilter {
+        scope: Scope::Feature(FeatureId::new("F").unwrap()),
+        ..of_status(&[Status::InProgress])
+    };
+    let add = |conn: &mut SqliteConnection, status: &str, from: u32, to: u32| {
+        let numbers = format!(
+            "WITH RECURSIVE some(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM some WHERE n < {to})"
+        );
+        let insert = "INSERT INTO tasks (id, feature_id, description, status)";
+        diesel::sql_query(format!(
+            "{insert} {numbers} SELECT 'N' || n, 'F', 'some', '{status}' FROM some"
+        ))
+        .execute(conn)
+        .unwrap();
+    };
+    add(&mut conn, "in_progress", 1, 1_000);
+    let listed = || {
+        let page = Page {
+            sort: Sort::Claim,
+            after: None,
+            limit: 3,
+        };
+        let page = fixture
+            .store
+            .read::<_, StoreError>(|tx| tx.tasks(&of_f(), &page));
+        let ids = page.unwrap().tasks.into_iter();
+        ids.map(|record| record.task.id.to_string())
+            .collect::<Vec<_>>()
+    };
+    let before = plans(&mut conn, &of_f(), Sort::Claim, None);
+    assert!(before[0].contains("idx_tasks_feature_id"), "{before:?}");
+    assert_eq!(listed(), ["N1", "N2", "N3"]);
+    add(&mut conn, "completed", 1_001, 5_001);
+    let after = plans(&mut conn, &of_f(), Sort::Claim, None);
+    assert!(after[0].contains("idx_tasks_lease"), "{after:?}");
+    assert_eq!(listed(), ["N1", "N2", "N3"]);
+}
+
+#[test]
 fn a_part_of_the_queue_is_found_by_its_index() {
     let fixture = Fixture::new();
     let mut conn = fixture.plain();

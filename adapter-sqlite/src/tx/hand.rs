@@ -109,34 +109,6 @@ struct ParentRow {
     open_gates: i64,
 }
 
-/// How many more tasks have each status.
-#[derive(Clone, Copy, Default)]
-struct Moved {
-    pending: i64,
-    in_progress: i64,
-    completed: i64,
-    blocked: i64,
-}
-
-impl Moved {
-    fn count(&mut self, status: Status, by: i64) {
-        *match status {
-            Status::Pending => &mut self.pending,
-            Status::InProgress => &mut self.in_progress,
-            Status::Completed => &mut self.completed,
-            Status::Blocked => &mut self.blocked,
-        } += by;
-    }
-
-    /// One that had the status `before` (`None`: there was none) has the status `after`.
-    fn turn(&mut self, before: Option<Status>, after: Status) {
-        if let Some(before) = before {
-            self.count(before, -1);
-        }
-        self.count(after, 1);
-    }
-}
-
 /// What a task's parents give it.
 pub(crate) struct Inherited {
     pub(crate) priority: Priority,
@@ -441,14 +413,14 @@ fn turn_in_epic(
     (before, after): (Status, Status),
     at: Timestamp,
 ) -> Result<(), Fault> {
-    let mut moved = Moved::default();
-    moved.turn(Some(before), after);
-    let Moved {
-        pending,
-        in_progress,
-        completed,
-        blocked,
-    } = moved;
+    let more = |status| i64::from(after == status) - i64::from(before == status);
+    let [pending, in_progress, completed, blocked] = [
+        Status::Pending,
+        Status::InProgress,
+        Status::Completed,
+        Status::Blocked,
+    ]
+    .map(more);
     let id = epic.as_str();
     CountFeatures::new(pending, in_progress, completed, blocked, at.micros(), id).execute(conn)?;
     RollUpEpic::new(id).execute(conn)?;

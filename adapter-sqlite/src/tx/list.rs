@@ -189,7 +189,9 @@ fn sources(
         (scope, sort) => {
             let mut stages = stages(&filter.statuses);
             let of_stage = |status| filter.statuses.contains(&status);
-            let only_running = of_stage(Status::InProgress) && !of_stage(Status::Completed);
+            let only_running = of_stage(Status::InProgress)
+                && !of_stage(Status::Completed)
+                && running_is_little(conn, scope)?;
             if only_running {
                 stages.retain(|&stage| stage != STARTED);
             }
@@ -200,6 +202,26 @@ fn sources(
             Ok(found)
         }
     }
+}
+
+statement! {
+    /// How many tasks of the queue are in progress, up to a thousand.
+    SomeRunning {} -> BigInt =
+        "SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY idx_tasks_lease WHERE status = 'in_progress' LIMIT 1000)"
+}
+
+/// Whether it is less work to look at all that is in progress in the queue than to walk by what is completed in the scope.
+fn running_is_little(conn: &mut SqliteConnection, scope: &Scope) -> Result<bool, Fault> {
+    let some: i64 = SomeRunning::new().get_result(conn)?;
+    if some < 1_000 {
+        return Ok(true);
+    }
+    let around = match scope {
+        Scope::Lane(lane) => Scope::Feature(lane.feature.clone()),
+        scope => scope.clone(),
+    };
+    let counts = task_counts(conn, &around)?;
+    Ok(counts.completed > 4 * counts.in_progress)
 }
 
 /// The order of a walk that finds few tasks, along whatever index it finds them.

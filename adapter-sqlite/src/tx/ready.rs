@@ -34,31 +34,33 @@ statement! {
     TaskById { id: &'a str => Text } -> TaskColumns, after READ_TASK = " WHERE id = ?"
 }
 statement! {
-    /// The first ready task of the queue. `not_before` is looked at again because a clock may have gone back.
+    /// The first ready task of the queue. `not_before` is looked at again because a clock may have gone back, and the
+    /// status because `stage` follows from a column that a plain client may have set wrong.
     ReadyInQueue { now: i64 => BigInt } -> TaskColumns, after READ_TASK =
         " INDEXED BY idx_tasks_status \
-         WHERE stage = 0 AND (not_before IS NULL OR not_before <= ?) \
+         WHERE stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT 1"
 }
 statement! {
     /// The first ready task of an epic.
     ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt } -> TaskColumns, after READ_TASK =
         " INDEXED BY idx_tasks_epic \
-         WHERE epic_id = ? AND stage = 0 AND (not_before IS NULL OR not_before <= ?) \
+         WHERE epic_id = ? AND stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT 1"
 }
 statement! {
     /// The first ready task of a feature.
     ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt } -> TaskColumns, after READ_TASK =
         " INDEXED BY idx_tasks_feature_id \
-         WHERE feature_id = ? AND stage = 0 AND (not_before IS NULL OR not_before <= ?) \
+         WHERE feature_id = ? AND stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT 1"
 }
 statement! {
     /// The first ready task of a lane.
     ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt } -> TaskColumns, after READ_TASK =
         " INDEXED BY idx_tasks_feature_id \
-         WHERE feature_id = ? AND stage = 0 AND effective_priority = ? AND (not_before IS NULL OR not_before <= ?) \
+         WHERE feature_id = ? AND stage = 0 AND effective_priority = ? AND status = 'pending' \
+         AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY seq LIMIT 1"
 }
 statement! {

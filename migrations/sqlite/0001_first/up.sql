@@ -169,7 +169,8 @@ CREATE TABLE tasks (
     open_deps INTEGER NOT NULL DEFAULT 0,
     held_above INTEGER NOT NULL DEFAULT 0,
     promoted INTEGER,
-    -- 0 pending, 2 in progress or completed, 3 blocked: a task that is completed stays where it is in every index of `stage`
+    -- 0 pending, 2 in progress or completed, 3 blocked: a task that is completed stays where it is in every index of `stage`.
+    -- It is stored, because SQLite rewrites the entries of a column that follows from `status` whenever that is set.
     shelf INTEGER NOT NULL DEFAULT 0,
     effective_priority INTEGER GENERATED ALWAYS AS (coalesce(priority, feature_priority)) VIRTUAL,
     waits_until INTEGER GENERATED ALWAYS AS (
