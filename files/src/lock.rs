@@ -7,13 +7,14 @@
 //! **Fairness.** The kernel wakes all sleepers of a lock and lets them race with newcomers, so a
 //! process in a tight loop, being awake, would take it again and again. Hence a second lock file,
 //! the turnstile: whoever wants the lock takes the turnstile first, keeps it while waiting for the
-//! lock, and lets it go as soon as it has the lock. So only one waits for the lock itself, and one whose
-//! turn is over queues behind the turnstile with all others.
+//! lock, and lets it go as soon as it has the lock. So only one waits for the lock itself, and whoever
+//! wants it anew queues behind the turnstile with all others.
 //!
-//! A **turn** is what is between two passages of the turnstile: for [`TURN`] whoever had the lock may take it again
-//! past those who wait. Handing over costs as much as several short units of work, because others have to be woken and
-//! have to read anew what was changed. For as long, and a little longer, whoever waits for the lock itself looks now and
-//! then whether it is free, and sleeps in between; then it waits in the kernel, whom nobody overtakes.
+//! But for its **turn**: for [`TURN`] after it passed the turnstile, a holder may take the lock again past those who wait.
+//! Handing over costs as much as several short units of work, because others have to be woken and
+//! have to read anew what was changed. Whoever waits for the lock itself therefore only looks now and then
+//! whether it is free, for longer than a turn lasts; every turn that began before is over by then. After that it sleeps for
+//! the lock in the kernel, and the next to let it go wakes it.
 //! Behind the turnstile the order is the kernel's. One that was stopped while it held the turnstile
 //! must not stop the others: after [`PATIENCE`] they wait for the lock itself.
 
@@ -37,13 +38,14 @@ use crate::open::{Identity, open_regular};
 /// the lock for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a turn lasts: some twenty units of work on a disk that is not waited for, some eight on one that is. Nobody
-/// waits longer for it than for a few such units.
+/// How long a turn lasts: some twenty units of work on a disk that is not waited for, some eight on one that is.
 const TURN: Duration = Duration::from_millis(3);
 
 /// How long whoever has passed the turnstile looks for the lock now and then, before it goes to sleep for it: longer than a
 /// turn, because the kernel would give it the lock in the middle of one.
 const LOOKING: Duration = Duration::from_millis(5);
+
+const _: () = assert!(LOOKING.as_micros() > TURN.as_micros());
 
 /// How long it sleeps between two looks. The kernel adds its own slack of 50 µs.
 const BETWEEN_LOOKS: Duration = Duration::from_micros(50);
@@ -498,7 +500,12 @@ mod tests {
         drop(lock.acquire(Duration::ZERO).unwrap());
         let (turnstile, _) = open_lock(&lock.turnstile, Mode::Exclusive).unwrap();
         turnstile.lock().unwrap();
-        drop(lock.acquire(Duration::ZERO).unwrap());
+        let again = lock.acquire(Duration::ZERO).unwrap();
+        assert!(
+            again.turn.is_some(),
+            "it was in its turn, and not impatient"
+        );
+        drop(again);
         // It goes past who waits, never past who has the lock.
         let other = LockFile::new(&lock.path);
         turnstile.unlock().unwrap();

@@ -156,3 +156,69 @@ impl QueryFragment<Sqlite> for SetAnyColumns<'_> {
         self.0.set(self.1, out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tasq_domain::life::{self, Completion, Gate, Grant, Writer};
+    use tasq_domain::{Priority, Process, Task, TaskRecord, Worker};
+
+    use super::*;
+    use crate::tests::{at, task};
+
+    /// What differs, as the store asks.
+    fn differ(before: &Task, after: &Task) -> u32 {
+        let change = LifeChange {
+            before: LifeRow::of(before),
+            after: LifeRow::of(after),
+            seq: 1,
+        };
+        change.columns().0
+    }
+
+    /// A rule that begins to change one more column takes a step off the fast way, and nothing else would tell.
+    #[test]
+    fn the_usual_steps_change_what_is_known_of_them() {
+        let process = Process {
+            place: "6f1c2b6e-1b7a-4d5e-8a70-0c1d2e3f4a5b/1/2".parse().unwrap(),
+            pid: 3,
+            started_ticks: 4,
+        };
+        for (process, claimed, completed) in [
+            (None, Columns::CLAIMED, Columns::COMPLETED),
+            (
+                Some(process),
+                Columns::CLAIMED_BY_PROCESS,
+                Columns::COMPLETED_BY_PROCESS,
+            ),
+        ] {
+            let fresh = TaskRecord {
+                task: task("T", "F"),
+                epic: None,
+                priority: Priority::default(),
+                open_dependencies: 0,
+                held_above: false,
+            };
+            let grant = Grant {
+                worker: Worker::new("ada").unwrap(),
+                nonce: 5,
+                lease: Duration::from_secs(60),
+                process,
+            };
+            let (step, attempt) = life::claim(&fresh, grant, at(2)).unwrap();
+            let held = step.task;
+            assert_eq!(differ(&fresh.task, &held), claimed.0);
+            let renewed = life::heartbeat(&held, attempt.token, None, at(3)).unwrap();
+            assert_eq!(differ(&held, &renewed.task), Columns::EXTENDED.0);
+            let done = Completion {
+                summary: None,
+                override_reason: None,
+                exit_code: None,
+            };
+            let writer = Writer::Holder(attempt.token);
+            let step = life::complete(&held, &writer, &[], Gate::TestsOptional, done, at(4));
+            assert_eq!(differ(&held, &step.unwrap().task), completed.0);
+        }
+    }
+}
