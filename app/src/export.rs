@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use serde_json::json;
-use tasq_domain::{Closing, Contents, EntityKind, Tally, Task};
+use tasq_domain::{Closing, Contents, EntityKind, Reason, Tally, Task};
 use tasq_formats::snapshot::{FieldError, SnapshotText, TaskTexts, TaskWriter};
 use tasq_ports::{EventFilter, Store, StoreError, StoreExt, Tx};
 
@@ -70,7 +70,7 @@ impl CopyReport {
 
 impl App<'_> {
     /// What of the store a snapshot tells, as it moves: as [`App::export`], without history. Each task becomes text as it
-    /// is read, so that a large queue is never held as a whole beside that.
+    /// is read, so that of the tasks of a large queue only their text is ever there as a whole.
     ///
     /// # Errors
     /// Only the store's; [`StoreError::Damaged`] if the metadata of an item is no JSON.
@@ -126,8 +126,10 @@ impl App<'_> {
 
 /// From how many tasks on another thread is worth its start.
 const MANY: u64 = 2_000;
-/// How many tasks are handed over at once, and how many of such batches may wait.
+/// How many tasks are handed over at once, or how many bytes of their texts, if these come first; and how many of such
+/// batches may wait.
 const BATCH: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
 const WAITING: usize = 8;
 
 /// What becomes of each task on its way to its text.
@@ -141,6 +143,33 @@ impl Moving {
         self.closing.close(&mut task);
         self.tally.add(&task);
         task
+    }
+}
+
+/// Tasks on their way to the other thread, or back.
+#[derive(Default)]
+struct Batch {
+    tasks: Vec<Task>,
+    /// Of what can be long in a task.
+    bytes: usize,
+}
+
+impl Batch {
+    fn push(&mut self, task: Task) {
+        let reason = task.blocked_reason.as_ref().map_or("", Reason::as_str);
+        let texts = [task.description.as_str(), task.metadata.as_str(), reason];
+        self.bytes += texts.map(str::len).iter().sum::<usize>();
+        self.tasks.push(task);
+    }
+
+    fn is_full(&self) -> bool {
+        self.tasks.len() >= BATCH || self.bytes >= BATCH_BYTES
+    }
+
+    /// Frees the tasks, and keeps their room.
+    fn clear(&mut self) {
+        self.tasks.clear();
+        self.bytes = 0;
     }
 }
 
@@ -192,11 +221,11 @@ fn write_beside(
     moving: &mut Moving,
 ) -> Result<Option<Result<TaskTexts, FieldError>>, StoreError> {
     thread::scope(|scope| {
-        let (hand_over, batches) = mpsc::sync_channel::<Vec<Task>>(WAITING);
-        let (give_back, written) = mpsc::channel::<Vec<Task>>();
+        let (hand_over, batches) = mpsc::sync_channel::<Batch>(WAITING);
+        let (give_back, written) = mpsc::channel::<Batch>();
         let write = move || {
             for batch in batches {
-                for task in &batch {
+                for task in &batch.tasks {
                     texts.add(task)?;
                 }
                 // Their memory is freed by who allocated it, so that the two do not wait for each other at the allocator.
@@ -204,13 +233,14 @@ fn write_beside(
             }
             Ok(texts.done())
         };
-        let Ok(writer) = thread::Builder::new().spawn_scoped(scope, write) else {
+        let thread = thread::Builder::new().name("tasks to text".to_owned());
+        let Ok(writer) = thread.spawn_scoped(scope, write) else {
             return Ok(None);
         };
-        let mut batch = Vec::new();
+        let mut batch = Batch::default();
         let shown = tx.each_task(&mut |task: Task| {
             batch.push(moving.pass(task));
-            if batch.len() < BATCH {
+            if !batch.is_full() {
                 return ControlFlow::Continue(());
             }
             let mut next = written.try_recv().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! A store that fails at a chosen call.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tasq_adapter_memory::MemoryStore;
@@ -162,6 +163,20 @@ impl Tx for FaultyTx<'_> {
         self.tx.counted_features(epic)
     }
 
+    /// Each task that is shown counts as a call as well.
+    fn each_task(&mut self, visit: &mut dyn TaskVisitor) -> Result<(), StoreError> {
+        self.store.count()?;
+        let mut shown = Ok(());
+        self.tx.each_task(&mut |task: Task| {
+            shown = self.store.count();
+            match shown {
+                Ok(()) => visit.visit(task),
+                Err(_) => ControlFlow::Break(()),
+            }
+        })?;
+        shown
+    }
+
     pass_on! {
         fn settings() -> Settings;
         fn set_settings(settings: &Settings) -> ();
@@ -216,7 +231,6 @@ impl Tx for FaultyTx<'_> {
         fn contents() -> Contents;
         fn tree() -> Contents;
         fn tree_without_tasks() -> Contents;
-        fn each_task(visit: &mut dyn TaskVisitor) -> ();
         fn load(contents: &Contents) -> ();
         fn rederive() -> ();
     }

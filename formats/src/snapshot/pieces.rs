@@ -1,4 +1,5 @@
-//! A snapshot that is put together task by task, so that a large queue is never held as a whole beside its text.
+//! A snapshot that is put together task by task, so that of the tasks of a large queue only their text is ever there as a
+//! whole.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -21,7 +22,7 @@ pub struct TaskTexts {
     pieces: Vec<Piece>,
     /// The ids that are longer than what is compared first.
     long_ids: String,
-    /// Whether they came in the order of their ids.
+    /// Whether any came before one with a smaller id.
     unsorted: bool,
 }
 
@@ -194,5 +195,86 @@ impl TaskTexts {
         push_line(&mut chunk, 0, ITEM_DEPTH - 1);
         chunk.push('}');
         out.write_all(chunk.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tasq_domain::backoff::Backoff;
+    use tasq_domain::{Description, FeatureId, JsonObject, Settings, StoreId, TaskId, Timestamp};
+
+    use super::super::encode;
+    use super::*;
+
+    /// How long the pieces are that a writer gets.
+    #[derive(Default)]
+    struct Pieces(Vec<u8>, Vec<usize>);
+
+    impl Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.extend_from_slice(bytes);
+            self.1.push(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Tasks of 60 KB, and one that alone is larger than a chunk, each number given to another id.
+    fn tasks(count: u32) -> Vec<Task> {
+        let feature = FeatureId::new("F").unwrap();
+        let task = |number: u32| {
+            let id = TaskId::new(format!("TASK-{:04}", number * 37 % count)).unwrap();
+            let long = format!("{number} {}", "long ".repeat(12_000));
+            let text = Description::new(long).unwrap();
+            let mut task = Task::new(id, feature.clone(), text, Timestamp::from_micros(0));
+            task.seq = i64::from(number) + 1;
+            if number == count / 2 {
+                let long = "x".repeat(CHUNK - 100);
+                task.metadata = JsonObject::new(format!("{{\"k\":\"{long}\"}}")).unwrap();
+            }
+            task
+        };
+        (0..count).map(task).collect()
+    }
+
+    fn queue_of(tasks: Vec<Task>) -> Contents {
+        Contents {
+            settings: Settings {
+                store: StoreId::new("S").unwrap(),
+                name: "s".to_owned(),
+                require_tests: false,
+                backoff: Backoff::default(),
+            },
+            epics: Vec::new(),
+            features: Vec::new(),
+            tasks,
+            tests: Vec::new(),
+            dependencies: Vec::new(),
+            questions: Vec::new(),
+            attempts: Vec::new(),
+            checkpoints: Vec::new(),
+            events: Vec::new(),
+            operations: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_text_of_many_chunks_is_that_of_one_piece() {
+        let tasks = tasks(100);
+        let mut texts = TaskWriter::new(&[], &[]);
+        tasks.iter().for_each(|task| texts.add(task).unwrap());
+        let texts = texts.done();
+        let contents = queue_of(tasks);
+        assert!(texts.unsorted);
+        let mut written = Pieces::default();
+        let text = SnapshotText::new(&contents, texts).unwrap();
+        text.write_to(&mut written).unwrap();
+        let Pieces(bytes, pieces) = written;
+        let whole = encode(&contents, &Extra::default()).unwrap();
+        assert!(bytes == whole.as_bytes());
+        assert!(pieces.len() > 6 && pieces.len() < 20, "{pieces:?}");
     }
 }
