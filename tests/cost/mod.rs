@@ -71,6 +71,32 @@ fn a_command_that_reads_never_waits_for_the_disk() {
     }
 }
 
+/// It moves the log into the database, two waits, after its own; and a third falls to the next, which begins the log anew.
+#[test]
+fn a_long_log_is_folded_by_a_command_that_writes_and_by_none_that_reads() {
+    let place = Place::with_store(Kind::Sqlite);
+    let mut log = place.store().into_os_string();
+    log.push("-wal");
+    let length = || fs::metadata(&log).map_or(0, |log| log.len());
+    // The first one begins the log.
+    place.works(&["add", "one"]);
+    let mut before = length();
+    let folded = (0..200).find(|_| {
+        assert_eq!(waits_of(&place, &["list"]), 0);
+        let waits = waits_of(&place, &["add", "one more"]);
+        let folded = length() < before;
+        before = length();
+        assert!(
+            waits <= if folded { 4 } else { 2 },
+            "{waits} waits, folded: {folded}"
+        );
+        folded
+    });
+    assert!(folded.is_some_and(|commands| commands > 5), "{folded:?}");
+    let next = waits_of(&place, &["add", "one more"]);
+    assert!((1..=3).contains(&next), "{next} waits");
+}
+
 /// The log, its folder where that is new, the new file, and the folder after the rename.
 #[test]
 fn a_change_of_a_json_store_waits_for_the_log_the_file_and_the_folder() {
