@@ -35,7 +35,8 @@ pub struct EpicProgress {
 pub type FeatureProgress = FeatureView;
 
 impl App<'_> {
-    /// How many tasks of a part of the queue have each status: a few rows, whatever its size.
+    /// How many tasks of a part of the queue have each status: of the queue or an epic a row for each feature is
+    /// read, however many tasks it has; of anything smaller a few rows.
     ///
     /// # Errors
     /// [`AppError::NotFound`], [`AppError::Ambiguous`].

@@ -21,10 +21,11 @@ impl Unit<'_> {
     }
 
     /// Sets a completed feature's passing test cases back to pending, because it is about to get another task: what
-    /// passed before says nothing about that.
+    /// passed before says nothing about that. The feature must exist.
     pub(crate) fn reopen_feature(&mut self, id: &FeatureId) -> Result<(), AppError> {
         let standing = self.tx.standing(id)?;
-        if standing.is_some_and(|standing| standing.status == Status::Completed) {
+        let standing = standing.ok_or_else(|| AppError::not_found(&id.into()))?;
+        if standing.status == Status::Completed {
             self.reset_feature_tests(id)?;
         }
         Ok(())
