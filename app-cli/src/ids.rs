@@ -11,10 +11,15 @@ pub(crate) struct SystemIds;
 impl Ids for SystemIds {
     fn random(&self) -> u64 {
         let mut bytes = [0; 8];
-        // The kernel is asked itself: where it is looked for by name, as libraries do, a program that is linked without
-        // shared ones finds files instead. So few bytes come whole or, while the machine starts, not yet.
+        // The system call itself, and no library for randomness: that looks the call up by name with `dlsym`, which a
+        // program that is linked without shared libraries does not have, and falls back to files, which can fail where
+        // the call cannot. So few bytes come whole; while the machine starts, a signal may end the wait for them.
         while let Err(error) = getrandom(&mut bytes, GetRandomFlags::empty()) {
-            assert_eq!(error, Errno::INTR, "the kernel has a random source");
+            assert_eq!(
+                error,
+                Errno::INTR,
+                "ids need randomness, and the system call getrandom is refused: the sandbox must allow it"
+            );
         }
         u64::from_ne_bytes(bytes)
     }
