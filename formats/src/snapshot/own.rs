@@ -6,6 +6,8 @@
 
 mod records;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -700,61 +702,4 @@ fn refers_to_what_is_there(contents: &Contents) -> bool {
         TestOwner::Feature(feature) => features.contains(feature),
     });
     in_epics && in_features && waits && owned
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = r#"{"tasq_snapshot": 1, "store": "s", "settings": {"name": "n", "require_tests": false,
-        "backoff_base_secs": 5, "backoff_cap_secs": 0.5}, "epics": {}, "features": {"F": {"seq": 1, "name": "f",
-        "priority": 2, "status": "pending", "created_at": "2026-01-01T00:00:00Z",
-        "updated_at": "2026-01-01T00:00:00Z"}}, "tasks": {"A": {"seq": 1, "feature": "F", "description": "a",
-        "status": "pending", "retry_budget": 15, "created_at": "2026-01-01T00:00:00Z",
-        "updated_at": "2026-01-01T00:00:00Z"}, "B": {"seq": 2, "feature": "F", "description": "b",
-        "depends_on": ["A"], "status": "pending", "retry_budget": 15, "created_at": "2026-01-01T00:00:00Z",
-        "updated_at": "2026-01-01T00:00:00Z", "metadata": {"k": [1.0]}}}, "tests": {}}"#;
-
-    fn quick(text: &str) -> Option<Snapshot> {
-        snapshot(text.as_bytes(), Limits::OWN)
-    }
-
-    #[test]
-    fn what_the_writer_never_writes_is_left_to_the_thorough_way() {
-        let read = quick(TEXT).unwrap().contents;
-        assert_eq!(read.settings.backoff.cap.as_millis(), 500);
-        assert_eq!(read.tasks[1].metadata.as_str(), r#"{"k":[1.0]}"#);
-        assert_eq!(read.dependencies.len(), 1);
-        for (from, to) in [
-            (r#""tasq_snapshot": 1"#, r#""tasq_snapshot": 2"#),
-            (r#""epics": {}"#, r#""epics": {}, "other": 1"#),
-            (
-                r#""seq": 1, "feature""#,
-                r#""seq": 1, "colour": 1, "feature""#,
-            ),
-            (r#""seq": 1, "feature""#, r#""seq": 1, "seq": 1, "feature""#),
-            (r#""seq": 2"#, r#""seq": 1"#),
-            (r#""seq": 2"#, r#""seq": 0"#),
-            (r#""seq": 2"#, r#""seq": 9007199254740993"#),
-            (r#""B""#, r#""A""#),
-            (r#""B""#, r#""0""#),
-            (r#""B""#, r#""a b""#),
-            (r#"["A"]"#, r#"["C"]"#),
-            (r#""feature": "F""#, r#""feature": "G""#),
-            (r#""priority": 2"#, r#""priority": 100"#),
-            (r#"{"k": [1.0]}"#, r#"{"k": 1, "k": 2}"#),
-            (r#"{"k": [1.0]}"#, "[]"),
-            (
-                r#""status": "pending", "retry_budget""#,
-                r#""status": "done", "retry_budget""#,
-            ),
-            ("2026-01-01", "2026-02-30"),
-            (r#""tests": {}}"#, r#""tests": {}} x"#),
-        ] {
-            assert!(TEXT.contains(from), "{from}");
-            assert_eq!(quick(&TEXT.replacen(from, to, 1)), None, "{from} → {to}");
-        }
-        assert_eq!(snapshot(TEXT.as_bytes(), Limits::OWN.with_bytes(10)), None);
-        assert_eq!(snapshot(TEXT.as_bytes(), Limits::FOREIGN), None);
-    }
 }
