@@ -22,52 +22,65 @@ pub(crate) fn understood(words: &[OsString]) -> Option<Cli> {
 
 /// The description of the command that is named first. If the name turns out to be something else, no word fits.
 fn description(words: &[OsString]) -> Option<Command> {
+    let (before, (name, describe)) = named_first(words)?;
+    let inner = describe(Command::new(name));
+    let inner = match before {
+        "task" => Command::new("task").subcommand(inner),
+        _ => inner,
+    };
+    Some(Global::augment_args(Command::new("tasq")).subcommand(inner))
+}
+
+/// The frequent command that is named first, and the word before it.
+fn named_first(words: &[OsString]) -> Option<(&str, Frequent)> {
     let mut before = "";
     for word in words.iter().skip(1).take_while(|word| *word != "--") {
         let word = word.to_str().unwrap_or_default();
-        if let Some((name, describe)) = command_of(before, word) {
-            let inner = match before {
-                "task" => Command::new("task").subcommand(describe(Command::new(name))),
-                _ => describe(Command::new(name)),
-            };
-            return Some(Global::augment_args(Command::new("tasq")).subcommand(inner));
+        let table: &[Frequent] = match before {
+            "task" => &OF_TASKS,
+            "epic" | "feature" | "test" => &[],
+            _ => &ALONE,
+        };
+        if let Some(found) = table.iter().find(|(name, _)| *name == word) {
+            return Some((before, *found));
         }
         before = word;
     }
     None
 }
 
-/// A frequent command, by its name and the word before that.
-fn command_of(before: &str, word: &str) -> Option<(&'static str, Describe)> {
-    Some(match (before, word) {
-        ("task", "add") => ("add", items::AddTask::augment_args),
-        ("task", "list") => ("list", views::List::augment_args),
-        ("task", "show") => ("show", items::Named::augment_args),
-        ("epic" | "feature" | "test", _) => return None,
-        (_, "add") => ("add", items::AddTask::augment_args),
-        (_, "list") => ("list", views::List::augment_args),
-        (_, "ready") => ("ready", views::Ready::augment_args),
-        (_, "next") => ("next", views::Next::augment_args),
-        (_, "tree") => ("tree", views::Part::augment_args),
-        (_, "progress") => ("progress", views::Part::augment_args),
-        (_, "show") => ("show", views::Show::augment_args),
-        (_, "why") => ("why", views::Why::augment_args),
-        (_, "log") => ("log", views::Log::augment_args),
-        (_, "attempts") => ("attempts", views::Attempts::augment_args),
-        (_, "claim") => ("claim", work::Claim::augment_args),
-        (_, "heartbeat") => ("heartbeat", work::Heartbeat::augment_args),
-        (_, "checkpoint") => ("checkpoint", work::Checkpoint::augment_args),
-        (_, "complete") => ("complete", work::Complete::augment_args),
-        (_, "fail") => ("fail", work::Fail::augment_args),
-        (_, "release") => ("release", work::Release::augment_args),
-        (_, "ask") => ("ask", people::Ask::augment_args),
-        (_, "block") => ("block", life::Block::augment_args),
-        (_, "unblock") => ("unblock", life::OneTask::augment_args),
-        (_, "retry") => ("retry", life::Retry::augment_args),
-        (_, "reap") => ("reap", life::Reap::augment_args),
-        _ => return None,
-    })
-}
+/// The name of a frequent command, and what it takes.
+type Frequent = (&'static str, Describe);
+
+/// Behind `task`.
+const OF_TASKS: [Frequent; 3] = [
+    ("add", items::AddTask::augment_args),
+    ("list", views::List::augment_args),
+    ("show", items::Named::augment_args),
+];
+const ALONE: [Frequent; 21] = [
+    ("add", items::AddTask::augment_args),
+    ("list", views::List::augment_args),
+    ("ready", views::Ready::augment_args),
+    ("next", views::Next::augment_args),
+    ("tree", views::Part::augment_args),
+    ("progress", views::Part::augment_args),
+    ("show", views::Show::augment_args),
+    ("why", views::Why::augment_args),
+    ("log", views::Log::augment_args),
+    ("attempts", views::Attempts::augment_args),
+    ("claim", work::Claim::augment_args),
+    ("heartbeat", work::Heartbeat::augment_args),
+    ("checkpoint", work::Checkpoint::augment_args),
+    ("complete", work::Complete::augment_args),
+    ("fail", work::Fail::augment_args),
+    ("release", work::Release::augment_args),
+    ("ask", people::Ask::augment_args),
+    ("block", life::Block::augment_args),
+    ("unblock", life::OneTask::augment_args),
+    ("retry", life::Retry::augment_args),
+    ("reap", life::Reap::augment_args),
+];
 
 #[cfg(test)]
 mod tests {
@@ -119,11 +132,28 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_the_name_of_a_command() {
+    fn each_is_a_command_of_the_whole_that_takes_the_same_and_is_tried_above() {
         let whole = Cli::command();
-        for command in whole.get_subcommands() {
-            if let Some((name, _)) = command_of("", command.get_name()) {
-                assert_eq!(name, command.get_name());
+        let of_tasks = whole.find_subcommand("task").unwrap();
+        let arguments = |command: &Command| -> Vec<String> {
+            let ids = command.get_arguments().map(|it| it.get_id().to_string());
+            ids.collect()
+        };
+        let tables: [(&str, &Command, &[Frequent]); 2] =
+            [("", &whole, &ALONE), ("task", of_tasks, &OF_TASKS)];
+        for (behind, among, table) in tables {
+            for (name, describe) in table {
+                let mut commands = among.get_subcommands();
+                let command = commands.find(|it| it.get_name() == *name);
+                let command = command.unwrap_or_else(|| panic!("no {behind} {name}"));
+                let alone = describe(Command::new(*name));
+                assert_eq!(arguments(&alone), arguments(command), "{behind} {name}");
+                let tried = FREQUENT.iter().any(|line| {
+                    let words = words(line);
+                    let (before, (found, _)) = named_first(&words).unwrap();
+                    found == *name && (before == "task") == (behind == "task")
+                });
+                assert!(tried, "{behind} {name}");
             }
         }
     }
