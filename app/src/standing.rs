@@ -49,3 +49,36 @@ impl Unit<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tasq_adapter_memory::MemoryStore;
+    use tasq_domain::backoff::Backoff;
+    use tasq_domain::{Actor, Settings, StoreId, Timestamp};
+    use tasq_ports::{MockClock, MockIds};
+
+    use super::*;
+    use crate::context::{App, Caller};
+    use crate::error::Code;
+
+    #[test]
+    fn a_feature_that_is_gone_is_not_found_when_it_is_to_be_reopened() {
+        let settings = Settings {
+            store: StoreId::new("S").unwrap(),
+            name: "s".to_owned(),
+            require_tests: false,
+            backoff: Backoff::default(),
+        };
+        let mut clock = MockClock::new();
+        clock.expect_now().return_const(Timestamp::from_micros(0));
+        let store = MemoryStore::new(&settings, Arc::new(clock));
+        let ids = MockIds::new();
+        let actor = Actor::new("ada").unwrap();
+        let app = App::new(&store, &ids, Caller::Person { actor });
+        let gone = FeatureId::new("FEAT-GONE").unwrap();
+        let error = app.write(|unit| unit.reopen_feature(&gone)).unwrap_err();
+        assert_eq!(error.code(), Code::NotFound);
+    }
+}
