@@ -111,7 +111,8 @@ fn try_out(folder: &Path, words: &[String]) -> Result<(), String> {
         .arg(&program)
         .arg(folder.join("tried.rs"));
     succeed(&mut compiler)?;
-    succeed(&mut Command::new(program)).map(drop)
+    // What it may leave where it runs, as one that counts its coverage does, belongs into the folder of the build.
+    succeed(Command::new(program).current_dir(folder)).map(drop)
 }
 
 /// Where the C compiler, by which Rust links, has a file; it answers with the bare name if it has none. The build is done
