@@ -53,6 +53,7 @@ fn run() -> anyhow::Result<()> {
     let Some(plan) = Plan::read(arguments.iter().cloned())? else {
         return Ok(std::io::stdout().write_all(USAGE.as_bytes())?);
     };
+    let command = format!("tasq-bench {}", arguments.join(" "));
     let began = Instant::now();
     let machine = Machine::look(&plan.dir);
     let mut bench = Bench {
@@ -73,13 +74,11 @@ fn run() -> anyhow::Result<()> {
                 Group::Peers => peers::run,
             },
         )?;
-    }
-    if bench.plan.full {
-        let command = format!("tasq-bench {}", arguments.join(" "));
-        keep(
-            &bench,
-            &bench.report.page(&machine, began.elapsed(), &command),
-        )?;
+        // After each group, so that a run that is stopped leaves what it has.
+        if bench.plan.full {
+            let page = bench.report.page(&machine, began.elapsed(), &command);
+            keep(&bench, &page)?;
+        }
     }
     Ok(())
 }

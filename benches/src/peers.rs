@@ -63,7 +63,8 @@ pub(crate) fn run(bench: &mut Bench, folder: &Path) -> anyhow::Result<()> {
             continue;
         }
         for size in [BASE, 1_000_000] {
-            if size <= bench.plan.size {
+            // One that looks at all of its rows for each step would take hours: litequeue takes 140 ms a step at a million.
+            if size == BASE || peer.bound && size <= bench.plan.size {
                 beside(bench, folder, &installed, &peer, size)?;
             }
         }
