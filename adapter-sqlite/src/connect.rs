@@ -25,8 +25,8 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 const CACHE_KIB: u32 = 16 * 1024;
 
 /// After how many pages of the log a commit moves them into the database, which takes two waits for the disk, and a third
-/// when the log begins anew, even where commits take none: some 150 steps. SQLite's own 1000 are some 75; with more, finding a page's newest frame among its
-/// older ones costs more. It bounds the log to 8 MiB, while nobody reads.
+/// when the log begins anew, even where commits take none: some 150 steps. SQLite's own 1000 are some 75; with more,
+/// finding a page's newest frame among its older ones costs more. It bounds the log to 8 MiB, while nobody reads.
 const LOG_PAGES: u32 = 2000;
 
 statement! {

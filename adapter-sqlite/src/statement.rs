@@ -1,8 +1,8 @@
 //! Statements with a fixed text, prepared once per connection.
 //!
 //! Diesel prepares `sql_query` and every UPDATE anew at each call, and `.limit()` binds its number, after which SQLite
-//! plans the statement again unless it is built not to: 20 µs against 6. An UPDATE of a feature brings all its triggers along, and preparing those
-//! takes a millisecond. So the hottest statements are types of their own, whose text never changes.
+//! plans the statement again unless it is built not to: 20 µs against 6. An UPDATE of a feature brings all its triggers
+//! along, and preparing those takes a millisecond. So the hottest statements are types of their own, whose text never changes.
 
 use std::marker::PhantomData;
 

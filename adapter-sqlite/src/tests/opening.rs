@@ -314,6 +314,11 @@ fn log_bytes(fixture: &Fixture) -> u64 {
     std::fs::metadata(log_path(&fixture.path)).unwrap().len()
 }
 
+fn add(store: &SqliteStore, id: &str) {
+    let inserted = store.write(|tx| tx.insert_epic(&epic(id)));
+    assert!(matches!(inserted.unwrap(), Inserted::At(_)));
+}
+
 /// The same store as a command opens it that writes once and leaves.
 fn in_passing(fixture: &Fixture) -> SqliteStore {
     let options = Options {
@@ -326,10 +331,6 @@ fn in_passing(fixture: &Fixture) -> SqliteStore {
 #[test]
 fn the_first_commit_folds_a_long_log_and_no_reader_and_no_later_one_does() {
     let fixture = Fixture::new();
-    let add = |store: &SqliteStore, id: &str| {
-        let inserted = store.write(|tx| tx.insert_epic(&epic(id)));
-        assert!(matches!(inserted.unwrap(), Inserted::At(_)));
-    };
     add(&fixture.store, "E1");
     assert!(log_bytes(&fixture) > 0);
     let store = in_passing(&fixture);
@@ -345,10 +346,6 @@ fn the_first_commit_folds_a_long_log_and_no_reader_and_no_later_one_does() {
 #[test]
 fn a_log_that_others_read_is_left_to_them_at_once() {
     let fixture = Fixture::new();
-    let add = |store: &SqliteStore, id: &str| {
-        let inserted = store.write(|tx| tx.insert_epic(&epic(id)));
-        assert!(matches!(inserted.unwrap(), Inserted::At(_)));
-    };
     add(&fixture.store, "E1");
     let mut plain = fixture.plain();
     plain

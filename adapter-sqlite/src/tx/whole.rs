@@ -250,6 +250,7 @@ statement! {
         "UPDATE features SET tasks_pending = ?, tasks_in_progress = ?, tasks_completed = ?, tasks_blocked = ? \
          WHERE id = ?"
 }
+
 /// Counts the tasks of every feature, as they were loaded.
 fn count(conn: &mut SqliteConnection, tasks: &[Task]) -> Result<(), Fault> {
     let mut of: HashMap<&FeatureId, StatusCounts> = HashMap::new();
