@@ -11,7 +11,7 @@ use tasq_files::{FileError, LockFile, inspect, open_append, remove_stray_temps, 
 use tasq_ports::StoreError;
 
 use crate::connect::{
-    Journal, beside, check_header, configure, establish, journal, lock_path, log_path,
+    Journal, PAGE_BYTES, beside, check_header, configure, establish, journal, lock_path, log_path,
 };
 use crate::error::{Place, file};
 use crate::migrate::run_pending;
@@ -121,8 +121,10 @@ fn build(
     };
     let mut conn = establish(&there, "mode=rw")?;
     // A file that is not there yet needs no journal to go back by.
-    conn.batch_execute("PRAGMA journal_mode = MEMORY")
-        .map_err(|error| there.sql(&error))?;
+    conn.batch_execute(&format!(
+        "PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = MEMORY"
+    ))
+    .map_err(|error| there.sql(&error))?;
     run_pending(&there, &mut conn)?;
     set_settings(&mut conn, settings).map_err(|fault| there.fault(fault))?;
     // Closing writes everything into the file itself.

@@ -7,7 +7,7 @@ use diesel::result::{DatabaseErrorKind, Error as Sql};
 use tasq_files::{FileError, free_bytes, inspect, open_append, size_limit};
 use tasq_ports::{Holder, StoreError};
 
-use crate::connect::{lock_path, log_path};
+use crate::connect::{PAGE_BYTES, lock_path, log_path};
 
 /// What SQLite says of most that a disk can do to it.
 pub(crate) const IO_ERROR: &str = "disk I/O error";
@@ -16,7 +16,7 @@ pub(crate) const IO_ERROR: &str = "disk I/O error";
 const FULL_BELOW_BYTES: u64 = 256 * 1024;
 
 /// What one page takes in the log.
-const A_FRAME_BYTES: u64 = 4096 + 24;
+const A_FRAME_BYTES: u64 = PAGE_BYTES as u64 + 24;
 
 /// A value in the database that no queue can hold.
 #[derive(Debug)]

@@ -86,10 +86,15 @@ fn checksum(order: fn([u8; 4]) -> u32, mut sum: (u32, u32), bytes: &[u8]) -> (u3
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::time::Duration;
 
     use tasq_ports::StoreExt as _;
 
+    use diesel::connection::SimpleConnection as _;
+
     use super::*;
+    use crate::connect::{PAGE_BYTES, establish};
+    use crate::error::Place;
     use crate::tests::{Fixture, epic};
 
     fn counted(fixture: &Fixture) -> usize {
@@ -113,6 +118,40 @@ mod tests {
         assert!(nothing_beyond_its_index(&fixture.path));
     }
 
+    /// Pages that do not fit into the cache go to the log before their commit, and once more into the same place when they
+    /// are changed again: then the commit makes every checksum behind them anew.
+    #[test]
+    fn a_commit_that_wrote_its_pages_twice_is_whole() {
+        let fixture = Fixture::new();
+        let place = Place {
+            path: fixture.path.clone(),
+            wait: Duration::ZERO,
+        };
+        let mut conn = establish(&place, "mode=rw").unwrap();
+        conn.batch_execute(
+            "PRAGMA synchronous = NORMAL; PRAGMA cache_size = 5;
+             CREATE TABLE noise (n INTEGER PRIMARY KEY, text BLOB);",
+        )
+        .unwrap();
+        for round in 0..3 {
+            let before = counted(&fixture);
+            conn.batch_execute(&format!(
+                "BEGIN;
+                 WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 300)
+                 INSERT INTO noise SELECT n + {round} * 300, randomblob(700) FROM n;
+                 UPDATE noise SET text = randomblob(700) WHERE n % 7 = 0;
+                 UPDATE noise SET text = randomblob(700) WHERE n % 11 = 0;
+                 COMMIT;"
+            ))
+            .unwrap();
+            let log = fs::read(log_path(&fixture.path)).unwrap();
+            assert_eq!(whole_frames(&log), counted(&fixture));
+            // At least each page of the new rows once, and fewer than if every write had a frame of its own.
+            let frames = counted(&fixture) - before;
+            assert!((100..600 * (round + 1)).contains(&frames), "{frames}");
+        }
+    }
+
     #[test]
     fn a_transaction_without_its_last_byte_is_none() {
         let fixture = Fixture::new();
@@ -128,7 +167,7 @@ mod tests {
         let log = fs::read(log_path(&fixture.path)).unwrap();
         let all = whole_frames(&log);
         assert!(all > before);
-        let end = HEADER + all * (FRAME_HEADER + 4096);
+        let end = HEADER + all * (FRAME_HEADER + PAGE_BYTES as usize);
         assert_eq!(whole_frames(&log[..end]), all);
         assert_eq!(whole_frames(&log[..end - 1]), before);
         let mut wrong = log;

@@ -204,10 +204,11 @@ pub(crate) fn read_one_row(path: &Path) -> anyhow::Result<()> {
 fn connect(path: &Path, sync: Sync) -> anyhow::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(30))?;
+    connection.pragma_update(None, "page_size", 2048)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", sync.word())?;
     // As tasq's own connections have them.
     connection.pragma_update(None, "cache_size", -16 * 1024)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     Ok(connection)
 }

@@ -17,10 +17,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "adapter-json",
         &["domain", "ports", "formats", "files", "adapter-memory"],
     ),
-    ("sqlite-switch", &[]),
+    ("sqlite-native", &[]),
     (
         "adapter-sqlite",
-        &["domain", "ports", "files", "sqlite-switch"],
+        &["domain", "ports", "files", "sqlite-native"],
     ),
     ("app-cli", LIBRARIES),
     ("tests", LIBRARIES),
@@ -35,7 +35,7 @@ const LIBRARIES: &[&str] = &[
     "app",
     "adapter-memory",
     "adapter-json",
-    "sqlite-switch",
+    "sqlite-native",
     "adapter-sqlite",
 ];
 

@@ -45,7 +45,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("diesel", &["adapter-sqlite", "benches"]),
     (
         "libsqlite3-sys",
-        &["adapter-sqlite", "sqlite-switch", "benches"],
+        &["adapter-sqlite", "sqlite-native", "benches"],
     ),
     ("rusqlite", &["benches"]),
     // The edge: arguments, signals, errors without a type.

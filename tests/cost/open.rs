@@ -1,4 +1,4 @@
-//! Waits for the disk on a connection that stays open.
+//! Waits for the disk, and writes to the log, on a connection that stays open.
 //!
 //! The test binary starts itself under strace, to carry out an operation once and eleven times; the difference is what ten
 //! of them cost, without what opening and closing costs.
@@ -76,26 +76,48 @@ const OPERATIONS: [(&str, u32, Operation); 8] = [
 
 #[test]
 fn every_step_on_an_open_connection_waits_for_the_disk_once() {
+    for (name, ten) in ten_times(WAITS, waits) {
+        assert_eq!(ten, usize::try_from(MORE).unwrap(), "ten times: {name}");
+    }
+}
+
+/// What a hundred tasks change is more than is written at once.
+#[test]
+fn every_step_on_an_open_connection_is_written_to_the_log_at_once() {
+    let to_the_log = |trace: &str| trace.lines().filter(|line| line.contains("-wal>")).count();
+    for (name, ten) in ten_times("trace=write,pwrite64,writev,pwritev,pwritev2", to_the_log) {
+        if name.contains("hundred") {
+            assert!(ten > 10 && ten < 200, "ten times: {name}: {ten}");
+        } else {
+            assert_eq!(ten, usize::try_from(MORE).unwrap(), "ten times: {name}");
+        }
+    }
+}
+
+/// How often each operation makes certain calls when it is carried out ten times more.
+fn ten_times(calls: &str, count: impl Fn(&str) -> usize) -> Vec<(&'static str, usize)> {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("queue.db");
     make(&store);
-    for (name, ..) in OPERATIONS {
-        let count = |times: u32| {
+    let operations = OPERATIONS.iter().map(|&(name, ..)| name);
+    let counted = operations.map(|name| {
+        let times = |times: u32| {
             let copy = folder.path().join("copy.db");
             let _ = fs::remove_file(copy.with_extension("db-wal"));
             let _ = fs::remove_file(copy.with_extension("db-shm"));
             fs::copy(&store, &copy).unwrap();
-            waits_of(folder.path(), &copy, name, times)
+            count(&trace_of(folder.path(), &copy, calls, name, times))
         };
-        let each = count(1 + MORE) - count(1);
-        assert_eq!(each, usize::try_from(MORE).unwrap(), "ten times: {name}");
-    }
+        (name, times(1 + MORE) - times(1))
+    });
+    counted.collect()
 }
 
-fn waits_of(folder: &Path, store: &Path, operation: &str, times: u32) -> usize {
-    let trace = folder.join("waits");
+/// What strace writes of these calls of a process that carries out an operation so often.
+fn trace_of(folder: &Path, store: &Path, calls: &str, operation: &str, times: u32) -> String {
+    let trace = folder.join("trace");
     let output = Command::new("strace")
-        .args(["-f", "-qq", "-e", WAITS, "-o"])
+        .args(["-f", "-y", "-qq", "-e", calls, "-o"])
         .arg(&trace)
         .arg("--")
         .arg(env::current_exe().unwrap())
@@ -106,7 +128,7 @@ fn waits_of(folder: &Path, store: &Path, operation: &str, times: u32) -> usize {
         .output()
         .expect("strace is needed: scripts/test installs it");
     assert!(output.status.success(), "{operation}: {output:?}");
-    waits(&fs::read_to_string(trace).unwrap())
+    fs::read_to_string(trace).unwrap()
 }
 
 /// The part of a second process; nothing in the first.

@@ -4,17 +4,9 @@
 //! carry programs along that never do anything: SQLite compiles them with the statement, evaluates their conditions for
 //! each row and keeps a journal of each statement for them. Whether a connection has triggers is a setting of its own
 //! (`SQLITE_DBCONFIG_ENABLE_TRIGGER`, as is `SQLITE_DBCONFIG_ENABLE_FKEY`), and it has neither SQL nor a safe call
-//! through Diesel. Here it gets SQL: [`install`] gives every connection that is opened afterwards the function
-//! [`FUNCTION`], and `SELECT tasq_follow(0)` switches both off on the connection that runs it, `SELECT tasq_follow(1)`
-//! on. The answer is what was asked for. Nothing else on the connection changes, and nothing in the file.
-//!
-//! Statements that were prepared before are prepared anew by SQLite when they are used next, so switch seldom. Call it alone,
-//! as above, with no other statement under way: one that opens another table after the switch is aborted by SQLite.
-//!
-//! This is the only crate of the workspace with unsafe code. Each block says why it is sound.
+//! through Diesel. Here it gets SQL.
 
 use std::ffi::c_int;
-use std::fmt;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 
@@ -22,28 +14,10 @@ use libsqlite3_sys as ffi;
 
 /// The SQL function: one argument, 0 for off, any other number for on. Only a statement itself can call it; a trigger or
 /// a view cannot.
-pub const FUNCTION: &str = "tasq_follow";
+pub(crate) const FUNCTION: &str = "tasq_follow";
 
-/// SQLite refused to take the function: it is out of memory, or misused in this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotInstalled {
-    /// SQLite's result code.
-    pub code: c_int,
-}
-
-impl fmt::Display for NotInstalled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SQLite takes no functions (code {})", self.code)
-    }
-}
-
-impl std::error::Error for NotInstalled {}
-
-/// Gives every connection that this process opens from now on the function. Once is enough; more often does nothing.
-///
-/// # Errors
-/// [`NotInstalled`].
-pub fn install() -> Result<(), NotInstalled> {
+/// Gives every connection that this process opens from now on the function; the code, if SQLite refuses.
+pub(crate) fn register() -> Result<(), c_int> {
     static CODE: OnceLock<c_int> = OnceLock::new();
     let code = *CODE.get_or_init(|| {
         #[expect(unsafe_code, reason = "SQLite's C interface")]
@@ -57,7 +31,7 @@ pub fn install() -> Result<(), NotInstalled> {
     if code == ffi::SQLITE_OK {
         Ok(())
     } else {
-        Err(NotInstalled { code })
+        Err(code)
     }
 }
 
@@ -123,11 +97,5 @@ mod tests {
     #[test]
     fn the_name_is_the_one_that_is_registered() {
         assert_eq!(c"tasq_follow".to_str(), Ok(FUNCTION));
-    }
-
-    #[test]
-    fn installing_twice_is_installing_once() {
-        assert_eq!(install(), Ok(()));
-        assert_eq!(install(), Ok(()));
     }
 }

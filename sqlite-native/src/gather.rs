@@ -1,0 +1,217 @@
+//! What is held back of a log until a commit is whole: plain memory, without a file.
+//!
+//! SQLite writes its log as frames that follow each other: 24 bytes that say which page comes, then the page. In the last
+//! frame of a commit the second number of those bytes is the size of the database; in all others it is 0.
+
+/// The length of what comes before each page.
+const HEADER_BYTES: usize = 24;
+
+/// From so much on, what is held is written: a longer commit comes in several parts.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// What a log's newest bytes are, as far as they are not written yet.
+#[derive(Debug, Default)]
+pub(crate) struct Gather {
+    held: Vec<u8>,
+    /// Where in the file they belong.
+    from: i64,
+    /// What comes next: a page, after this header, or else a header.
+    page_of: Option<Header>,
+    /// The end of what was read last, and where it began, if nothing was written since.
+    read: Option<(i64, i64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    /// Whether its frame is the last of a commit.
+    commits: bool,
+}
+
+/// What became of bytes that were to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// They are held.
+    Held,
+    /// They are held, and now all that is held must be written: a commit is whole, or it is much.
+    Due,
+    /// They are not held: write what is held, and then them.
+    Refused,
+}
+
+impl Gather {
+    /// Takes `bytes`, which belong at `at` of the file, if they continue what is held.
+    pub(crate) fn offer(&mut self, bytes: &[u8], at: i64) -> Offer {
+        let read = self.read.take();
+        let page_of = self.page_of.take();
+        if !self.continues(at) || self.held.try_reserve(bytes.len()).is_err() {
+            return Offer::Refused;
+        }
+        match page_of {
+            // A header that was just read is put right in its place, with nothing to follow; see `walRewriteChecksums`
+            // in SQLite.
+            None if bytes.len() == HEADER_BYTES && !read.is_some_and(|read| covers(read, at)) => {
+                self.page_of = Some(Header {
+                    commits: bytes[4..8] != [0; 4],
+                });
+                self.hold(bytes, at);
+                Offer::Held
+            }
+            Some(Header { commits }) if is_page(bytes.len()) => {
+                self.hold(bytes, at);
+                if commits || self.held.len() >= MOST_BYTES {
+                    Offer::Due
+                } else {
+                    Offer::Held
+                }
+            }
+            _ => Offer::Refused,
+        }
+    }
+
+    /// What is held, and where it belongs. It is no longer held then, whether or not it can be written: what SQLite does
+    /// after an error it begins anew.
+    pub(crate) fn let_go<T>(&mut self, write: impl FnOnce(&[u8], i64) -> T) -> Option<T> {
+        if self.held.is_empty() {
+            return None;
+        }
+        let written = write(&self.held, self.from);
+        self.held.clear();
+        Some(written)
+    }
+
+    /// So many bytes are being read from `at` on; nothing is held any more.
+    pub(crate) fn reads(&mut self, at: i64, bytes: i64) {
+        self.page_of = None;
+        self.read = Some((at, at.saturating_add(bytes)));
+    }
+
+    fn continues(&self, at: i64) -> bool {
+        self.held.is_empty()
+            || i64::try_from(self.held.len())
+                .is_ok_and(|held| self.from.checked_add(held) == Some(at))
+    }
+
+    fn hold(&mut self, bytes: &[u8], at: i64) {
+        if self.held.is_empty() {
+            self.from = at;
+        }
+        self.held.extend_from_slice(bytes);
+    }
+}
+
+const fn covers((from, to): (i64, i64), at: i64) -> bool {
+    from <= at && at < to
+}
+
+/// Whether a page may be so long.
+const fn is_page(bytes: usize) -> bool {
+    bytes.is_power_of_two() && 512 <= bytes && bytes <= 65_536
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &[u8] = &[7; 512];
+    const FRAME: i64 = 24 + 512;
+
+    fn header(size: u32) -> [u8; 24] {
+        let mut header = [1; 24];
+        header[4..8].copy_from_slice(&size.to_be_bytes());
+        header
+    }
+
+    /// All that is held, as it would be written.
+    fn held(gather: &mut Gather) -> Option<(i64, usize)> {
+        gather.let_go(|bytes, at| (at, bytes.len()))
+    }
+
+    #[test]
+    fn a_commit_is_held_until_its_last_page_has_come() {
+        let mut gather = Gather::default();
+        assert_eq!(gather.offer(&header(0), 32), Offer::Held);
+        assert_eq!(gather.offer(PAGE, 56), Offer::Held);
+        assert_eq!(gather.offer(&header(9), 32 + FRAME), Offer::Held);
+        assert_eq!(gather.offer(PAGE, 56 + FRAME), Offer::Due);
+        assert_eq!(held(&mut gather), Some((32, 2 * 536)));
+        assert_eq!(held(&mut gather), None);
+        assert_eq!(gather.offer(&header(9), 32 + 2 * FRAME), Offer::Held);
+        assert_eq!(gather.offer(PAGE, 56 + 2 * FRAME), Offer::Due);
+        assert_eq!(held(&mut gather), Some((32 + 2 * FRAME, 536)));
+    }
+
+    #[test]
+    fn what_does_not_continue_is_refused() {
+        let mut gather = Gather::default();
+        assert_eq!(gather.offer(&header(0), 32), Offer::Held);
+        assert_eq!(gather.offer(PAGE, 56), Offer::Held);
+        for (bytes, at) in [
+            (header(0).as_slice(), 32),
+            (&[0; 32], 32 + FRAME),
+            (PAGE, 32 + FRAME),
+        ] {
+            assert_eq!(
+                gather.offer(bytes, at),
+                Offer::Refused,
+                "{} at {at}",
+                bytes.len()
+            );
+        }
+        assert_eq!(held(&mut gather), Some((32, 536)));
+    }
+
+    #[test]
+    fn a_page_that_comes_in_parts_is_refused() {
+        for first in [24, 100, 488] {
+            let mut gather = Gather::default();
+            assert_eq!(gather.offer(&header(9), 32), Offer::Held);
+            assert_eq!(gather.offer(&PAGE[..first], 56), Offer::Refused, "{first}");
+            assert_eq!(held(&mut gather), Some((32, 24)));
+        }
+    }
+
+    #[test]
+    fn a_header_that_was_just_read_is_refused() {
+        let mut gather = Gather::default();
+        for frame in 0..3 {
+            gather.reads(32 + frame * FRAME, FRAME);
+            assert_eq!(gather.offer(&header(9), 32 + frame * FRAME), Offer::Refused);
+        }
+        // One that was read before that is not.
+        assert_eq!(gather.offer(&header(0), 32 + 3 * FRAME), Offer::Held);
+    }
+
+    #[test]
+    fn a_read_of_other_frames_holds_nothing_up() {
+        let mut gather = Gather::default();
+        gather.reads(32, FRAME);
+        assert_eq!(gather.offer(&header(9), 32 + FRAME), Offer::Held);
+        assert_eq!(gather.offer(PAGE, 56 + FRAME), Offer::Due);
+    }
+
+    #[test]
+    fn a_long_commit_is_written_in_parts() {
+        let page = [7; 32_768];
+        let mut gather = Gather::default();
+        let mut at = 32;
+        let mut due = 0;
+        for _ in 0..8 {
+            assert_eq!(gather.offer(&header(0), at), Offer::Held);
+            if gather.offer(&page, at + 24) == Offer::Due {
+                due += 1;
+                let together = held(&mut gather).map(|(_, held)| held);
+                assert_eq!(together, Some(2 * (24 + 32_768)));
+            }
+            at += 24 + 32_768;
+        }
+        assert_eq!(due, 4);
+    }
+
+    #[test]
+    fn a_place_at_the_end_of_all_numbers_does_no_harm() {
+        let mut gather = Gather::default();
+        assert_eq!(gather.offer(&header(0), i64::MAX - 3), Offer::Held);
+        assert_eq!(gather.offer(PAGE, i64::MIN), Offer::Refused);
+        gather.reads(i64::MAX, 5);
+    }
+}

@@ -1,0 +1,67 @@
+//! What SQLite offers to C alone.
+//!
+//! [`install`] gives every connection that this process opens afterwards the function [`FUNCTION`]:
+//! `SELECT tasq_follow(0)` switches the connection's triggers and foreign keys off, `SELECT tasq_follow(1)` on. The
+//! answer is what was asked for. Nothing else on the connection changes, and nothing in the file. Statements that were prepared
+//! before are prepared anew by SQLite when they are used next, so switch seldom. Call it alone, as above, with no
+//! other statement under way: one that opens another table after the switch is aborted by SQLite.
+//!
+//! It also makes a file system for SQLite known, [`FILE_SYSTEM`]: a database that is opened with it (`vfs=` in its URI) has each
+//! commit written to its log by one call instead of two for each page. The bytes are the same, and where they are when
+//! SQLite waits for the disk or tells others of the commit is the same.
+//!
+//! This is the only crate of the workspace with unsafe code. Each block says why it is sound.
+
+use std::ffi::c_int;
+use std::fmt;
+
+mod follow;
+mod gather;
+mod log;
+
+/// The SQL function: one argument, 0 for off, any other number for on. Only a statement itself can call it; a trigger or
+/// a view cannot.
+pub const FUNCTION: &str = follow::FUNCTION;
+
+/// The name of the file system, for the `vfs=` of a URI.
+pub const FILE_SYSTEM: &str = log::NAME;
+
+/// SQLite refused: it is out of memory, or misused in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotInstalled {
+    /// SQLite's result code.
+    pub code: c_int,
+}
+
+impl fmt::Display for NotInstalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "SQLite takes neither functions nor file systems (code {})",
+            self.code
+        )
+    }
+}
+
+impl std::error::Error for NotInstalled {}
+
+/// Gives SQLite in this process both. Once is enough; more often does nothing.
+///
+/// # Errors
+/// [`NotInstalled`].
+pub fn install() -> Result<(), NotInstalled> {
+    follow::register()
+        .and_then(|()| log::register())
+        .map_err(|code| NotInstalled { code })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installing_twice_is_installing_once() {
+        assert_eq!(install(), Ok(()));
+        assert_eq!(install(), Ok(()));
+    }
+}
