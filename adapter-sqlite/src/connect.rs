@@ -21,8 +21,9 @@ pub(crate) const APPLICATION_ID: i64 = 0x7461_7371;
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
 /// Pages kept in memory, as far as they are used: with 2 MiB, SQLite's own choice, a claim among a million tasks reads
-/// again what the one before it had read.
-const CACHE_KIB: u32 = 16 * 1024;
+/// again what the one before it had read. With much more, each commit that has divided a page and each that another process
+/// made take longer, because SQLite then looks at all that it keeps.
+const CACHE_KIB: u32 = 4 * 1024;
 
 /// The length of a page. A step changes a dozen pages in a few bytes each, and a commit writes whole pages and a checksum
 /// over each: half of SQLite's own 4096 takes a sixth less time for a step and a tenth more for a batch.

@@ -208,7 +208,7 @@ fn connect(path: &Path, sync: Sync) -> anyhow::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", sync.word())?;
     // As tasq's own connections have them.
-    connection.pragma_update(None, "cache_size", -16 * 1024)?;
+    connection.pragma_update(None, "cache_size", -4 * 1024)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     Ok(connection)
 }
