@@ -24,7 +24,7 @@ use super::{amount, audit, on_both_stores, seed};
 use crate::contract::random::numbers::Numbers;
 use crate::figures::Figures;
 
-/// As many as make SQLite move its log into the database on the way (at 1,000 pages).
+/// As many as make commands move the log into the database on the way.
 const COMMANDS: usize = 70;
 
 /// In every state that a power cut may leave, each command that had answered is there, the one that was
