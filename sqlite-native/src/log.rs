@@ -188,6 +188,11 @@ unsafe extern "C" fn open(
     // SAFETY: as above; what lies behind ours is as long as the default asks for, and aligned.
     let code = unsafe { open(vfs, name, real, flags, got) };
     if code != ffi::SQLITE_OK {
+        let behind = Behind { real };
+        // SAFETY: opening sets this even where it fails; a file that has methods then wants to be closed.
+        if !unsafe { (*real).pMethods }.is_null() {
+            pass_on!(behind, xClose);
+        }
         // SAFETY: the memory is SQLite's for this file; without methods it is no open file.
         unsafe { (*file).pMethods = null() };
         return code;
