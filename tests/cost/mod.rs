@@ -3,7 +3,7 @@
 //! A wait for the disk takes a hundred times as long as all else that a step of the queue does, so their number is the
 //! speed of a store that survives power cuts.
 
-mod open;
+pub(crate) mod open;
 
 use std::fs;
 

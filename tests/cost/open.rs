@@ -153,7 +153,7 @@ fn role_of_a_worker() {
 }
 
 /// A queue in one piece: closing it folds its log into the file.
-fn make(path: &Path) {
+pub(crate) fn make(path: &Path) {
     let queue = NewQueue {
         name: "cost".to_owned(),
         require_tests: false,
@@ -165,12 +165,12 @@ fn make(path: &Path) {
     app(&store).add_tasks(&tasks).unwrap();
 }
 
-fn app(store: &SqliteStore) -> App<'_> {
+pub(crate) fn app(store: &SqliteStore) -> App<'_> {
     let actor = Actor::new("ada").unwrap();
     App::new(store, &Counted, Caller::Person { actor })
 }
 
-fn options(sync: Sync) -> Options {
+pub(crate) fn options(sync: Sync) -> Options {
     Options {
         clock: Arc::new(Fixed),
         wait: Duration::from_secs(30),
@@ -181,7 +181,7 @@ fn options(sync: Sync) -> Options {
     }
 }
 
-fn new() -> AddTask {
+pub(crate) fn new() -> AddTask {
     AddTask {
         id: None,
         description: Description::new("work").unwrap(),

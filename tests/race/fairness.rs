@@ -1,8 +1,16 @@
 //! Writers queue: nobody meets an error, nobody starves.
 
+use std::env;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use tasq_adapter_sqlite::{SqliteStore, Sync};
+use tasq_ports::StoreExt as _;
+
+use crate::cost::open::{app, make, new, options};
 use crate::crash::place::{Kind, Place};
 use crate::crash::{amount, audit, on_both_stores};
 use crate::figures::Figures;
@@ -64,3 +72,119 @@ fn write_for(place: &Place, span: Duration) -> (u32, Duration) {
 }
 
 on_both_stores!(thirty_two_writers_all_make_progress);
+
+/// Names the store and how many milliseconds a second process writes to it.
+const STORE: &str = "TASQ_RACE_STAYING_STORE";
+const SPAN: &str = "TASQ_RACE_STAYING_MILLIS";
+const STAYING: usize = 4;
+
+/// A writer goes on for a turn past those who wait; every one that stays gets about as many turns as the others.
+#[test]
+fn writers_that_stay_share_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("queue.db");
+    make(&store);
+    let before = tasks_in(&store);
+    let promise = "writers that stay open get about the same share";
+    let mut figures = Figures::of("writers_that_stay_share_the_store", "sqlite", promise);
+    let span = amount(1_500, 30_000);
+    let mut writers: Vec<Staying> = (0..STAYING).map(|_| Staying::start(&store, span)).collect();
+    for writer in &mut writers {
+        assert_eq!(writer.hear("ready"), 0);
+    }
+    for writer in &mut writers {
+        writer
+            .process
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(b"\n")
+            .unwrap();
+    }
+    let written: Vec<u64> = writers.into_iter().map(Staying::end).collect();
+    let all: u64 = written.iter().sum();
+    assert_eq!(
+        tasks_in(&store) - before,
+        all,
+        "all that was acknowledged is there"
+    );
+    let mean = all / STAYING as u64;
+    let smallest = *written.iter().min().unwrap();
+    assert!(smallest > mean / 4, "{written:?}");
+    figures.count("writers", STAYING).count("added", all);
+    figures
+        .count("smallest share", smallest)
+        .count("mean share", mean);
+    figures.tell();
+}
+
+fn tasks_in(store: &Path) -> u64 {
+    let store = SqliteStore::open(store, options(Sync::Normal)).unwrap();
+    store
+        .read(|tx| tx.count(tasq_domain::EntityKind::Task))
+        .unwrap()
+}
+
+/// A process that writes to a store as long as it is told.
+struct Staying {
+    process: Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Staying {
+    fn start(store: &Path, span: u32) -> Self {
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["race::fairness::role_of_a_writer_that_stays", "--exact"])
+            .env(STORE, store)
+            .env(SPAN, span.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        Self { process, output }
+    }
+
+    /// The number behind a word that begins a line.
+    fn hear(&mut self, word: &str) -> u64 {
+        let mut line = String::new();
+        while self.output.read_line(&mut line).unwrap() > 0 {
+            if let Some(number) = line.trim_end().strip_prefix(word) {
+                return number.trim().parse().unwrap();
+            }
+            line.clear();
+        }
+        panic!("it ended without a word of {word}");
+    }
+
+    fn end(mut self) -> u64 {
+        let written = self.hear("wrote");
+        assert!(self.process.wait().unwrap().success());
+        written
+    }
+}
+
+/// The part of a second process; nothing in the first.
+#[test]
+fn role_of_a_writer_that_stays() {
+    let Some(store) = env::var_os(STORE) else {
+        return;
+    };
+    let span = Duration::from_millis(env::var(SPAN).unwrap().parse().unwrap());
+    let store = SqliteStore::open(store.as_ref(), options(Sync::Normal)).unwrap();
+    let app = app(&store);
+    let say = |word: &str, number: u64| {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "\n{word} {number}").unwrap();
+        out.flush().unwrap();
+    };
+    say("ready", 0);
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    let begun = Instant::now();
+    let mut written = 0;
+    while begun.elapsed() < span {
+        app.add_task(&new()).unwrap();
+        written += 1;
+    }
+    say("wrote", written);
+}
