@@ -2,6 +2,7 @@
 
 DROP VIEW task_turns;
 DROP VIEW feature_turns;
+DROP VIEW task_places;
 DROP VIEW clock;
 DROP TABLE operations;
 DROP TABLE removed_items;

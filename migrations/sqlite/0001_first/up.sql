@@ -9,7 +9,7 @@ PRAGMA user_version = 1;
 
 CREATE TABLE schema_version (
     version INTEGER PRIMARY KEY,
-    applied_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
+    applied_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
     description TEXT NOT NULL
 ) STRICT;
 
@@ -39,29 +39,31 @@ INSERT INTO totals (one) VALUES (1);
 CREATE VIEW clock AS
 SELECT coalesce(
     (SELECT acting_at FROM totals),
-    CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000
+    CAST(julianday() * 86400000 - 210866759999999.5 AS INTEGER) * 1000
 ) AS now;
 
 -- What a task that comes (it was nothing), goes (it is nothing) or turns means to its parents is said to `task_turns`, and
 -- counted once, whoever says it; `at` is the time of it, or NULL for now. The same of features.
 CREATE VIEW task_turns AS SELECT '' AS feature_id, '' AS was, '' AS status, 0 AS at;
+-- What a task has from above is read again by saying its number to `task_places`.
+CREATE VIEW task_places AS SELECT 0 AS seq;
 CREATE VIEW feature_turns AS SELECT '' AS epic_id, '' AS was, '' AS status, 0 AS at;
 
 CREATE TABLE epics (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
-    name TEXT NOT NULL CHECK (length(name) <= 1000 AND trim(name, char(9, 10, 13, 32)) <> ''),
-    description TEXT CHECK (description IS NULL OR length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
+    name TEXT NOT NULL CHECK (length(name) <= 1000 AND name GLOB '*[^	- ]*'),
+    description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[^	- ]*'),
     status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'in_progress' OR status = 'completed' OR status = 'blocked'),
     own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status = 'pending' OR own_status = 'in_progress' OR own_status = 'completed' OR own_status = 'blocked'),
-    hold_by TEXT CHECK (hold_by IS NULL OR length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
-    hold_reason TEXT CHECK (hold_reason IS NULL OR length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
+    hold_by TEXT CHECK (length(hold_by) <= 1000 AND hold_by GLOB '*[^	- ]*'),
+    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND hold_reason GLOB '*[^	- ]*'),
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
@@ -72,16 +74,15 @@ CREATE TABLE epics (
     touched_at INTEGER NOT NULL DEFAULT 0,
     rolled TEXT GENERATED ALWAYS AS (
         CASE
-            WHEN hold_at IS NOT NULL THEN 'blocked'
-            WHEN features_pending + features_in_progress + features_completed + features_blocked = 0 THEN own_status
-            WHEN features_pending + features_in_progress + features_blocked = 0 THEN 'completed'
-            WHEN features_pending + features_in_progress = 0 THEN 'blocked'
-            WHEN features_in_progress + features_completed > 0 THEN 'in_progress'
-            ELSE 'pending'
+            WHEN hold_at NOTNULL THEN 'blocked'
+            WHEN features_pending + features_in_progress THEN iif(features_in_progress + features_completed, 'in_progress', 'pending')
+            WHEN features_blocked THEN 'blocked'
+            WHEN features_completed THEN 'completed'
+            ELSE own_status
         END
     ) VIRTUAL,
-    CHECK ((hold_by IS NULL) = (hold_at IS NULL) AND (hold_reason IS NULL) = (hold_at IS NULL)),
-    CHECK ((source_origin IS NULL) = (source_digest IS NULL))
+    CHECK ((hold_by ISNULL) = (hold_at ISNULL) AND (hold_reason ISNULL) = (hold_at ISNULL)),
+    CHECK ((source_origin ISNULL) = (source_digest ISNULL))
 ) STRICT;
 
 CREATE TABLE features (
@@ -89,18 +90,18 @@ CREATE TABLE features (
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
     epic_id TEXT REFERENCES epics (id) ON DELETE CASCADE,
-    name TEXT NOT NULL CHECK (length(name) <= 1000 AND trim(name, char(9, 10, 13, 32)) <> ''),
-    description TEXT CHECK (description IS NULL OR length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
+    name TEXT NOT NULL CHECK (length(name) <= 1000 AND name GLOB '*[^	- ]*'),
+    description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[^	- ]*'),
     priority INTEGER NOT NULL DEFAULT 2 CHECK (priority BETWEEN 0 AND 99),
     status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'in_progress' OR status = 'completed' OR status = 'blocked'),
     own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status = 'pending' OR own_status = 'in_progress' OR own_status = 'completed' OR own_status = 'blocked'),
-    hold_by TEXT CHECK (hold_by IS NULL OR length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
-    hold_reason TEXT CHECK (hold_reason IS NULL OR length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
+    hold_by TEXT CHECK (length(hold_by) <= 1000 AND hold_by GLOB '*[^	- ]*'),
+    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND hold_reason GLOB '*[^	- ]*'),
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
@@ -112,16 +113,15 @@ CREATE TABLE features (
     touched_at INTEGER NOT NULL DEFAULT 0,
     rolled TEXT GENERATED ALWAYS AS (
         CASE
-            WHEN hold_at IS NOT NULL THEN 'blocked'
-            WHEN tasks_pending + tasks_in_progress + tasks_completed + tasks_blocked = 0 THEN own_status
-            WHEN tasks_pending + tasks_in_progress + tasks_blocked = 0 THEN CASE WHEN open_gates > 0 THEN 'in_progress' ELSE 'completed' END
-            WHEN tasks_pending + tasks_in_progress = 0 THEN 'blocked'
-            WHEN tasks_in_progress + tasks_completed > 0 THEN 'in_progress'
-            ELSE 'pending'
+            WHEN hold_at NOTNULL THEN 'blocked'
+            WHEN tasks_pending + tasks_in_progress THEN iif(tasks_in_progress + tasks_completed, 'in_progress', 'pending')
+            WHEN tasks_blocked THEN 'blocked'
+            WHEN tasks_completed THEN iif(open_gates > 0, 'in_progress', 'completed')
+            ELSE own_status
         END
     ) VIRTUAL,
-    CHECK ((hold_by IS NULL) = (hold_at IS NULL) AND (hold_reason IS NULL) = (hold_at IS NULL)),
-    CHECK ((source_origin IS NULL) = (source_digest IS NULL))
+    CHECK ((hold_by ISNULL) = (hold_at ISNULL) AND (hold_reason ISNULL) = (hold_at ISNULL)),
+    CHECK ((source_origin ISNULL) = (source_digest ISNULL))
 ) STRICT;
 
 CREATE TABLE tasks (
@@ -129,26 +129,26 @@ CREATE TABLE tasks (
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
     feature_id TEXT NOT NULL REFERENCES features (id) ON DELETE CASCADE,
-    description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
+    description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[^	- ]*'),
     priority INTEGER CHECK (priority BETWEEN 0 AND 99),
     retry_budget INTEGER NOT NULL DEFAULT 15 CHECK (retry_budget BETWEEN 0 AND 1000),
-    hold_by TEXT CHECK (hold_by IS NULL OR length(hold_by) <= 1000 AND trim(hold_by, char(9, 10, 13, 32)) <> ''),
-    hold_reason TEXT CHECK (hold_reason IS NULL OR length(CAST(hold_reason AS BLOB)) <= 65536 AND trim(hold_reason, char(9, 10, 13, 32)) <> ''),
+    hold_by TEXT CHECK (hold_by ISNULL OR length(hold_by) <= 1000 AND hold_by GLOB '*[^	- ]*'),
+    hold_reason TEXT CHECK (hold_reason ISNULL OR length(CAST(hold_reason AS BLOB)) <= 65536 AND hold_reason GLOB '*[^	- ]*'),
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- a task's life
     status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'in_progress' OR status = 'completed' OR status = 'blocked'),
-    blocked_reason TEXT CHECK (blocked_reason IS NULL OR length(CAST(blocked_reason AS BLOB)) <= 65536 AND trim(blocked_reason, char(9, 10, 13, 32)) <> ''),
+    blocked_reason TEXT CHECK (blocked_reason ISNULL OR length(CAST(blocked_reason AS BLOB)) <= 65536 AND blocked_reason GLOB '*[^	- ]*'),
     retries_used INTEGER NOT NULL DEFAULT 0,
     not_before INTEGER,
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     lost_in_a_row INTEGER NOT NULL DEFAULT 0 CHECK (lost_in_a_row >= 0),
-    claim_worker TEXT CHECK (claim_worker IS NULL OR length(claim_worker) <= 1000 AND trim(claim_worker, char(9, 10, 13, 32)) <> ''),
+    claim_worker TEXT CHECK (claim_worker ISNULL OR length(claim_worker) <= 1000 AND claim_worker GLOB '*[^	- ]*'),
     claim_attempt INTEGER CHECK (claim_attempt >= 0),
     claim_nonce TEXT CHECK (length(claim_nonce) = 16),
     claim_started_at INTEGER,
@@ -157,12 +157,12 @@ CREATE TABLE tasks (
     claim_place TEXT,
     claim_pid INTEGER CHECK (claim_pid BETWEEN 0 AND 4294967295),
     claim_started_ticks INTEGER CHECK (claim_started_ticks >= 0),
-    cancel_by TEXT CHECK (cancel_by IS NULL OR length(cancel_by) <= 1000 AND trim(cancel_by, char(9, 10, 13, 32)) <> ''),
+    cancel_by TEXT CHECK (cancel_by ISNULL OR length(cancel_by) <= 1000 AND cancel_by GLOB '*[^	- ]*'),
     cancel_at INTEGER,
     completed_at INTEGER,
     proof TEXT CHECK (proof = 'tests' OR proof = 'none' OR proof = 'override' OR proof = 'imported'),
-    proof_by TEXT CHECK (proof_by IS NULL OR length(proof_by) <= 1000 AND trim(proof_by, char(9, 10, 13, 32)) <> ''),
-    proof_reason TEXT CHECK (proof_reason IS NULL OR length(CAST(proof_reason AS BLOB)) <= 65536 AND trim(proof_reason, char(9, 10, 13, 32)) <> ''),
+    proof_by TEXT CHECK (proof_by ISNULL OR length(proof_by) <= 1000 AND proof_by GLOB '*[^	- ]*'),
+    proof_reason TEXT CHECK (proof_reason ISNULL OR length(CAST(proof_reason AS BLOB)) <= 65536 AND proof_reason GLOB '*[^	- ]*'),
     -- derived; `promoted` is the `not_before` that is known to have passed
     feature_priority INTEGER NOT NULL DEFAULT 2,
     epic_id TEXT,
@@ -179,27 +179,24 @@ CREATE TABLE tasks (
     -- 0 ready, 1 pending but not ready, the others as `shelf`: one index has the order of claims and of lists
     stage INTEGER GENERATED ALWAYS AS (
         CASE WHEN shelf THEN shelf
-            ELSE open_deps <> 0 OR hold_at IS NOT NULL OR held_above <> 0 OR (not_before IS NOT NULL AND not_before IS NOT promoted)
+            ELSE open_deps <> 0 OR hold_at NOTNULL OR held_above <> 0 OR (not_before NOTNULL AND not_before IS NOT promoted)
         END
     ) VIRTUAL,
     ready_rank INTEGER GENERATED ALWAYS AS (CASE WHEN stage = 0 THEN effective_priority END) VIRTUAL,
     CHECK (retries_used BETWEEN 0 AND retry_budget),
     CHECK (
-        (claim_worker IS NULL) = (claim_nonce IS NULL)
-        AND (claim_attempt IS NULL) = (claim_nonce IS NULL)
-        AND (claim_started_at IS NULL) = (claim_nonce IS NULL)
-        AND (claim_lease IS NULL) = (claim_nonce IS NULL)
-        AND (lease_expires_at IS NULL) = (claim_nonce IS NULL)
+        (max(claim_nonce, claim_worker, claim_attempt, claim_started_at, claim_lease, lease_expires_at) ISNULL)
+        = (coalesce(claim_nonce, claim_worker, claim_attempt, claim_started_at, claim_lease, lease_expires_at) ISNULL)
     ),
     CHECK (
-        (claim_pid IS NULL) = (claim_place IS NULL)
-        AND (claim_started_ticks IS NULL) = (claim_place IS NULL)
-        AND (claim_place IS NULL OR claim_nonce IS NOT NULL)
+        (claim_pid ISNULL) = (claim_place ISNULL)
+        AND (claim_started_ticks ISNULL) = (claim_place ISNULL)
+        AND (claim_place ISNULL OR claim_nonce NOTNULL)
     ),
-    CHECK ((cancel_by IS NULL) = (cancel_at IS NULL) AND (cancel_at IS NULL OR claim_nonce IS NOT NULL)),
-    CHECK ((proof_by IS NULL) = (proof IS NOT 'override') AND (proof_reason IS NULL) = (proof IS NOT 'override')),
-    CHECK ((hold_by IS NULL) = (hold_at IS NULL) AND (hold_reason IS NULL) = (hold_at IS NULL)),
-    CHECK ((source_origin IS NULL) = (source_digest IS NULL))
+    CHECK ((cancel_by ISNULL) = (cancel_at ISNULL) AND (cancel_at ISNULL OR claim_nonce NOTNULL)),
+    CHECK ((proof_by ISNULL) = (proof IS NOT 'override') AND (proof_reason ISNULL) = (proof IS NOT 'override')),
+    CHECK ((hold_by ISNULL) = (hold_at ISNULL) AND (hold_reason ISNULL) = (hold_at ISNULL)),
+    CHECK ((source_origin ISNULL) = (source_digest ISNULL))
 ) STRICT;
 
 CREATE TABLE test_cases (
@@ -208,8 +205,8 @@ CREATE TABLE test_cases (
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
     task_id TEXT REFERENCES tasks (id) ON DELETE CASCADE,
     feature_id TEXT REFERENCES features (id) ON DELETE CASCADE,
-    description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND trim(description, char(9, 10, 13, 32)) <> ''),
-    command TEXT CHECK (command IS NULL OR length(CAST(command AS BLOB)) <= 65536 AND trim(command, char(9, 10, 13, 32)) <> ''),
+    description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[^	- ]*'),
+    command TEXT CHECK (length(CAST(command AS BLOB)) <= 65536 AND command GLOB '*[^	- ]*'),
     required INTEGER NOT NULL DEFAULT 0 CHECK (required IN (0, 1)),
     status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'passing' OR status = 'failing'),
     last_at INTEGER,
@@ -217,18 +214,18 @@ CREATE TABLE test_cases (
     last_exit_code INTEGER,
     last_duration_ms INTEGER CHECK (last_duration_ms >= 0),
     last_output_tail TEXT,
-    last_by TEXT CHECK (last_by IS NULL OR length(last_by) <= 1000 AND trim(last_by, char(9, 10, 13, 32)) <> ''),
+    last_by TEXT CHECK (length(last_by) <= 1000 AND last_by GLOB '*[^	- ]*'),
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (CAST(julianday('now') * 86400000 - 210866759999999.5 AS INTEGER) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
+    updated_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
-    open_gate INTEGER GENERATED ALWAYS AS ((command IS NOT NULL OR required) AND status <> 'passing') VIRTUAL,
-    CHECK ((task_id IS NULL) <> (feature_id IS NULL)),
-    CHECK ((last_at IS NULL) = (last_by IS NULL)),
-    CHECK ((source_origin IS NULL) = (source_digest IS NULL))
+    open_gate INTEGER GENERATED ALWAYS AS ((command NOTNULL OR required) AND status <> 'passing') VIRTUAL,
+    CHECK ((task_id ISNULL) <> (feature_id ISNULL)),
+    CHECK ((last_at ISNULL) = (last_by ISNULL)),
+    CHECK ((source_origin ISNULL) = (source_digest ISNULL))
 ) STRICT;
 
 CREATE TABLE dependencies (
@@ -251,10 +248,10 @@ CREATE TABLE attempts (
     message TEXT,
     late_message TEXT,
     log_path TEXT,
-    result TEXT CHECK (result IS NULL OR length(CAST(result AS BLOB)) <= 1048576 AND result GLOB '{*}'),
+    result TEXT CHECK (length(CAST(result AS BLOB)) <= 1048576 AND result GLOB '{*}'),
     PRIMARY KEY (task_seq, number),
-    CHECK ((ended_at IS NULL) = (outcome IS NULL)),
-    CHECK (ended_at IS NOT NULL OR (exit_code IS NULL AND message IS NULL))
+    CHECK ((ended_at ISNULL) = (outcome ISNULL)),
+    CHECK (ended_at NOTNULL OR (exit_code ISNULL AND message ISNULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE checkpoints (
@@ -264,21 +261,21 @@ CREATE TABLE checkpoints (
     at INTEGER NOT NULL,
     summary TEXT NOT NULL,
     next_steps TEXT NOT NULL DEFAULT '[]' CHECK (next_steps GLOB '[[]*]'),
-    data TEXT CHECK (data IS NULL OR length(CAST(data AS BLOB)) <= 1048576 AND data GLOB '{*}')
+    data TEXT CHECK (length(CAST(data AS BLOB)) <= 1048576 AND data GLOB '{*}')
 ) STRICT;
 
 CREATE TABLE questions (
     task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
     number INTEGER NOT NULL CHECK (number >= 0),
     asked_at INTEGER NOT NULL,
-    asked_by TEXT NOT NULL CHECK (length(asked_by) <= 1000 AND trim(asked_by, char(9, 10, 13, 32)) <> ''),
-    question TEXT NOT NULL CHECK (length(CAST(question AS BLOB)) <= 65536 AND trim(question, char(9, 10, 13, 32)) <> ''),
+    asked_by TEXT NOT NULL CHECK (length(asked_by) <= 1000 AND asked_by GLOB '*[^	- ]*'),
+    question TEXT NOT NULL CHECK (length(CAST(question AS BLOB)) <= 65536 AND question GLOB '*[^	- ]*'),
     choices TEXT NOT NULL DEFAULT '[]' CHECK (choices GLOB '[[]*]'),
     answered_at INTEGER,
-    answered_by TEXT CHECK (length(answered_by) <= 1000 AND trim(answered_by, char(9, 10, 13, 32)) <> ''),
-    answer TEXT CHECK (length(CAST(answer AS BLOB)) <= 65536 AND trim(answer, char(9, 10, 13, 32)) <> ''),
+    answered_by TEXT CHECK (length(answered_by) <= 1000 AND answered_by GLOB '*[^	- ]*'),
+    answer TEXT CHECK (length(CAST(answer AS BLOB)) <= 65536 AND answer GLOB '*[^	- ]*'),
     PRIMARY KEY (task_id, number),
-    CHECK ((answered_by IS NULL) = (answered_at IS NULL) AND (answer IS NULL) = (answered_at IS NULL))
+    CHECK ((answered_by ISNULL) = (answered_at ISNULL) AND (answer ISNULL) = (answered_at ISNULL))
 ) STRICT;
 
 -- What happened outlives what it happened to: no foreign keys.
@@ -312,17 +309,17 @@ CREATE TABLE operations (
 
 CREATE INDEX idx_features_epic_id ON features (epic_id, status);
 CREATE INDEX idx_features_status ON features (status);
-CREATE INDEX idx_test_cases_task_id ON test_cases (task_id) WHERE task_id IS NOT NULL;
-CREATE INDEX idx_test_cases_feature_id ON test_cases (feature_id) WHERE feature_id IS NOT NULL;
+CREATE INDEX idx_test_cases_task_id ON test_cases (task_id) WHERE task_id NOTNULL;
+CREATE INDEX idx_test_cases_feature_id ON test_cases (feature_id) WHERE feature_id NOTNULL;
 
 -- A claim is one walk along one of these, and so is each page of a list: `stage` says more than the status. An index ends
 -- with the number of its row, `seq`, without being told.
 CREATE INDEX idx_tasks_status ON tasks (stage, effective_priority);
 CREATE INDEX idx_tasks_feature_id ON tasks (feature_id, stage, effective_priority);
-CREATE INDEX idx_tasks_epic ON tasks (epic_id, stage, effective_priority) WHERE epic_id IS NOT NULL;
-CREATE INDEX idx_tasks_waits ON tasks (waits_until) WHERE waits_until IS NOT NULL;
+CREATE INDEX idx_tasks_epic ON tasks (epic_id, stage, effective_priority) WHERE epic_id NOTNULL;
+CREATE INDEX idx_tasks_waits ON tasks (waits_until) WHERE waits_until NOTNULL;
 CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at) WHERE status = 'in_progress';
-CREATE INDEX idx_tasks_process ON tasks (claim_place, seq, id, claim_pid, claim_started_ticks) WHERE claim_place IS NOT NULL;
+CREATE INDEX idx_tasks_process ON tasks (claim_place, seq, id, claim_pid, claim_started_ticks) WHERE claim_place NOTNULL;
 -- A task in progress will soon be changed again, so that this waits for it; those are few, and found by their leases.
 CREATE INDEX idx_tasks_updated ON tasks (updated_at) WHERE status <> 'in_progress';
 
@@ -334,7 +331,7 @@ CREATE INDEX idx_test_cases_id_any_case ON test_cases (id COLLATE NOCASE) WHERE 
 
 CREATE INDEX idx_dependencies_depends_on ON dependencies (depends_on, task_id);
 CREATE INDEX idx_checkpoints_task_id ON checkpoints (task_id);
-CREATE INDEX idx_questions_open ON questions (asked_at, task_id, number) WHERE answered_at IS NULL;
+CREATE INDEX idx_questions_open ON questions (asked_at, task_id, number) WHERE answered_at ISNULL;
 CREATE INDEX idx_events_entity ON events (entity_kind, entity_seq);
 
 -- What holds whether or not the client switched foreign keys on. One trigger for each event: whoever opens the file reads
@@ -357,7 +354,7 @@ END;
 CREATE TRIGGER features_come BEFORE INSERT ON features
 BEGIN
     SELECT RAISE(ABORT, 'there is no such epic')
-    WHERE NEW.epic_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM epics WHERE id = NEW.epic_id);
+    WHERE NEW.epic_id NOTNULL AND NEW.epic_id NOT IN (SELECT id FROM epics);
     UPDATE totals SET replaces = EXISTS (SELECT 1 FROM features WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
 END;
 
@@ -365,13 +362,13 @@ CREATE TRIGGER features_keep BEFORE UPDATE OF seq, id, epic_id ON features
 BEGIN
     SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
     SELECT RAISE(ABORT, 'there is no such epic')
-    WHERE NEW.epic_id IS NOT OLD.epic_id AND NEW.epic_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM epics WHERE id = NEW.epic_id);
+    WHERE NEW.epic_id NOTNULL AND NEW.epic_id NOT IN (SELECT id FROM epics);
 END;
 
 CREATE TRIGGER tasks_come BEFORE INSERT ON tasks
 BEGIN
     SELECT RAISE(ABORT, 'there is no such feature')
-    WHERE NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id);
+    WHERE NEW.feature_id NOTNULL AND NEW.feature_id NOT IN (SELECT id FROM features);
     UPDATE totals SET replaces = EXISTS (SELECT 1 FROM tasks WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
 END;
 
@@ -379,15 +376,15 @@ CREATE TRIGGER tasks_keep BEFORE UPDATE OF seq, id, feature_id ON tasks
 BEGIN
     SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
     SELECT RAISE(ABORT, 'there is no such feature')
-    WHERE NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id);
+    WHERE NEW.feature_id NOTNULL AND NEW.feature_id NOT IN (SELECT id FROM features);
 END;
 
 CREATE TRIGGER test_cases_come BEFORE INSERT ON test_cases
 BEGIN
     SELECT RAISE(ABORT, 'there is no such task')
-    WHERE NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id);
+    WHERE NEW.task_id NOTNULL AND NEW.task_id NOT IN (SELECT id FROM tasks);
     SELECT RAISE(ABORT, 'there is no such feature')
-    WHERE NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id);
+    WHERE NEW.feature_id NOTNULL AND NEW.feature_id NOT IN (SELECT id FROM features);
     UPDATE totals SET replaces = EXISTS (SELECT 1 FROM test_cases WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
 END;
 
@@ -395,19 +392,18 @@ CREATE TRIGGER test_cases_keep BEFORE UPDATE OF seq, id, task_id, feature_id ON 
 BEGIN
     SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
     SELECT RAISE(ABORT, 'there is no such task')
-    WHERE NEW.task_id IS NOT OLD.task_id AND NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id);
+    WHERE NEW.task_id NOTNULL AND NEW.task_id NOT IN (SELECT id FROM tasks);
     SELECT RAISE(ABORT, 'there is no such feature')
-    WHERE NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id);
+    WHERE NEW.feature_id NOTNULL AND NEW.feature_id NOT IN (SELECT id FROM features);
 END;
 
 CREATE TRIGGER dependencies_come BEFORE INSERT ON dependencies
 BEGIN
     SELECT RAISE(ABORT, 'there is no such task')
-    WHERE NEW.task_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id);
+    WHERE NEW.task_id NOTNULL AND NEW.task_id NOT IN (SELECT id FROM tasks);
     SELECT RAISE(ABORT, 'there is no such prerequisite')
-    WHERE NEW.depends_on IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.depends_on);
-    SELECT RAISE(IGNORE)
-    WHERE EXISTS (SELECT 1 FROM dependencies WHERE task_id = NEW.task_id AND depends_on = NEW.depends_on);
+    WHERE NEW.depends_on NOTNULL AND NEW.depends_on NOT IN (SELECT id FROM tasks);
+    SELECT RAISE(IGNORE) FROM dependencies WHERE task_id = NEW.task_id AND depends_on = NEW.depends_on;
 END;
 
 -- Edits by hand get their time; never an earlier one than they had.
@@ -428,12 +424,10 @@ BEGIN
     UPDATE features SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
 END;
 
-CREATE TRIGGER update_test_cases_timestamp AFTER UPDATE OF
-    task_id, feature_id, description, command, required, status, last_at, last_attempt,
-    last_exit_code, last_duration_ms, last_output_tail, last_by, source_origin, source_digest, metadata ON test_cases
+CREATE TRIGGER update_test_cases_timestamp AFTER UPDATE ON test_cases
 WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
 BEGIN
-    UPDATE test_cases SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
+    UPDATE test_cases SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)), rev = rev + 1 WHERE seq = NEW.seq;
 END;
 
 -- A parent's status: `rolled` wherever it says otherwise. A status that a plain client gives to a parent without
@@ -443,7 +437,7 @@ CREATE TRIGGER roll_up_features AFTER UPDATE OF touched_at, hold_at, own_status,
 WHEN NEW.status <> NEW.rolled
 BEGIN
     UPDATE features SET own_status = NEW.status, rev = rev + 1
-    WHERE seq = NEW.seq AND NEW.status <> OLD.status AND hold_at IS NULL AND tasks_pending + tasks_in_progress + tasks_completed + tasks_blocked = 0;
+    WHERE seq = NEW.seq AND NEW.status <> OLD.status AND hold_at ISNULL AND tasks_pending + tasks_in_progress + tasks_completed + tasks_blocked = 0;
     UPDATE features SET status = rolled, updated_at = max(updated_at, touched_at), rev = rev + 1
     WHERE seq = NEW.seq AND status <> rolled;
 END;
@@ -453,7 +447,7 @@ CREATE TRIGGER roll_up_epics AFTER UPDATE OF features_pending, features_in_progr
 WHEN NEW.status <> NEW.rolled
 BEGIN
     UPDATE epics SET own_status = NEW.status, rev = rev + 1
-    WHERE seq = NEW.seq AND NEW.status <> OLD.status AND hold_at IS NULL
+    WHERE seq = NEW.seq AND NEW.status <> OLD.status AND hold_at ISNULL
         AND features_pending + features_in_progress + features_completed + features_blocked = 0;
     UPDATE epics SET status = rolled, updated_at = max(updated_at, touched_at), rev = rev + 1
     WHERE seq = NEW.seq AND status <> rolled;
@@ -476,12 +470,9 @@ BEGIN
 END;
 
 CREATE TRIGGER epics_pass_down AFTER UPDATE OF hold_at ON epics
-WHEN (NEW.hold_at IS NULL) <> (OLD.hold_at IS NULL)
+WHEN (NEW.hold_at ISNULL) <> (OLD.hold_at ISNULL)
 BEGIN
-    UPDATE tasks
-    SET held_above = NEW.hold_at IS NOT NULL
-        OR (SELECT features.hold_at IS NOT NULL FROM features WHERE features.id = tasks.feature_id)
-    WHERE feature_id IN (SELECT features.id FROM features WHERE features.epic_id = NEW.id);
+    INSERT INTO task_places SELECT tasks.seq FROM features JOIN tasks ON feature_id = features.id WHERE features.epic_id = NEW.id;
 END;
 
 -- Features.
@@ -531,15 +522,9 @@ BEGIN
 END;
 
 CREATE TRIGGER features_pass_down AFTER UPDATE OF epic_id, priority, hold_at ON features
-WHEN NEW.epic_id IS NOT OLD.epic_id OR NEW.priority <> OLD.priority OR (NEW.hold_at IS NULL) <> (OLD.hold_at IS NULL)
+WHEN NEW.epic_id IS NOT OLD.epic_id OR NEW.priority <> OLD.priority OR (NEW.hold_at ISNULL) <> (OLD.hold_at ISNULL)
 BEGIN
-    UPDATE tasks
-    SET (feature_priority, epic_id, held_above) = (
-        SELECT features.priority, features.epic_id, features.hold_at IS NOT NULL OR epics.hold_at IS NOT NULL
-        FROM features LEFT JOIN epics ON epics.id = features.epic_id
-        WHERE features.seq = NEW.seq
-    )
-    WHERE feature_id = NEW.id;
+    INSERT INTO task_places SELECT seq FROM tasks WHERE feature_id = NEW.id;
 END;
 
 -- Tasks. What tasq itself writes to them it has counted, with all triggers switched off: once per unit of work instead
@@ -556,19 +541,26 @@ BEGIN
     WHERE id = NEW.feature_id;
 END;
 
+CREATE TRIGGER place_task INSTEAD OF INSERT ON task_places
+BEGIN
+    UPDATE tasks
+    SET (feature_priority, epic_id, held_above) = (
+        SELECT features.priority, epic_id, coalesce(features.hold_at, epics.hold_at) NOTNULL
+        FROM features LEFT JOIN epics ON epics.id = epic_id
+        WHERE features.id = tasks.feature_id
+    )
+    WHERE seq = NEW.seq;
+END;
+
 CREATE TRIGGER tasks_added AFTER INSERT ON tasks
 BEGIN
     SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE') FROM totals WHERE replaces AND NEW.rev = 0;
-    UPDATE tasks
-    SET (feature_priority, epic_id, held_above) = (
-        SELECT features.priority, features.epic_id, features.hold_at IS NOT NULL OR epics.hold_at IS NOT NULL
-        FROM features LEFT JOIN epics ON epics.id = features.epic_id
-        WHERE features.id = NEW.feature_id
-    )
+    INSERT INTO task_places VALUES (NEW.seq);
+    UPDATE tasks SET
+        rev = rev + 1,
+        shelf = CASE status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END,
+        completed_at = iif(status = 'completed', coalesce(completed_at, updated_at), completed_at)
     WHERE seq = NEW.seq;
-    UPDATE tasks SET completed_at = NEW.updated_at, rev = 1
-    WHERE seq = NEW.seq AND NEW.status = 'completed' AND completed_at IS NULL;
-    UPDATE tasks SET shelf = CASE NEW.status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END WHERE seq = NEW.seq;
     INSERT INTO task_turns VALUES (NEW.feature_id, NULL, NEW.status, NEW.updated_at);
 END;
 
@@ -576,8 +568,7 @@ CREATE TRIGGER tasks_removed AFTER DELETE ON tasks
 BEGIN
     INSERT OR IGNORE INTO removed_items VALUES ('task', OLD.id, OLD.seq);
     DELETE FROM test_cases WHERE task_id = OLD.id;
-    DELETE FROM dependencies WHERE task_id = OLD.id;
-    DELETE FROM dependencies WHERE depends_on = OLD.id;
+    DELETE FROM dependencies WHERE task_id = OLD.id OR depends_on = OLD.id;
     DELETE FROM attempts WHERE task_seq = OLD.seq;
     DELETE FROM checkpoints WHERE task_id = OLD.id;
     DELETE FROM questions WHERE task_id = OLD.id;
@@ -587,13 +578,7 @@ END;
 CREATE TRIGGER tasks_moved AFTER UPDATE OF feature_id ON tasks
 WHEN NEW.feature_id <> OLD.feature_id
 BEGIN
-    UPDATE tasks
-    SET (feature_priority, epic_id, held_above) = (
-        SELECT features.priority, features.epic_id, features.hold_at IS NOT NULL OR epics.hold_at IS NOT NULL
-        FROM features LEFT JOIN epics ON epics.id = features.epic_id
-        WHERE features.id = NEW.feature_id
-    )
-    WHERE seq = NEW.seq;
+    INSERT INTO task_places VALUES (NEW.seq);
     INSERT INTO task_turns
     VALUES (OLD.feature_id, OLD.status, NULL, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at));
     INSERT INTO task_turns
@@ -618,30 +603,22 @@ BEGIN
 END;
 
 CREATE TRIGGER set_task_completed_at AFTER UPDATE OF status ON tasks
-WHEN NEW.rev = OLD.rev AND (NEW.status = 'completed') <> (OLD.status = 'completed')
-BEGIN
-    UPDATE tasks
-    SET rev = rev + 1, completed_at = CASE
-        WHEN NEW.status = 'completed' THEN coalesce(completed_at, max(OLD.updated_at, (SELECT now FROM clock)))
-    END
-    WHERE seq = NEW.seq;
-    UPDATE tasks SET open_deps = open_deps + iif(NEW.status = 'completed', -1, 1)
-    WHERE id IN (SELECT dependencies.task_id FROM dependencies WHERE dependencies.depends_on = NEW.id);
-END;
-
-CREATE TRIGGER tasks_follow_status AFTER UPDATE OF status ON tasks
 WHEN NEW.rev = OLD.rev AND NEW.status <> OLD.status
 BEGIN
-    UPDATE tasks SET shelf = CASE NEW.status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END WHERE seq = NEW.seq;
     UPDATE attempts SET ended_at = max(started_at, (SELECT now FROM clock)), outcome = 'cancelled'
-    WHERE task_seq = NEW.seq AND ended_at IS NULL AND NEW.status <> 'in_progress';
+    WHERE task_seq = NEW.seq AND ended_at ISNULL AND NEW.status <> 'in_progress';
     UPDATE tasks SET rev = rev + 1, claim_worker = NULL, claim_attempt = NULL, claim_nonce = NULL, claim_started_at = NULL,
         claim_lease = NULL, lease_expires_at = NULL, claim_place = NULL, claim_pid = NULL, claim_started_ticks = NULL, cancel_by = NULL, cancel_at = NULL
-    WHERE seq = NEW.seq AND NEW.status <> 'in_progress' AND claim_nonce IS NOT NULL;
-    UPDATE tasks SET rev = rev + 1, proof = NULL, proof_by = NULL, proof_reason = NULL
-    WHERE seq = NEW.seq AND NEW.status <> 'completed' AND proof IS NOT NULL;
-    UPDATE tasks SET rev = rev + 1, blocked_reason = NULL
-    WHERE seq = NEW.seq AND NEW.status <> 'blocked' AND blocked_reason IS NOT NULL;
+    WHERE seq = NEW.seq AND NEW.status <> 'in_progress';
+    UPDATE tasks SET
+        rev = rev + 1,
+        shelf = CASE status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END,
+        completed_at = CASE status WHEN 'completed' THEN coalesce(completed_at, max(OLD.updated_at, (SELECT now FROM clock))) END,
+        blocked_reason = CASE status WHEN 'blocked' THEN blocked_reason END,
+        (proof, proof_by, proof_reason) = (SELECT proof, proof_by, proof_reason WHERE status = 'completed')
+    WHERE seq = NEW.seq;
+    UPDATE tasks SET open_deps = open_deps + (OLD.status = 'completed') - (NEW.status = 'completed')
+    WHERE id IN (SELECT task_id FROM dependencies WHERE depends_on = NEW.id);
 END;
 
 -- Dependencies. What is left is counted afresh when one goes: its prerequisite may be gone already.
@@ -649,7 +626,7 @@ END;
 CREATE TRIGGER dependencies_added AFTER INSERT ON dependencies
 BEGIN
     UPDATE tasks
-    SET open_deps = open_deps + (SELECT before.status <> 'completed' FROM tasks AS before WHERE before.id = NEW.depends_on)
+    SET open_deps = open_deps + (SELECT status <> 'completed' FROM tasks WHERE id = NEW.depends_on)
     WHERE id = NEW.task_id;
 END;
 
@@ -657,9 +634,7 @@ CREATE TRIGGER dependencies_removed AFTER DELETE ON dependencies
 BEGIN
     UPDATE tasks
     SET open_deps = (
-        SELECT count(*)
-        FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
-        WHERE dependencies.task_id = OLD.task_id AND before.status <> 'completed'
+        SELECT count(*) FROM dependencies JOIN tasks ON id = depends_on WHERE task_id = OLD.task_id AND status <> 'completed'
     )
     WHERE id = OLD.task_id;
 END;
