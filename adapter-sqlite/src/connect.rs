@@ -106,19 +106,20 @@ impl Follows {
 pub(crate) fn open(place: &Place, sync: Sync, network_fs: NetworkFs) -> Result<Opened, StoreError> {
     let before = identity(&place.path).map_err(file)?;
     let journal = journal(place, network_fs)?;
-    let (mut conn, read_only) =
-        match establish(place, "mode=rw").and_then(|conn| probe(place, conn)) {
-            Ok(conn) => (conn, false),
-            // A log needs shared memory beside it, which a read-only file system has no room for. Without a log there is
-            // nothing to miss in the file itself.
-            Err(StoreError::ReadOnly { .. } | StoreError::Denied { .. })
-                if !log_path(&place.path).exists() =>
-            {
-                (establish(place, "mode=ro&immutable=1")?, true)
-            }
-            Err(error) => return Err(error),
-        };
-    let version = check_header(place, &mut conn)?;
+    // Whatever is read first is when SQLite notices that it cannot.
+    let checked = |mut conn| Ok((check_header(place, &mut conn)?, conn));
+    let (version, mut conn, read_only) = match establish(place, "mode=rw").and_then(checked) {
+        Ok((version, conn)) => (version, conn, false),
+        // A log needs shared memory beside it, which a read-only file system has no room for. Without a log there is
+        // nothing to miss in the file itself.
+        Err(StoreError::ReadOnly { .. } | StoreError::Denied { .. })
+            if !log_path(&place.path).exists() =>
+        {
+            let (version, conn) = establish(place, "mode=ro&immutable=1").and_then(checked)?;
+            (version, conn, true)
+        }
+        Err(error) => return Err(error),
+    };
     configure(place, &mut conn, sync, (!read_only).then_some(journal))?;
     let identity = identity(&place.path).map_err(file)?;
     if identity != before {
@@ -280,17 +281,6 @@ fn journal_on(kind: FsKind, network_fs: NetworkFs) -> Result<Journal, String> {
             "it is on a file system of another machine or process ({name}), where SQLite's log is not safe: keep it on a local disk, or do without the log (--unsafe-network-fs)"
         )),
     }
-}
-
-/// Reads once, which is when SQLite notices that it cannot.
-fn probe(place: &Place, mut conn: SqliteConnection) -> Result<SqliteConnection, StoreError> {
-    ApplicationId::new()
-        .get_result::<i64>(&mut conn)
-        .map_err(|error| place.sql(&error))?;
-    diesel::sql_query("SELECT count(*) FROM sqlite_schema")
-        .execute(&mut conn)
-        .map_err(|error| place.sql(&error))?;
-    Ok(conn)
 }
 
 fn check_engine(place: &Place, conn: &mut SqliteConnection) -> Result<(), StoreError> {
