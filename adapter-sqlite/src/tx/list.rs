@@ -6,12 +6,14 @@ use diesel::SqliteConnection;
 use diesel::dsl::{Select, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel::sqlite::Sqlite;
 use tasq_domain::ready::Scope;
 use tasq_domain::{AnyId, EntityKind, Status, StatusCounts, TaskRecord, Timestamp};
 use tasq_ports::{Cursor, Page, Sort, TaskFilter, TaskPage};
 
+use super::ready::{READ_TASK, TaskColumns};
 use super::unsigned;
 use crate::error::Fault;
 use crate::rows::Reading;
@@ -57,11 +59,7 @@ pub(crate) fn tasks(
 fn at(conn: &mut SqliteConnection, places: &[(i64, i64)]) -> Result<Vec<TaskRecord>, Fault> {
     let mut read = HashMap::with_capacity(places.len());
     for some in places.chunks(AT_ONCE) {
-        let rows = tasks::table
-            .filter(tasks::seq.eq_any(some.iter().map(|&(_, seq)| seq)))
-            .select(StoredTask::as_select())
-            .load(conn)?;
-        for row in rows {
+        for row in TasksAt(some).load::<StoredTask>(conn)? {
             let record = row.read()?;
             read.insert(record.task.seq, record);
         }
@@ -69,6 +67,36 @@ fn at(conn: &mut SqliteConnection, places: &[(i64, i64)]) -> Result<Vec<TaskReco
     // All are there: they were found in the same transaction.
     let in_order = places.iter().filter_map(|(_, seq)| read.remove(seq));
     Ok(in_order.collect())
+}
+
+/// The tasks that stand at these places, in any order.
+struct TasksAt<'a>(&'a [(i64, i64)]);
+
+impl Query for TasksAt<'_> {
+    type SqlType = TaskColumns;
+}
+
+impl QueryId for TasksAt<'_> {
+    type QueryId = ();
+    // Its text depends on how many they are.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl RunQueryDsl<SqliteConnection> for TasksAt<'_> {}
+
+impl QueryFragment<Sqlite> for TasksAt<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(&READ_TASK);
+        out.push_sql(" WHERE seq IN (");
+        for (number, (_, seq)) in self.0.iter().enumerate() {
+            if number > 0 {
+                out.push_sql(", ");
+            }
+            out.push_bind_param::<BigInt, _>(seq)?;
+        }
+        out.push_sql(")");
+        Ok(())
+    }
 }
 
 /// The walks that a page comes from, each with one task more than the page and along an index as far as the page goes.

@@ -22,12 +22,16 @@ use crate::rows::task::{StoredTask, read_process};
 use crate::schema::tasks;
 use crate::statement::{statement, text};
 
-/// What reading all of a task begins with, as Diesel says it: put together once, because its columns are many.
-static READ_TASK: LazyLock<String> = LazyLock::new(|| {
+/// What reading all of a task begins with, as Diesel says it: put together once, because its columns are many. Their plain
+/// names, which are words of SQL to nobody, take SQLite half as long to read as those with their table and in quotes.
+pub(super) static READ_TASK: LazyLock<String> = LazyLock::new(|| {
     text(&tasks::table.select(<StoredTask as SelectableHelper<Sqlite>>::as_select()))
+        .replace("`tasks`.", "")
+        .replace('`', "")
 });
 /// The columns of that.
-type TaskColumns = <<StoredTask as Selectable<Sqlite>>::SelectExpression as Expression>::SqlType;
+pub(super) type TaskColumns =
+    <<StoredTask as Selectable<Sqlite>>::SelectExpression as Expression>::SqlType;
 
 statement! {
     /// A task.
