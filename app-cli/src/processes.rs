@@ -8,7 +8,7 @@ pub(crate) mod remains;
 pub(crate) mod stat;
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -98,11 +98,11 @@ impl Seen {
 }
 
 fn find_place() -> Option<Place> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let status = read_at_once("/proc/self/status").ok()?;
     if !shows_our_namespace(&status, std::process::id()) {
         return None;
     }
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let boot = read_at_once("/proc/sys/kernel/random/boot_id").ok()?;
     Some(Place {
         boot: boot.trim_end().parse().ok()?,
         pid_namespace: namespace("/proc/self/ns/pid").ok()?,
@@ -113,6 +113,13 @@ fn find_place() -> Option<Place> {
             Err(_) => return None,
         },
     })
+}
+
+/// A file of `/proc`, which says that it is empty: without room made for it, it would be read 32 bytes at first.
+fn read_at_once(path: &str) -> std::io::Result<String> {
+    let mut text = String::with_capacity(4096);
+    fs::File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Whether `/proc` counts processes as we do: `NSpid` lists our id in each namespace from that of `/proc` down to ours.
