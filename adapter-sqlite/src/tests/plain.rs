@@ -79,6 +79,12 @@ refused(\"INSERT INTO tasks (id, feature_id, description) VALUES ('T1', 'F1', 'd
 refused(\"INSERT INTO tasks (id, feature_id, description) VALUES ('T9', 'F9', 'd')\")
 refused(\"INSERT INTO tasks (id, feature_id, description) VALUES ('T 9', 'F1', 'd')\")
 refused(\"INSERT INTO tasks (id, feature_id, description) VALUES ('T9', 'F1', ' ')\")
+for blank in ('9', '10', '11, 12', '13', '9, 10, 13, 32', '0', ''):
+    refused(f\"INSERT INTO tasks (id, feature_id, description) VALUES ('T9', 'F1', char({blank}))\")
+    refused(f\"UPDATE tasks SET hold_by = char({blank}), hold_reason = 'r', hold_at = 1\")
+    refused(f\"UPDATE features SET name = char({blank})\")
+refused(\"UPDATE tasks SET claim_worker = 'w', claim_nonce = '0000000000000001'\")
+refused(\"UPDATE tasks SET claim_lease = 1\")
 refused(\"INSERT INTO test_cases (id, description) VALUES ('X9', 'd')\")
 refused(\"INSERT INTO test_cases (id, task_id, feature_id, description) VALUES ('X9', 'T1', 'F1', 'd')\")
 refused(\"INSERT INTO dependencies VALUES ('T1', 'T1')\")
@@ -89,6 +95,19 @@ print(before == list(db.iterdump()))
     );
     assert!(!printed.contains("ACCEPTED"), "{printed}");
     assert!(printed.ends_with("True\n"), "{printed}");
+}
+
+#[test]
+fn any_letter_or_sign_is_a_text() {
+    let fixture = Fixture::new();
+    let printed = fixture.plain_sql(
+        "
+for text in ('1', '8', '14', '31', '33', '93', '133', '32, 13, 45', '8364', '128512'):
+    db.execute(f\"UPDATE tasks SET description = char({text})\")
+    all(f\"SELECT count(*) FROM tasks WHERE description = char({text})\")
+",
+    );
+    assert_eq!(printed, "3\n".repeat(10));
 }
 
 #[test]

@@ -3,6 +3,10 @@
 -- Times are microseconds since 1970 in UTC. Columns marked as derived follow from others: triggers
 -- write them, and tasq itself where it adds a task or takes a step with one. `rev` grows with
 -- each write of tasq and of the triggers; a plain client leaves it alone, which is how triggers know an edit by hand.
+--
+-- Whoever opens the file parses all that is stored of this, word by word, which is most of what a short command does: so
+-- it is said in few words, and what several triggers do is one trigger on a view. In `[^	- ]`, which is what is no white
+-- space, the two characters around the `-` are a tab and a carriage return.
 
 PRAGMA application_id = 1952543601;
 PRAGMA user_version = 1;
