@@ -1,5 +1,7 @@
 //! What a step of a task's life changes, as a statement.
 
+use std::borrow::Cow;
+
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -9,35 +11,76 @@ use super::task::LifeRow;
 
 /// What a step of a task's life changes, and nothing else: SQLite maintains every index on a column that is set.
 ///
-/// Its text follows from which columns differ. The steps of every cycle are types of their own, whose text is never put
-/// together again; of the others each kind has one or two, which stay prepared.
-pub(crate) struct LifeChange {
-    pub(crate) before: LifeRow,
-    pub(crate) after: LifeRow,
+/// Its text follows from which columns differ, and which of them become NULL. The steps of every cycle are types of
+/// their own, whose text is never put together again; of the others each kind has one or two, which stay prepared.
+pub(crate) struct LifeChange<'a> {
+    pub(crate) before: LifeRow<'a>,
+    pub(crate) after: LifeRow<'a>,
     pub(crate) seq: i64,
 }
 
-impl LifeChange {
+impl LifeChange<'_> {
     /// Writes it; how many rows there were to write it to.
     pub(crate) fn execute(&self, conn: &mut SqliteConnection) -> QueryResult<usize> {
-        match self.columns() {
-            Columns::CLAIMED => SetColumns::<{ Columns::CLAIMED.0 }>(self).execute(conn),
-            Columns::CLAIMED_BY_PROCESS => {
-                SetColumns::<{ Columns::CLAIMED_BY_PROCESS.0 }>(self).execute(conn)
-            }
-            Columns::COMPLETED => SetColumns::<{ Columns::COMPLETED.0 }>(self).execute(conn),
-            Columns::COMPLETED_BY_PROCESS => {
-                SetColumns::<{ Columns::COMPLETED_BY_PROCESS.0 }>(self).execute(conn)
-            }
-            Columns::EXTENDED => SetColumns::<{ Columns::EXTENDED.0 }>(self).execute(conn),
-            columns => SetAnyColumns(self, columns).execute(conn),
+        macro_rules! usual {
+            ($($step:ident),+ $(,)?) => {
+                match self.what_is_set() {
+                    $(
+                        Set::$step => {
+                            const COLUMNS: u32 = Set::$step.columns.0;
+                            const NULLS: u32 = Set::$step.nulls.0;
+                            SetColumns::<COLUMNS, NULLS>(self).execute(conn)
+                        }
+                    )+
+                    set => SetAnyColumns(self, set).execute(conn),
+                }
+            };
         }
+        usual!(
+            CLAIMED,
+            CLAIMED_BY_PROCESS,
+            COMPLETED,
+            COMPLETED_BY_PROCESS,
+            EXTENDED
+        )
     }
 }
 
 /// A set of columns of [`LifeRow`], a bit for each.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Columns(u32);
+
+/// What a change sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Set {
+    /// The columns.
+    columns: Columns,
+    /// Those of them that become NULL, which the text says and nobody binds.
+    nulls: Columns,
+}
+
+/// What a column holds, which may be NULL.
+trait Value {
+    fn is_null(&self) -> bool;
+}
+
+impl Value for i64 {
+    fn is_null(&self) -> bool {
+        false
+    }
+}
+
+impl Value for Cow<'_, str> {
+    fn is_null(&self) -> bool {
+        false
+    }
+}
+
+impl<T> Value for Option<T> {
+    fn is_null(&self) -> bool {
+        self.is_none()
+    }
+}
 
 macro_rules! life_columns {
     ($($column:ident: $sql_type:ty),+ $(,)?) => {
@@ -45,24 +88,30 @@ macro_rules! life_columns {
         #[expect(non_camel_case_types, reason = "they are called what the columns are called")]
         enum Bit { $($column),+ }
 
-        impl LifeChange {
-            /// Those that differ.
-            fn columns(&self) -> Columns {
+        impl LifeChange<'_> {
+            fn what_is_set(&self) -> Set {
                 let LifeRow { $($column),+ } = &self.after;
-                let mut columns = 0;
+                let (mut columns, mut nulls) = (0, 0);
                 $(
                     if self.before.$column != *$column {
-                        columns |= 1 << Bit::$column as u32;
+                        let bit = 1 << Bit::$column as u32;
+                        columns |= bit;
+                        if $column.is_null() {
+                            nulls |= bit;
+                        }
                     }
                 )+
-                Columns(columns)
+                Set { columns: Columns(columns), nulls: Columns(nulls) }
             }
 
-            fn set<'b>(&'b self, columns: Columns, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+            fn set<'b>(&'b self, set: Set, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
                 out.push_sql("UPDATE tasks SET rev = rev + 1");
                 let LifeRow { $($column),+ } = &self.after;
                 $(
-                    if columns.0 & (1 << Bit::$column as u32) != 0 {
+                    let bit = 1 << Bit::$column as u32;
+                    if set.nulls.0 & bit != 0 {
+                        out.push_sql(concat!(", ", stringify!($column), " = NULL"));
+                    } else if set.columns.0 & bit != 0 {
                         out.push_sql(concat!(", ", stringify!($column), " = "));
                         out.push_bind_param::<$sql_type, _>($column)?;
                     }
@@ -114,35 +163,63 @@ impl Columns {
         lease_expires_at,
     ];
     const PROCESS: Self = columns![claim_place, claim_pid, claim_started_ticks];
-    const CLAIMED: Self = Self::CLAIM.and(columns![updated_at, status, shelf, attempts]);
-    const CLAIMED_BY_PROCESS: Self = Self::CLAIMED.and(Self::PROCESS);
-    const COMPLETED: Self = Self::CLAIM.and(columns![updated_at, status, completed_at, proof]);
-    const COMPLETED_BY_PROCESS: Self = Self::COMPLETED.and(Self::PROCESS);
-    const EXTENDED: Self = columns![lease_expires_at];
+    const NONE: Self = Self(0);
 
     const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }
 
-/// Sets some columns, of which it is known which.
-struct SetColumns<'a, const COLUMNS: u32>(&'a LifeChange);
+impl Set {
+    const CLAIMED: Self = Self {
+        columns: Columns::CLAIM.and(columns![updated_at, status, shelf, attempts]),
+        nulls: Columns::NONE,
+    };
+    const CLAIMED_BY_PROCESS: Self = Self {
+        columns: Self::CLAIMED.columns.and(Columns::PROCESS),
+        nulls: Columns::NONE,
+    };
+    const COMPLETED: Self = Self {
+        columns: Columns::CLAIM.and(columns![updated_at, status, completed_at, proof]),
+        nulls: Columns::CLAIM,
+    };
+    const COMPLETED_BY_PROCESS: Self = Self {
+        columns: Self::COMPLETED.columns.and(Columns::PROCESS),
+        nulls: Columns::CLAIM.and(Columns::PROCESS),
+    };
+    const EXTENDED: Self = Self {
+        columns: columns![lease_expires_at],
+        nulls: Columns::NONE,
+    };
+}
 
-impl<const COLUMNS: u32> QueryId for SetColumns<'_, COLUMNS> {
-    type QueryId = SetColumns<'static, COLUMNS>;
+/// Sets some columns, of which it is known which, and which of them become NULL.
+struct SetColumns<'a, const COLUMNS: u32, const NULLS: u32>(&'a LifeChange<'a>);
+
+impl<const COLUMNS: u32, const NULLS: u32> QueryId for SetColumns<'_, COLUMNS, NULLS> {
+    type QueryId = SetColumns<'static, COLUMNS, NULLS>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<const COLUMNS: u32> RunQueryDsl<SqliteConnection> for SetColumns<'_, COLUMNS> {}
+impl<const COLUMNS: u32, const NULLS: u32> RunQueryDsl<SqliteConnection>
+    for SetColumns<'_, COLUMNS, NULLS>
+{
+}
 
-impl<const COLUMNS: u32> QueryFragment<Sqlite> for SetColumns<'_, COLUMNS> {
+impl<const COLUMNS: u32, const NULLS: u32> QueryFragment<Sqlite>
+    for SetColumns<'_, COLUMNS, NULLS>
+{
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        self.0.set(Columns(COLUMNS), out)
+        let set = Set {
+            columns: Columns(COLUMNS),
+            nulls: Columns(NULLS),
+        };
+        self.0.set(set, out)
     }
 }
 
 /// Sets some columns.
-struct SetAnyColumns<'a>(&'a LifeChange, Columns);
+struct SetAnyColumns<'a>(&'a LifeChange<'a>, Set);
 
 impl QueryId for SetAnyColumns<'_> {
     type QueryId = ();
@@ -168,13 +245,13 @@ mod tests {
     use crate::tests::{at, task};
 
     /// What differs, as the store asks.
-    fn differ(before: &Task, after: &Task) -> u32 {
+    fn differ(before: &Task, after: &Task) -> Set {
         let change = LifeChange {
             before: LifeRow::of(before),
             after: LifeRow::of(after),
             seq: 1,
         };
-        change.columns().0
+        change.what_is_set()
     }
 
     /// A rule that begins to change one more column takes a step off the fast way, and nothing else would tell.
@@ -186,11 +263,11 @@ mod tests {
             started_ticks: 4,
         };
         for (process, claimed, completed) in [
-            (None, Columns::CLAIMED, Columns::COMPLETED),
+            (None, Set::CLAIMED, Set::COMPLETED),
             (
                 Some(process),
-                Columns::CLAIMED_BY_PROCESS,
-                Columns::COMPLETED_BY_PROCESS,
+                Set::CLAIMED_BY_PROCESS,
+                Set::COMPLETED_BY_PROCESS,
             ),
         ] {
             let fresh = TaskRecord {
@@ -208,9 +285,9 @@ mod tests {
             };
             let (step, attempt) = life::claim(&fresh, grant, at(2)).unwrap();
             let held = step.task;
-            assert_eq!(differ(&fresh.task, &held), claimed.0);
+            assert_eq!(differ(&fresh.task, &held), claimed);
             let renewed = life::heartbeat(&held, attempt.token, None, at(3)).unwrap();
-            assert_eq!(differ(&held, &renewed.task), Columns::EXTENDED.0);
+            assert_eq!(differ(&held, &renewed.task), Set::EXTENDED);
             let done = Completion {
                 summary: None,
                 override_reason: None,
@@ -218,7 +295,7 @@ mod tests {
             };
             let writer = Writer::Holder(attempt.token);
             let step = life::complete(&held, &writer, &[], Gate::TestsOptional, done, at(4));
-            assert_eq!(differ(&held, &step.unwrap().task), completed.0);
+            assert_eq!(differ(&held, &step.unwrap().task), completed);
         }
     }
 }

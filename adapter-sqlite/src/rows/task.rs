@@ -1,5 +1,7 @@
 //! Tasks: what defines one, its life, and what follows for it.
 
+use std::borrow::Cow;
+
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use tasq_domain::{
@@ -32,34 +34,34 @@ pub(crate) struct TaskRow {
     metadata: String,
 }
 
-/// What a step of its life changes.
+/// What a step of its life changes; of a task that is at hand, its texts as they lie there.
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = tasks, check_for_backend(Sqlite))]
 #[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
-pub(crate) struct LifeRow {
+pub(crate) struct LifeRow<'a> {
     pub(super) updated_at: i64,
-    pub(super) status: String,
+    pub(super) status: Cow<'a, str>,
     pub(super) shelf: i64,
-    pub(super) blocked_reason: Option<String>,
+    pub(super) blocked_reason: Option<Cow<'a, str>>,
     pub(super) retries_used: i64,
     pub(super) not_before: Option<i64>,
     pub(super) attempts: i64,
     pub(super) lost_in_a_row: i64,
-    pub(super) claim_worker: Option<String>,
+    pub(super) claim_worker: Option<Cow<'a, str>>,
     pub(super) claim_attempt: Option<i64>,
-    pub(super) claim_nonce: Option<String>,
+    pub(super) claim_nonce: Option<Cow<'a, str>>,
     pub(super) claim_started_at: Option<i64>,
     pub(super) claim_lease: Option<i64>,
     pub(super) lease_expires_at: Option<i64>,
-    pub(super) claim_place: Option<String>,
+    pub(super) claim_place: Option<Cow<'a, str>>,
     pub(super) claim_pid: Option<i64>,
     pub(super) claim_started_ticks: Option<i64>,
-    pub(super) cancel_by: Option<String>,
+    pub(super) cancel_by: Option<Cow<'a, str>>,
     pub(super) cancel_at: Option<i64>,
     pub(super) completed_at: Option<i64>,
-    pub(super) proof: Option<String>,
-    pub(super) proof_by: Option<String>,
-    pub(super) proof_reason: Option<String>,
+    pub(super) proof: Option<Cow<'a, str>>,
+    pub(super) proof_by: Option<Cow<'a, str>>,
+    pub(super) proof_reason: Option<Cow<'a, str>>,
 }
 
 /// What is derived.
@@ -79,7 +81,7 @@ pub(crate) struct StoredTask {
     #[diesel(embed)]
     row: TaskRow,
     #[diesel(embed)]
-    life: LifeRow,
+    life: LifeRow<'static>,
     #[diesel(embed)]
     derived: DerivedRow,
 }
@@ -129,8 +131,8 @@ impl TaskRow {
     }
 }
 
-impl LifeRow {
-    pub(crate) fn of(task: &Task) -> Self {
+impl<'a> LifeRow<'a> {
+    pub(crate) fn of(task: &'a Task) -> Self {
         let Task {
             updated_at,
             status,
@@ -156,15 +158,15 @@ impl LifeRow {
         } = task;
         let (proof_by, proof_reason) = match proof {
             Some(Proof::Override { by, reason }) => {
-                (Some(by.to_string()), Some(reason.to_string()))
+                (Some(by.as_str().into()), Some(reason.as_str().into()))
             }
             Some(Proof::Tests | Proof::Unproven | Proof::Imported) | None => (None, None),
         };
         let row = Self {
             updated_at: updated_at.micros(),
-            status: status.to_string(),
+            status: status.as_str().into(),
             shelf: shelf(*status),
-            blocked_reason: blocked_reason.as_ref().map(Reason::to_string),
+            blocked_reason: blocked_reason.as_ref().map(|reason| reason.as_str().into()),
             retries_used: (*retries_used).into(),
             not_before: not_before.map(Timestamp::micros),
             attempts: (*attempts).into(),
@@ -181,7 +183,7 @@ impl LifeRow {
             cancel_by: None,
             cancel_at: None,
             completed_at: completed_at.map(Timestamp::micros),
-            proof: proof.as_ref().map(|proof| proof.as_str().to_owned()),
+            proof: proof.as_ref().map(|proof| proof.as_str().into()),
             proof_by,
             proof_reason,
         };
@@ -191,7 +193,7 @@ impl LifeRow {
         }
     }
 
-    fn with_claim(self, claim: &Claim) -> Self {
+    fn with_claim(self, claim: &'a Claim) -> Self {
         let Claim {
             worker,
             token: Token { attempt, nonce },
@@ -202,7 +204,7 @@ impl LifeRow {
             process,
         } = claim;
         let (cancel_by, cancel_at) = match cancel {
-            Some(CancelRequest { by, at }) => (Some(by.to_string()), Some(at.micros())),
+            Some(CancelRequest { by, at }) => (Some(by.as_str().into()), Some(at.micros())),
             None => (None, None),
         };
         let ProcessColumns {
@@ -211,13 +213,13 @@ impl LifeRow {
             started_ticks,
         } = ProcessColumns::of(process.as_ref());
         Self {
-            claim_worker: Some(worker.to_string()),
+            claim_worker: Some(worker.as_str().into()),
             claim_attempt: Some((*attempt).into()),
-            claim_nonce: Some(nonce_text(*nonce)),
+            claim_nonce: Some(nonce_text(*nonce).into()),
             claim_started_at: Some(started_at.micros()),
             claim_lease: Some(micros(*lease)),
             lease_expires_at: Some(lease_expires_at.micros()),
-            claim_place: place,
+            claim_place: place.map(Cow::Owned),
             claim_pid: pid,
             claim_started_ticks: started_ticks,
             cancel_by,
@@ -292,7 +294,7 @@ impl StoredTask {
     }
 }
 
-fn read_task(reading: Reading<'_>, row: TaskRow, life: LifeRow) -> Result<Task, BadRow> {
+fn read_task(reading: Reading<'_>, row: TaskRow, life: LifeRow<'_>) -> Result<Task, BadRow> {
     let TaskRow {
         seq,
         id,
@@ -361,18 +363,18 @@ fn read_task(reading: Reading<'_>, row: TaskRow, life: LifeRow) -> Result<Task, 
     })
 }
 
-fn read_claim(reading: Reading<'_>, life: &LifeRow) -> Result<Option<Claim>, BadRow> {
+fn read_claim(reading: Reading<'_>, life: &LifeRow<'_>) -> Result<Option<Claim>, BadRow> {
     let Some(nonce) = &life.claim_nonce else {
         return Ok(None);
     };
-    let worker = reading.some("claim_worker", life.claim_worker.clone())?;
+    let worker = reading.some("claim_worker", life.claim_worker.as_deref())?;
     let attempt = reading.some("claim_attempt", life.claim_attempt)?;
     let lease = reading.some("claim_lease", life.claim_lease)?;
     let started_at = reading.some("claim_started_at", life.claim_started_at)?;
     let lease_expires_at = reading.some("lease_expires_at", life.lease_expires_at)?;
     let cancel = match (&life.cancel_by, life.cancel_at) {
         (Some(by), Some(at)) => Some(CancelRequest {
-            by: reading.of("cancel_by", Actor::new(by.as_str()))?,
+            by: reading.of("cancel_by", Actor::new(by.as_ref()))?,
             at: Timestamp::from_micros(at),
         }),
         _ => None,
@@ -413,17 +415,17 @@ pub(crate) fn read_process(
     })
 }
 
-fn read_proof(reading: Reading<'_>, life: &LifeRow) -> Result<Option<Proof>, BadRow> {
+fn read_proof(reading: Reading<'_>, life: &LifeRow<'_>) -> Result<Option<Proof>, BadRow> {
     let Some(word) = &life.proof else {
         return Ok(None);
     };
-    Ok(Some(match word.as_str() {
+    Ok(Some(match word.as_ref() {
         "tests" => Proof::Tests,
         "none" => Proof::Unproven,
         "imported" => Proof::Imported,
         "override" => {
-            let by = reading.some("proof_by", life.proof_by.clone())?;
-            let reason = reading.some("proof_reason", life.proof_reason.clone())?;
+            let by = reading.some("proof_by", life.proof_by.as_deref())?;
+            let reason = reading.some("proof_reason", life.proof_reason.as_deref())?;
             Proof::Override {
                 by: reading.of("proof_by", Actor::new(by))?,
                 reason: reading.of("proof_reason", Reason::new(reason))?,

@@ -381,7 +381,7 @@ pub(crate) fn update_task(
     task: &Task,
 ) -> Result<(), Fault> {
     let before = stored(conn, hand, &task.id)?;
-    let (feature, status) = (before.feature, before.status);
+    let (feature, status) = (before.feature.clone(), before.status);
     rewrite_task(conn, task)?;
     hand.count(conn, &feature, Some(status), task.status, task.updated_at)?;
     // Its priority may be another now.
@@ -413,8 +413,8 @@ fn rewrite_task(conn: &mut SqliteConnection, task: &Task) -> Result<(), Fault> {
     let row = TaskRow::of(task, 0);
     let life = LifeRow::of(task);
     let set = (&row, &life, tasks::rev.eq(tasks::rev + 1)).as_changeset();
-    let rows =
-        Update::<(TaskRow, LifeRow), _>::new("tasks", set, task.id.as_str()).execute(conn)?;
+    let rows = Update::<(TaskRow, LifeRow<'static>), _>::new("tasks", set, task.id.as_str())
+        .execute(conn)?;
     one(rows, "task", &task.id)
 }
 
@@ -424,9 +424,10 @@ pub(crate) fn update_task_life(
     task: &Task,
 ) -> Result<(), Fault> {
     let before = stored(conn, hand, &task.id)?;
-    let (feature, status) = (before.feature.clone(), before.status);
+    let status = before.status;
+    let feature = before.feature.clone();
     let change = LifeChange {
-        before: LifeRow::of(&before),
+        before: LifeRow::of(before),
         after: LifeRow::of(task),
         seq: before.seq,
     };
@@ -438,15 +439,20 @@ pub(crate) fn update_task_life(
 }
 
 /// A task as it is stored.
-fn stored(conn: &mut SqliteConnection, hand: &mut InHand, id: &TaskId) -> Result<Task, Fault> {
-    if let Some(record) = hand.task(id) {
-        return Ok(record.task.clone());
+fn stored<'h>(
+    conn: &mut SqliteConnection,
+    hand: &'h mut InHand,
+    id: &TaskId,
+) -> Result<&'h Task, Fault> {
+    if hand.task(id).is_none()
+        && let Some(record) = ready::task(conn, id)?
+    {
+        hand.take_up(&record);
     }
-    let Some(record) = ready::task(conn, id)? else {
-        return Err(Fault::misuse(format!("there is no task {id}")));
-    };
-    hand.take_up(&record);
-    Ok(record.task)
+    match hand.task(id) {
+        Some(record) => Ok(&record.task),
+        None => Err(Fault::misuse(format!("there is no task {id}"))),
+    }
 }
 
 /// Those that wait for a task wait for one less, or one more.
