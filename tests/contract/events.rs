@@ -1,11 +1,11 @@
 //! The log of events, and the operations that make repeating safe.
 
-use tasq_domain::{AnyId, Event, EventKind, Operation, OperationId};
+use tasq_domain::{AnyId, Event, EventKind, JsonObject, Operation, OperationId};
 use tasq_ports::{Access, EventFilter, StoreError, Verdict};
 
 use super::Bench;
 use super::answers::assert_refused;
-use super::make::{epic_id, event, feature_id, task_id, test_id};
+use super::make::{actor, at, epic_id, event, feature_id, task_id, test_id};
 
 fn append(bench: &Bench, event: &Event) -> i64 {
     bench.write(|tx| tx.append_event(event))
@@ -38,6 +38,50 @@ pub(crate) fn numbers_rise_and_are_answered(bench: &Bench) {
     assert_eq!(both, (101, 102));
     assert_eq!(bench.write(|tx| tx.newest_event()), 102);
     assert_eq!(seqs(bench, None, 0, 10), [1, 2, 100, 101, 102]);
+}
+
+/// Of several times, actors and kinds of items, as many as no store writes in one piece.
+pub(crate) fn events_of_one_unit_keep_their_order_however_many_there_are(bench: &Bench) {
+    let mut said = Vec::new();
+    for number in 0..75_i64 {
+        let entity: AnyId = match number {
+            20..=30 => feature_id("FEAT-1").into(),
+            _ => task_id(&format!("TASK-{}", number % 7)).into(),
+        };
+        said.push(Event {
+            at: at(number / 40),
+            actor: actor(if number < 50 { "ada@host" } else { "bob@host" }),
+            data: JsonObject::new(format!(r#"{{"n":{number}}}"#)).unwrap(),
+            // Some choose a number, and leave a gap.
+            seq: if number == 60 { 100 } else { 0 },
+            ..event(
+                EventKind::ALL[number as usize % EventKind::ALL.len()],
+                entity,
+            )
+        });
+    }
+    for unit in said.chunks(37) {
+        let first = bench.read(|tx| tx.newest_event()) + 1;
+        let numbers: Vec<i64> = bench.write(|tx| {
+            let appended = unit.iter().map(|it| tx.append_event(it));
+            appended.collect()
+        });
+        assert_eq!(numbers[0], first);
+        for (event, seq) in unit.iter().zip(&numbers) {
+            let filter = EventFilter {
+                entity: Some(event.entity.clone()),
+                after: seq - 1,
+                limit: 1,
+            };
+            let expected = Event {
+                seq: *seq,
+                ..event.clone()
+            };
+            assert_eq!(bench.read(|tx| tx.events(&filter)), [expected]);
+        }
+    }
+    let expected: Vec<i64> = (1..=60).chain(100..=114).collect();
+    assert_eq!(seqs(bench, None, 0, 200), expected);
 }
 
 pub(crate) fn a_number_in_an_undone_unit_is_not_seen(bench: &Bench) {

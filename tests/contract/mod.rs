@@ -235,6 +235,7 @@ macro_rules! contract_suite {
             }
             events {
                 numbers_rise_and_are_answered,
+                events_of_one_unit_keep_their_order_however_many_there_are,
                 a_number_in_an_undone_unit_is_not_seen,
                 every_filter_of_events_holds,
                 every_kind_of_event_comes_back,

@@ -15,6 +15,7 @@ use tasq_domain::{
 };
 use tasq_ports::Standing;
 
+use super::ledger::Ledger;
 use super::{history, tree, unsigned};
 use crate::error::{BadRow, Fault};
 use crate::rows::Reading;
@@ -72,7 +73,7 @@ pub(crate) struct InHand {
     tests_added: i64,
     pub(crate) settings: Option<Settings>,
     pub(crate) next_task: Option<i64>,
-    pub(crate) next_event: Option<i64>,
+    pub(crate) ledger: Ledger,
 }
 
 /// What there is to know of a feature for its tasks: its counts, and what they inherit.
@@ -278,14 +279,15 @@ impl InHand {
         self.tests_added += 1;
     }
 
-    /// Whether all that was counted is written.
+    /// Whether all that was counted and added is written.
     pub(crate) fn is_written_out(&self) -> bool {
         let waits = |parent: &Parent| parent.touched_at.is_some();
-        self.tests_added == 0 && !self.features.values().any(waits)
+        self.tests_added == 0 && self.ledger.is_written_out() && !self.features.values().any(waits)
     }
 
-    /// Writes out what was counted; all that was read stays in hand.
+    /// Writes out what was counted and added; all that was read stays in hand.
     pub(crate) fn write_out(&mut self, conn: &mut SqliteConnection) -> Result<(), Fault> {
+        self.ledger.write_out(conn)?;
         for parent in self.features.values_mut() {
             parent.write_out(conn)?;
         }

@@ -33,12 +33,6 @@ statement! {
 }
 
 statement! {
-    /// Opens an attempt.
-    OpenAttempt {
-        task: i64 => BigInt, number: i64 => BigInt, nonce: &'a str => Text, worker: &'a str => Text, started_at: i64 => BigInt
-    } -> () = "INSERT INTO attempts (task_seq, number, nonce, worker, started_at) VALUES (?, ?, ?, ?, ?)"
-}
-statement! {
     /// Changes all of an attempt that ever changes.
     ChangeAttempt {
         ended_at: Option<i64> => Nullable<BigInt>, outcome: Option<&'a str> => Nullable<Text>,
@@ -56,15 +50,6 @@ statement! {
         message: Option<&'a str> => Nullable<Text>, task: i64 => BigInt, number: i64 => BigInt
     } -> () =
         "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, message = ? WHERE task_seq = ? AND number = ?"
-}
-statement! {
-    /// Appends an event.
-    AppendEvent {
-        seq: i64 => BigInt, at: i64 => BigInt, actor: &'a str => Text, kind: &'a str => Text,
-        entity_kind: &'a str => Text, entity_id: &'a str => Text, entity_seq: i64 => BigInt, data: &'a str => Text
-    } -> () =
-        "INSERT INTO events (seq, at, actor, kind, entity_kind, entity_id, entity_seq, data) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 }
 statement! {
     /// The number of an epic.
@@ -216,26 +201,11 @@ pub(crate) fn all_attempts(conn: &mut SqliteConnection) -> Result<Vec<Attempt>, 
     Ok(read.collect::<Result<_, _>>()?)
 }
 
-pub(crate) fn insert_attempt(
-    conn: &mut SqliteConnection,
-    task_seq: i64,
-    attempt: &Attempt,
-) -> Result<(), Fault> {
-    let row = AttemptRow::of(attempt, task_seq);
-    if row.is_open() {
-        OpenAttempt::new(
-            row.task_seq,
-            row.number,
-            &row.nonce,
-            &row.worker,
-            row.started_at,
-        )
+/// Inserts an attempt that is over, or of which more is known than that it began.
+pub(crate) fn insert_attempt(conn: &mut SqliteConnection, row: &AttemptRow) -> Result<(), Fault> {
+    diesel::insert_into(attempts::table)
+        .values(row)
         .execute(conn)?;
-    } else {
-        diesel::insert_into(attempts::table)
-            .values(&row)
-            .execute(conn)?;
-    }
     Ok(())
 }
 
@@ -315,50 +285,6 @@ pub(crate) fn insert_checkpoint(
     diesel::insert_into(checkpoints::table)
         .values(&CheckpointRow::of(checkpoint, seq))
         .execute(conn)?;
-    Ok(seq)
-}
-
-/// Appends an event. `next` is the next event's number, once it is known; `entity_seq` the number of its item.
-pub(crate) fn append_event(
-    conn: &mut SqliteConnection,
-    next: &mut Option<i64>,
-    entity_seq: i64,
-    event: &Event,
-) -> Result<i64, Fault> {
-    let free: i64 = match *next {
-        Some(free) => free,
-        None => NextEvent::new().get_result(conn)?,
-    };
-    let Event {
-        seq,
-        at,
-        actor,
-        kind,
-        entity,
-        data,
-    } = event;
-    let seq = match *seq {
-        0 => free,
-        seq if seq >= free => seq,
-        seq => {
-            return Err(Fault::misuse(format!(
-                "event {seq} cannot be appended after event {}",
-                free - 1
-            )));
-        }
-    };
-    AppendEvent::new(
-        seq,
-        at.micros(),
-        actor.as_str(),
-        kind.as_str(),
-        entity.kind().as_str(),
-        AnyId::as_str(entity),
-        entity_seq,
-        data.as_str(),
-    )
-    .execute(conn)?;
-    *next = seq.checked_add(1);
     Ok(seq)
 }
 

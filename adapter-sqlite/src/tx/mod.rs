@@ -2,6 +2,7 @@
 
 mod hand;
 pub(crate) mod history;
+pub(crate) mod ledger;
 pub(crate) mod list;
 pub(crate) mod questions;
 pub(crate) mod ready;
@@ -101,8 +102,29 @@ impl SqliteTx<'_> {
         self.in_hand(body)
     }
 
-    /// Writes out what was counted; all that was read stays in hand. Before the commit, and before anybody else counts.
+    /// Reads what the ledger adds to.
+    fn read_history<T>(
+        &mut self,
+        body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.write_events()?;
+        if !self.hand.ledger.is_written_out() {
+            self.write_in_hand(|hand, conn| hand.ledger.write_out(conn))?;
+        }
+        self.read(body)
+    }
+
+    fn write_events(&mut self) -> Result<(), StoreError> {
+        if self.hand.ledger.has_events() {
+            self.write_down(|hand, conn| hand.ledger.write_events(conn))?;
+        }
+        Ok(())
+    }
+
+    /// Writes out what was counted and added; all that was read stays in hand. Before the commit, and before anybody else
+    /// counts.
     pub(crate) fn finish(&mut self) -> Result<(), StoreError> {
+        self.write_events()?;
         if self.hand.is_written_out() {
             return Ok(());
         }
@@ -348,23 +370,24 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn attempts_of(&mut self, task: &TaskId) -> Result<Vec<Attempt>, StoreError> {
-        self.read(|conn| history::attempts_of(conn, task))
+        self.read_history(|conn| history::attempts_of(conn, task))
     }
 
     fn attempt(&mut self, task: &TaskId, number: u32) -> Result<Option<Attempt>, StoreError> {
-        self.read(|conn| history::attempt(conn, task, number))
+        self.read_history(|conn| history::attempt(conn, task, number))
     }
 
     fn insert_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
         self.write_in_hand(|hand, conn| {
             let task = hand.task_seq(conn, &attempt.task)?;
-            history::insert_attempt(conn, task, attempt)
+            hand.ledger.insert_attempt(conn, task, attempt)
         })
     }
 
     fn update_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
         self.write_in_hand(|hand, conn| {
             let task = hand.task_seq(conn, &attempt.task)?;
+            hand.ledger.write_attempts(conn)?;
             history::update_attempt(conn, task, attempt)
         })
     }
@@ -380,9 +403,9 @@ impl Tx for SqliteTx<'_> {
                 Some(record) => Some(record.task.seq),
                 None => history::find_task_seq(conn, task)?,
             };
-            seq.map_or(Ok(false), |seq| {
-                history::end_attempt(conn, seq, number, end)
-            })
+            let Some(seq) = seq else { return Ok(false) };
+            hand.ledger.write_attempts(conn)?;
+            history::end_attempt(conn, seq, number, end)
         })
     }
 
@@ -419,16 +442,16 @@ impl Tx for SqliteTx<'_> {
     fn append_event(&mut self, event: &Event) -> Result<i64, StoreError> {
         self.write_down(|hand, conn| {
             let entity = hand.entity_seq(conn, &event.entity)?;
-            history::append_event(conn, &mut hand.next_event, entity, event)
+            hand.ledger.append_event(conn, entity, event)
         })
     }
 
     fn newest_event(&mut self) -> Result<i64, StoreError> {
-        self.read(history::newest_event)
+        self.read_history(history::newest_event)
     }
 
     fn events(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
-        self.read(|conn| history::events(conn, filter))
+        self.read_history(|conn| history::events(conn, filter))
     }
 
     fn operation(&mut self, id: &OperationId) -> Result<Option<Operation>, StoreError> {

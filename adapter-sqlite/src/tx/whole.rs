@@ -14,6 +14,7 @@ use tasq_domain::{
 use tasq_ports::{Inserted, TaskVisitor};
 
 use super::hand::Inherited;
+use super::ledger::Ledger;
 use super::{history, inserted, questions, tests, tree};
 use crate::derive::{DERIVE_COUNTS, DERIVE_OPEN_DEPENDENCIES, DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
@@ -195,18 +196,19 @@ pub(crate) fn load(conn: &mut SqliteConnection, contents: &Contents) -> Result<(
         questions::insert_question(conn, question)?;
     }
     let numbers = Numbers::read(contents);
+    let mut ledger = Ledger::default();
     for attempt in attempts {
         let task = numbers.task(conn, &attempt.task)?;
-        history::insert_attempt(conn, task, attempt)?;
+        ledger.insert_attempt(conn, task, attempt)?;
     }
     for checkpoint in checkpoints {
         history::insert_checkpoint(conn, checkpoint)?;
     }
-    let mut next = None;
     for event in events {
         let entity = numbers.of(conn, &event.entity)?;
-        history::append_event(conn, &mut next, entity, event)?;
+        ledger.append_event(conn, entity, event)?;
     }
+    ledger.write_out(conn)?;
     for operation in operations {
         history::insert_operation(conn, operation, u64::MAX)?;
     }
