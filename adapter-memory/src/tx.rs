@@ -182,6 +182,10 @@ impl Tx for MemoryTx<'_> {
         Ok(self.state.next_ready(scope, self.now))
     }
 
+    fn ready(&mut self, scope: &Scope, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
+        Ok(self.state.ready(scope, self.now, limit))
+    }
+
     fn expired(&mut self, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
         Ok(self.state.expired(self.now, limit))
     }

@@ -18,6 +18,9 @@ use crate::view::ClaimView;
 /// How many unfinished tasks a refusal explains.
 const EXPLAINED: u32 = 20;
 
+/// How many ready tasks are read at a time.
+const READ_AT_ONCE: u32 = 500;
+
 /// Which task to hand out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhichTask {
@@ -142,11 +145,17 @@ impl App<'_> {
         count: u32,
     ) -> Result<Vec<ClaimView>, AppError> {
         let mut claims = Vec::new();
-        while claims.len() < usize::try_from(count.max(1)).unwrap_or(usize::MAX) {
-            let Some(record) = unit.tx.next_ready(scope)? else {
+        let mut wanted = count.max(1);
+        while wanted > 0 {
+            let asked = wanted.min(READ_AT_ONCE);
+            let records = unit.tx.ready(scope, asked)?;
+            for record in &records {
+                claims.push(self.grant(unit, record, terms)?);
+            }
+            if records.len() < asked as usize {
                 break;
-            };
-            claims.push(self.grant(unit, &record, terms)?);
+            }
+            wanted -= asked;
         }
         Ok(claims)
     }

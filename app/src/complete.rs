@@ -97,6 +97,8 @@ impl App<'_> {
             ));
         }
         let all = self.once("tasks complete", &wanted, |unit| {
+            let ids: Vec<TaskId> = wanted.iter().map(|one| one.task.clone()).collect();
+            unit.tx.foresee(&ids)?;
             let tasks = wanted
                 .iter()
                 .map(|one| Ok(self.complete_in(unit, one)??.task))

@@ -262,6 +262,15 @@ pub trait Tx {
     fn task(&mut self, id: &TaskId) -> Result<Option<TaskRecord>, StoreError>;
     /// The first task in the order of work that is ready at `now` and lies in the scope.
     fn next_ready(&mut self, scope: &Scope) -> Result<Option<TaskRecord>, StoreError>;
+    /// The first tasks in the order of work that are ready at `now` and lie in the scope, at most `limit`. Handing out one
+    /// of them changes nothing for the others.
+    fn ready(&mut self, scope: &Scope, limit: u32) -> Result<Vec<TaskRecord>, StoreError>;
+    /// Tells that these tasks are about to be asked for, one after the other, so that a store may read them together. It
+    /// changes nothing, whether they are there or not.
+    fn foresee(&mut self, tasks: &[TaskId]) -> Result<(), StoreError> {
+        let _ = tasks;
+        Ok(())
+    }
     /// Tasks whose lease ran out at or before `now`, longest ago first, at most `limit`.
     fn expired(&mut self, limit: u32) -> Result<Vec<TaskRecord>, StoreError>;
     /// The tasks whose claim has a process that was seen at this place, and those processes. A walk over these claims,

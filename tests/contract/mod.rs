@@ -186,6 +186,7 @@ macro_rules! contract_suite {
             ready {
                 nothing_is_ready_in_an_empty_store,
                 priority_goes_first_then_creation,
+                what_was_foreseen_is_as_it_is,
                 a_task_without_priority_has_its_features,
                 a_change_of_priority_changes_the_order,
                 each_scope_hands_out_its_own,

@@ -1,12 +1,13 @@
 //! What is handed out, and in which order.
 
 use tasq_domain::ready::Scope;
-use tasq_domain::{Epic, Feature, Lane, Status, Task, Timestamp};
+use tasq_domain::{Dependency, Epic, Feature, Lane, Status, Task, TestOwner, Timestamp};
+use tasq_ports::{Inserted, StoreError, Tx};
 
 use super::Bench;
 use super::make::{
     at, by_process, claimed, epic, epic_id, feature, feature_id, hold, in_status, keep_attempts,
-    live, place, priority, process, put, task, task_id, waits_for, with_attempts,
+    live, place, priority, process, put, task, task_id, test, waits_for, with_attempts,
 };
 
 /// The first ready task, asked for in a read unit and in a write unit.
@@ -32,6 +33,16 @@ fn drained(bench: &Bench, scope: &Scope) -> Vec<String> {
         order.push(id);
     }
     order
+}
+
+/// As many ready tasks as there are, but never more than was asked for.
+#[track_caller]
+fn ready(bench: &Bench, scope: &Scope, limit: u32) -> Vec<String> {
+    let read = bench.read(|tx| tx.ready(scope, limit));
+    let written = bench.write(|tx| tx.ready(scope, limit));
+    assert_eq!(read, written, "a read and a write unit differ");
+    let ids = read.iter().map(|it| it.task.id.as_str().to_owned());
+    ids.collect()
 }
 
 fn with_priority(id: &str, feature: &str, number: i64) -> Task {
@@ -76,7 +87,60 @@ pub(crate) fn priority_goes_first_then_creation(bench: &Bench) {
         "TASK-F", "TASK-C", "TASK-Y", "TASK-Z", "TASK-A", "TASK-I", "TASK-E", "TASK-D", "TASK-G",
         "TASK-H", "TASK-B",
     ];
+    assert_eq!(ready(bench, &Scope::Queue, 0), [""; 0]);
+    assert_eq!(ready(bench, &Scope::Queue, 4), order[..4]);
+    assert_eq!(ready(bench, &Scope::Queue, 100), order);
     assert_eq!(drained(bench, &Scope::Queue), order);
+    assert_eq!(ready(bench, &Scope::Queue, 100), [""; 0]);
+}
+
+/// What was read ahead is right after everything that a unit does to it.
+pub(crate) fn what_was_foreseen_is_as_it_is(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    for number in 0..40 {
+        bench.put(&task(&format!("TASK-{number}"), "FEAT-1"));
+    }
+    bench.write(|tx| tx.insert_dependency(&waits_for("TASK-1", "TASK-0")));
+    let ids: Vec<_> = (0..45).map(|it| task_id(&format!("TASK-{it}"))).collect();
+    let asked = |tx: &mut dyn Tx| {
+        let asked = ids.iter().map(|id| {
+            let tests = tx.tests_of(&TestOwner::Task(id.clone()))?;
+            Ok((tx.task(id)?, tx.dependencies_of(id)?, tests))
+        });
+        asked.collect::<Result<Vec<_>, StoreError>>()
+    };
+    let plain = bench.read(|tx| asked(tx));
+    let foreseen = bench.write(|tx| {
+        tx.foresee(&ids)?;
+        asked(tx)
+    });
+    assert_eq!(foreseen, plain);
+    let (inside, changed) = bench.write(|tx| {
+        tx.foresee(&ids)?;
+        let claim = claimed(tx.task(&ids[0])?.unwrap().task, "w1", at(1));
+        tx.update_task_life(&claim)?;
+        keep_attempts(tx, &claim)?;
+        let dependency = Dependency {
+            task: ids[2].clone(),
+            on: ids[3].clone(),
+        };
+        tx.insert_dependency(&dependency)?;
+        let test = test("TEST-1", TestOwner::Task(ids[4].clone()));
+        assert!(matches!(tx.insert_test(&test)?, Inserted::At(_)));
+        let three = in_status(tx.task(&ids[3])?.unwrap().task, Status::Completed, at(2));
+        tx.update_task_life(&three)?;
+        let done = in_status(claim, Status::Completed, at(2));
+        tx.update_task_life(&done)?;
+        keep_attempts(tx, &done)?;
+        tx.remove_task(&ids[5])?;
+        Ok((asked(tx)?, done))
+    });
+    assert_eq!(inside, bench.read(|tx| asked(tx)));
+    assert_eq!(inside[0].0.as_ref().map(|it| &it.task), Some(&changed));
+    let open = |at: usize| inside[at].0.as_ref().map(|it| it.open_dependencies);
+    assert_eq!((open(1), open(2), open(5)), (Some(0), Some(0), None));
+    assert_eq!((inside[2].1.len(), inside[4].2.len()), (1, 1));
+    bench.assert_consistent();
 }
 
 pub(crate) fn a_task_without_priority_has_its_features(bench: &Bench) {

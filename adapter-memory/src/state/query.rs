@@ -37,6 +37,23 @@ impl State {
         best
     }
 
+    pub(crate) fn ready(&self, scope: &Scope, now: Timestamp, limit: u32) -> Vec<TaskRecord> {
+        let mut places: Vec<(Priority, i64)> = self
+            .tasks_in(scope)
+            .into_iter()
+            .map(|seq| self.tasks.at(seq))
+            .filter(|task| task.status == Status::Pending)
+            .map(|task| (self.priority(task), task.seq))
+            .collect();
+        places.sort_unstable();
+        places
+            .into_iter()
+            .map(|(_, seq)| self.record_of(self.tasks.at(seq)))
+            .filter(|record| ready::is_ready(record, now))
+            .take(limit as usize)
+            .collect()
+    }
+
     pub(crate) fn expired(&self, now: Timestamp, limit: u32) -> Vec<TaskRecord> {
         let mut found: Vec<(Timestamp, &Arc<Task>)> = self
             .tasks

@@ -36,17 +36,17 @@ fn every_claim_is_one_walk_along_its_index() {
     let fixture = Fixture::new();
     let mut conn = fixture.plain();
     for (sql, index) in [
-        (text(&ReadyInQueue::new(0)), "idx_tasks_status (stage=?"),
+        (text(&ReadyInQueue::new(0, 1)), "idx_tasks_status (stage=?"),
         (
-            text(&ReadyInEpic::new("E", 0)),
+            text(&ReadyInEpic::new("E", 0, 1)),
             "idx_tasks_epic (epic_id=? AND stage=?",
         ),
         (
-            text(&ReadyInFeature::new("F", 0)),
+            text(&ReadyInFeature::new("F", 0, 1)),
             "idx_tasks_feature_id (feature_id=? AND stage=?",
         ),
         (
-            text(&ReadyInLane::new("F", 2, 0)),
+            text(&ReadyInLane::new("F", 2, 0, 1)),
             "idx_tasks_feature_id (feature_id=? AND stage=? AND effective_priority=?",
         ),
         (PeekDue::TEXT.to_owned(), "idx_tasks_waits"),

@@ -67,13 +67,39 @@ const MOST_TASKS: usize = 2_048;
 /// What a write unit has in hand; a unit that only reads has nothing.
 #[derive(Default)]
 pub(crate) struct InHand {
-    tasks: HashMap<TaskId, TaskRecord>,
+    tasks: HashMap<TaskId, Held>,
     features: BTreeMap<FeatureId, Parent>,
     epics: BTreeMap<EpicId, Epic>,
     tests_added: i64,
     pub(crate) settings: Option<Settings>,
     pub(crate) next_task: Option<i64>,
     pub(crate) ledger: Ledger,
+}
+
+/// A task, and what there is around it.
+struct Held {
+    record: TaskRecord,
+    related: Related,
+}
+
+/// Whether there is anything of these kinds around a task, so that nobody need ask: most have none of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Related {
+    /// It waits for others.
+    pub(crate) dependencies: bool,
+    /// Others wait for it.
+    pub(crate) dependents: bool,
+    /// It has test cases.
+    pub(crate) tests: bool,
+}
+
+impl Related {
+    /// Of a task that was just added.
+    pub(crate) const NOTHING: Self = Self {
+        dependencies: false,
+        dependents: false,
+        tests: false,
+    };
 }
 
 /// What there is to know of a feature for its tasks: its counts, and what they inherit.
@@ -119,20 +145,31 @@ pub(crate) struct Inherited {
 
 impl InHand {
     pub(crate) fn task(&self, id: &TaskId) -> Option<&TaskRecord> {
-        self.tasks.get(id)
+        self.tasks.get(id).map(|held| &held.record)
     }
 
-    pub(crate) fn take_up(&mut self, record: &TaskRecord) {
+    /// What is known to be around a task, if that is known.
+    pub(crate) fn related(&self, id: &TaskId) -> Option<Related> {
+        self.tasks.get(id).map(|held| held.related)
+    }
+
+    pub(crate) fn take_up(&mut self, record: TaskRecord, related: Related) {
         if self.tasks.len() >= MOST_TASKS {
             self.tasks.clear();
         }
-        self.tasks.insert(record.task.id.clone(), record.clone());
+        let id = record.task.id.clone();
+        self.tasks.insert(id, Held { record, related });
+    }
+
+    /// How many more tasks there is room for before all are forgotten.
+    pub(crate) fn room(&self) -> usize {
+        MOST_TASKS.saturating_sub(self.tasks.len())
     }
 
     /// A task was written as it is here; what follows for it from others did not change.
     pub(crate) fn rewrite(&mut self, task: &Task) {
-        if let Some(record) = self.tasks.get_mut(&task.id) {
-            record.task.clone_from(task);
+        if let Some(held) = self.tasks.get_mut(&task.id) {
+            held.record.task.clone_from(task);
         }
     }
 
@@ -191,7 +228,7 @@ impl InHand {
 
     /// The number of a task that is there.
     pub(crate) fn task_seq(&self, conn: &mut SqliteConnection, id: &TaskId) -> Result<i64, Fault> {
-        match self.tasks.get(id) {
+        match self.task(id) {
             Some(record) => Ok(record.task.seq),
             None => history::task_seq(conn, id),
         }
@@ -204,7 +241,7 @@ impl InHand {
         entity: &AnyId,
     ) -> Result<i64, Fault> {
         let known = match entity {
-            AnyId::Task(id) => self.tasks.get(id).map(|record| record.task.seq),
+            AnyId::Task(id) => self.task(id).map(|record| record.task.seq),
             AnyId::Feature(id) => self.features.get(id).map(|parent| parent.seq),
             AnyId::Epic(id) => self.epics.get(id).map(|epic| epic.seq),
             AnyId::Test(_) => None,

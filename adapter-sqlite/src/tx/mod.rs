@@ -250,28 +250,49 @@ impl Tx for SqliteTx<'_> {
 
     fn task(&mut self, id: &TaskId) -> Result<Option<TaskRecord>, StoreError> {
         if self.access == Access::Read {
-            return self.read(|conn| ready::task(conn, id));
+            return self.read(|conn| Ok(ready::task(conn, id)?.map(|(record, _)| record)));
         }
         self.in_hand(|hand, conn| {
             if let Some(record) = hand.task(id) {
                 return Ok(Some(record.clone()));
             }
-            let record = ready::task(conn, id)?;
-            if let Some(record) = &record {
-                hand.take_up(record);
-            }
-            Ok(record)
+            let Some((record, related)) = ready::task(conn, id)? else {
+                return Ok(None);
+            };
+            hand.take_up(record.clone(), related);
+            Ok(Some(record))
         })
     }
 
     fn next_ready(&mut self, scope: &Scope) -> Result<Option<TaskRecord>, StoreError> {
+        Ok(self.ready(scope, 1)?.pop())
+    }
+
+    fn ready(&mut self, scope: &Scope, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
         let (now, access) = (self.now, self.access);
         self.in_hand(|hand, conn| {
-            let next = ready::next(conn, scope, now, access)?;
-            if let (Access::Write, Some(record)) = (access, &next) {
-                hand.take_up(record);
+            let found = ready::ready(conn, scope, now, access, limit)?;
+            let records = found.into_iter().map(|(record, related)| {
+                if access == Access::Write {
+                    hand.take_up(record.clone(), related);
+                }
+                record
+            });
+            Ok(records.collect())
+        })
+    }
+
+    fn foresee(&mut self, tasks: &[TaskId]) -> Result<(), StoreError> {
+        if self.access == Access::Read {
+            return Ok(());
+        }
+        self.in_hand(|hand, conn| {
+            let unknown = tasks.iter().filter(|id| hand.task(id).is_none());
+            let ids: Vec<&str> = unknown.take(hand.room()).map(TaskId::as_str).collect();
+            for (record, related) in ready::several(conn, &ids)? {
+                hand.take_up(record, related);
             }
-            Ok(next)
+            Ok(())
         })
     }
 
@@ -317,6 +338,11 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn tests_of(&mut self, owner: &TestOwner) -> Result<Vec<TestCase>, StoreError> {
+        if let TestOwner::Task(task) = owner
+            && self.hand.related(task).is_some_and(|it| !it.tests)
+        {
+            return Ok(Vec::new());
+        }
         self.read(|conn| tests::tests_of(conn, owner))
     }
 
@@ -332,6 +358,7 @@ impl Tx for SqliteTx<'_> {
                 let outcome = tests::insert(conn, test)?;
                 if let Inserted::At(_) = outcome {
                     hand.count_test();
+                    hand.forget_task(task);
                 }
                 Ok(outcome)
             }),
@@ -350,10 +377,16 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn dependencies_of(&mut self, task: &TaskId) -> Result<Vec<TaskId>, StoreError> {
+        if self.hand.related(task).is_some_and(|it| !it.dependencies) {
+            return Ok(Vec::new());
+        }
         self.read(|conn| history::dependencies_of(conn, task))
     }
 
     fn dependents_of(&mut self, task: &TaskId) -> Result<Vec<TaskId>, StoreError> {
+        if self.hand.related(task).is_some_and(|it| !it.dependents) {
+            return Ok(Vec::new());
+        }
         self.read(|conn| history::dependents_of(conn, task))
     }
 
@@ -361,6 +394,7 @@ impl Tx for SqliteTx<'_> {
         self.write_in_hand(|hand, conn| {
             let task = hand.task_seq(conn, &dependency.task)?;
             hand.forget_task(&dependency.task);
+            hand.forget_task(&dependency.on);
             history::insert_dependency(conn, task, dependency)
         })
     }

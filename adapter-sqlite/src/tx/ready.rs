@@ -9,12 +9,14 @@ use std::sync::LazyLock;
 use diesel::SqliteConnection;
 use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel::sqlite::Sqlite;
 use tasq_domain::ready::{Scope, claim_order, is_ready};
 use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
 use tasq_ports::Access;
 
+use super::hand::Related;
 use super::list::{Boxed, IN_PROGRESS, due, in_scope};
 use crate::error::Fault;
 use crate::rows::Reading;
@@ -25,47 +27,97 @@ use crate::statement::{statement, text};
 /// What reading all of a task begins with, as Diesel says it: put together once, because its columns are many. Their plain
 /// names, which are words of SQL to nobody, take SQLite half as long to read as those with their table and in quotes.
 pub(super) static READ_TASK: LazyLock<String> = LazyLock::new(|| {
-    text(&tasks::table.select(<StoredTask as SelectableHelper<Sqlite>>::as_select()))
-        .replace("`tasks`.", "")
-        .replace('`', "")
+    let all = <StoredTask as SelectableHelper<Sqlite>>::as_select();
+    in_plain_names(&text(&tasks::table.select(all)))
 });
 /// The columns of that.
 pub(super) type TaskColumns =
     <<StoredTask as Selectable<Sqlite>>::SelectExpression as Expression>::SqlType;
 
+/// The same, with what there is around the task.
+static FIND_TASK: LazyLock<String> = LazyLock::new(|| {
+    let all = <StoredTask as SelectableHelper<Sqlite>>::as_select();
+    in_plain_names(&text(&tasks::table.select((all, sql::<BigInt>(RELATED)))))
+});
+
+/// A text of Diesel's, with columns by their own names alone.
+fn in_plain_names(text: &str) -> String {
+    text.replace("`tasks`.", "").replace('`', "")
+}
+
+/// What there is around a task, a bit for each kind.
+const RELATED: &str = "EXISTS (SELECT 1 FROM dependencies WHERE task_id = tasks.id) \
+    + 2 * EXISTS (SELECT 1 FROM dependencies WHERE depends_on = tasks.id) \
+    + 4 * EXISTS (SELECT 1 FROM test_cases WHERE task_id = tasks.id)";
+/// The columns of that.
+type FoundColumns = (TaskColumns, BigInt);
+/// A task, and what there is around it.
+type Found = (TaskRecord, Related);
+
 statement! {
     /// A task.
-    TaskById { id: &'a str => Text } -> TaskColumns, after READ_TASK = " WHERE id = ?"
+    TaskById { id: &'a str => Text } -> FoundColumns, after FIND_TASK = " WHERE id = ?"
 }
+
+/// Some tasks.
+struct TasksById<'a, const N: usize>(&'a [&'a str; N]);
+
+impl<const N: usize> QueryId for TasksById<'_, N> {
+    type QueryId = TasksById<'static, N>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<const N: usize> Query for TasksById<'_, N> {
+    type SqlType = FoundColumns;
+}
+
+impl<const N: usize> RunQueryDsl<SqliteConnection> for TasksById<'_, N> {}
+
+impl<const N: usize> QueryFragment<Sqlite> for TasksById<'_, N> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(&FIND_TASK);
+        out.push_sql(" WHERE id IN (");
+        for (number, id) in self.0.iter().enumerate() {
+            if number > 0 {
+                out.push_sql(", ");
+            }
+            out.push_bind_param::<Text, _>(*id)?;
+        }
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
 statement! {
-    /// The first ready task of the queue. `not_before` is looked at again because a clock may have gone back, and the
+    /// The first ready tasks of the queue. SQLite would plan anew for each limit that it sees, so that it sees a sum.
+    /// `not_before` is looked at again because a clock may have gone back, and the
     /// status because `stage` follows from a column that a plain client may have set wrong.
-    ReadyInQueue { now: i64 => BigInt } -> TaskColumns, after READ_TASK =
+    ReadyInQueue { now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns, after FIND_TASK =
         " INDEXED BY idx_tasks_status \
          WHERE stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY effective_priority, seq LIMIT 1"
+         ORDER BY effective_priority, seq LIMIT ? + 0"
 }
 statement! {
-    /// The first ready task of an epic.
-    ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt } -> TaskColumns, after READ_TASK =
+    /// The first ready tasks of an epic.
+    ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns, after FIND_TASK =
         " INDEXED BY idx_tasks_epic \
          WHERE epic_id = ? AND stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY effective_priority, seq LIMIT 1"
+         ORDER BY effective_priority, seq LIMIT ? + 0"
 }
 statement! {
-    /// The first ready task of a feature.
-    ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt } -> TaskColumns, after READ_TASK =
+    /// The first ready tasks of a feature.
+    ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns, after FIND_TASK =
         " INDEXED BY idx_tasks_feature_id \
          WHERE feature_id = ? AND stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY effective_priority, seq LIMIT 1"
+         ORDER BY effective_priority, seq LIMIT ? + 0"
 }
 statement! {
-    /// The first ready task of a lane.
-    ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt } -> TaskColumns, after READ_TASK =
+    /// The first ready tasks of a lane.
+    ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns, after FIND_TASK =
         " INDEXED BY idx_tasks_feature_id \
          WHERE feature_id = ? AND stage = 0 AND effective_priority = ? AND status = 'pending' \
          AND (not_before IS NULL OR not_before <= ?) \
-         ORDER BY seq LIMIT 1"
+         ORDER BY seq LIMIT ? + 0"
 }
 statement! {
     /// Whether a waiting task's time has come.
@@ -90,36 +142,64 @@ statement! {
         "SELECT 1 FROM tasks INDEXED BY idx_tasks_lease WHERE status = 'in_progress' AND lease_expires_at <= ? LIMIT 1"
 }
 
-pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<TaskRecord>, Fault> {
-    let row = TaskById::new(id.as_str())
-        .get_result::<StoredTask>(conn)
-        .optional()?;
-    Ok(row.map(StoredTask::read).transpose()?)
+pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<Found>, Fault> {
+    let row = TaskById::new(id.as_str()).get_result(conn).optional()?;
+    row.map(read).transpose()
 }
 
-pub(crate) fn next(
+/// The tasks of these ids, as far as they are there and it takes a statement of several; those left over are no worse off
+/// when they are asked for one by one.
+pub(crate) fn several(conn: &mut SqliteConnection, ids: &[&str]) -> Result<Vec<Found>, Fault> {
+    let mut found = Vec::with_capacity(ids.len());
+    let (sixteens, rest) = ids.as_chunks::<16>();
+    for ids in sixteens {
+        for row in TasksById(ids).load(conn)? {
+            found.push(read(row)?);
+        }
+    }
+    for ids in rest.as_chunks::<4>().0 {
+        for row in TasksById(ids).load(conn)? {
+            found.push(read(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The first tasks in the order of work that are ready, at most `limit`.
+pub(crate) fn ready(
     conn: &mut SqliteConnection,
     scope: &Scope,
     now: Timestamp,
     access: Access,
-) -> Result<Option<TaskRecord>, Fault> {
+    limit: u32,
+) -> Result<Vec<Found>, Fault> {
     if let Scope::Task(id) = scope {
-        return Ok(task(conn, id)?.filter(|record| is_ready(record, now)));
+        let task = task(conn, id)?.filter(|(record, _)| is_ready(record, now));
+        return Ok(task.into_iter().take(limit as usize).collect());
     }
     let waited = match access {
         Access::Write => {
             promote(conn, now)?;
-            None
+            Vec::new()
         }
-        Access::Read => first_due(conn, scope, now)?,
+        Access::Read => first_due(conn, scope, now, limit)?,
     };
-    let Some(ready) = first_ready(conn, scope, now)? else {
-        return Ok(waited);
+    let mut ready = first_ready(conn, scope, now, limit)?;
+    if !waited.is_empty() {
+        ready.extend(waited);
+        ready.sort_by_key(|(record, _)| claim_order(record));
+        ready.truncate(limit as usize);
+    }
+    Ok(ready)
+}
+
+fn read((row, related): (StoredTask, i64)) -> Result<Found, Fault> {
+    let related = Related {
+        dependencies: related & 1 != 0,
+        dependents: related & 2 != 0,
+        tests: related & 4 != 0,
     };
-    Ok(Some(match waited {
-        Some(waited) if claim_order(&waited) < claim_order(&ready) => waited,
-        _ => ready,
-    }))
+    Ok((row.read()?, related))
 }
 
 pub(crate) fn expired(
@@ -181,37 +261,38 @@ fn first_ready(
     conn: &mut SqliteConnection,
     scope: &Scope,
     now: Timestamp,
-) -> Result<Option<TaskRecord>, Fault> {
-    let now = now.micros();
-    let row: QueryResult<StoredTask> = match scope {
-        Scope::Queue => ReadyInQueue::new(now).get_result(conn),
-        Scope::Epic(epic) => ReadyInEpic::new(epic.as_str(), now).get_result(conn),
-        Scope::Feature(feature) => ReadyInFeature::new(feature.as_str(), now).get_result(conn),
+    limit: u32,
+) -> Result<Vec<Found>, Fault> {
+    let (now, limit) = (now.micros(), i64::from(limit));
+    let rows: QueryResult<Vec<(StoredTask, i64)>> = match scope {
+        Scope::Queue => ReadyInQueue::new(now, limit).load(conn),
+        Scope::Epic(epic) => ReadyInEpic::new(epic.as_str(), now, limit).load(conn),
+        Scope::Feature(feature) => ReadyInFeature::new(feature.as_str(), now, limit).load(conn),
         Scope::Lane(lane) => {
             let rank = lane.priority.number().into();
-            ReadyInLane::new(lane.feature.as_str(), rank, now).get_result(conn)
+            ReadyInLane::new(lane.feature.as_str(), rank, now, limit).load(conn)
         }
-        Scope::Task(_) => return Ok(None),
+        Scope::Task(_) => return Ok(Vec::new()),
     };
-    Ok(row.optional()?.map(StoredTask::read).transpose()?)
+    rows?.into_iter().map(read).collect()
 }
 
-/// The first task whose time has come but that no write unit has promoted yet.
+/// The first tasks whose time has come but that no write unit has promoted yet.
 fn first_due(
     conn: &mut SqliteConnection,
     scope: &Scope,
     now: Timestamp,
-) -> Result<Option<TaskRecord>, Fault> {
+    limit: u32,
+) -> Result<Vec<Found>, Fault> {
     let some: Option<i64> = PeekDue::new(now.micros()).get_result(conn).optional()?;
     if some.is_none() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let query = in_scope(due(tasks::table.into_boxed(), now), scope);
-    let row = query
+    let rows: Vec<(StoredTask, i64)> = query
         .order((tasks::effective_priority, tasks::seq))
-        .limit(1)
-        .select(StoredTask::as_select())
-        .get_result(conn)
-        .optional()?;
-    Ok(row.map(StoredTask::read).transpose()?)
+        .limit(limit.into())
+        .select((StoredTask::as_select(), sql::<BigInt>(RELATED)))
+        .load(conn)?;
+    rows.into_iter().map(read).collect()
 }

@@ -9,7 +9,7 @@ use tasq_domain::{
 };
 use tasq_ports::{Inserted, Removed};
 
-use super::hand::{InHand, Inherited};
+use super::hand::{InHand, Inherited, Related};
 use super::list::{CountColumns, counts, counts_by_epic};
 use super::{inserted, one, ready, unsigned};
 use crate::error::Fault;
@@ -248,7 +248,7 @@ pub(crate) fn add_task(
             None
         };
         hand.count(conn, &task.feature, None, task.status, task.updated_at)?;
-        hand.take_up(&TaskRecord {
+        let record = TaskRecord {
             task: Task {
                 seq,
                 ..task.clone()
@@ -260,7 +260,8 @@ pub(crate) fn add_task(
             },
             open_dependencies: 0,
             held_above: inherited.held_above,
-        });
+        };
+        hand.take_up(record, Related::NOTHING);
     }
     Ok(outcome)
 }
@@ -445,9 +446,9 @@ fn stored<'h>(
     id: &TaskId,
 ) -> Result<&'h Task, Fault> {
     if hand.task(id).is_none()
-        && let Some(record) = ready::task(conn, id)?
+        && let Some((record, related)) = ready::task(conn, id)?
     {
-        hand.take_up(&record);
+        hand.take_up(record, related);
     }
     match hand.task(id) {
         Some(record) => Ok(&record.task),
@@ -469,6 +470,9 @@ fn open_what_waits(
         (Status::Completed, _) => 1,
         _ => return Ok(()),
     };
+    if hand.related(id).is_some_and(|related| !related.dependents) {
+        return Ok(());
+    }
     let waits: Option<i64> = SomeoneWaits::new(id.as_str()).get_result(conn).optional()?;
     if waits.is_some() {
         OpenWhatWaits::new(by, id.as_str()).execute(conn)?;

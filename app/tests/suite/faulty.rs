@@ -193,6 +193,8 @@ impl Tx for FaultyTx<'_> {
         fn remove_feature(id: &FeatureId) -> Removed;
         fn task(id: &TaskId) -> Option<TaskRecord>;
         fn next_ready(scope: &Scope) -> Option<TaskRecord>;
+        fn ready(scope: &Scope, limit: u32) -> Vec<TaskRecord>;
+        fn foresee(tasks: &[TaskId]) -> ();
         fn expired(limit: u32) -> Vec<TaskRecord>;
         fn processes_at(place: &Place) -> Vec<(TaskId, Process)>;
         fn tasks(filter: &TaskFilter, page: &Page) -> TaskPage;

@@ -13,6 +13,7 @@ use super::numbers::Numbers;
 #[derive(Debug)]
 pub(crate) enum Question {
     NextReady(Scope),
+    Ready(Scope, u32),
     Counts(Scope),
     Expired(u32),
     Processes(Place),
@@ -30,6 +31,7 @@ impl Question {
     pub(crate) fn ask(&self, tx: &mut dyn Tx) -> Result<String, StoreError> {
         Ok(match self {
             Self::NextReady(scope) => format!("{:#?}", tx.next_ready(scope)?),
+            Self::Ready(scope, limit) => format!("{:#?}", tx.ready(scope, *limit)?),
             Self::Counts(scope) => format!("{:#?}", tx.task_counts(scope)?),
             Self::Expired(limit) => format!("{:#?}", tx.expired(*limit)?),
             Self::Processes(place) => format!("{:#?}", tx.processes_at(place)?),
@@ -37,6 +39,7 @@ impl Question {
             Self::Relations(id) => format!(
                 "{:#?}",
                 (
+                    tx.foresee(std::slice::from_ref(id))?,
                     tx.task(id)?,
                     tx.dependencies_of(id)?,
                     tx.dependents_of(id)?,
@@ -60,7 +63,8 @@ impl Question {
 
 pub(crate) fn any(numbers: &mut Numbers, contents: &Contents) -> Question {
     match numbers.below(15) {
-        0..=2 => Question::NextReady(scope(numbers, contents)),
+        0 => Question::NextReady(scope(numbers, contents)),
+        1 | 2 => Question::Ready(scope(numbers, contents), numbers.below(6)),
         3 => Question::Counts(scope(numbers, contents)),
         4 => Question::Expired(numbers.below(6)),
         5..=7 => {
