@@ -190,7 +190,10 @@ impl App<'_> {
             .map_or(unit.now(), |claim| claim.lease_expires_at);
         let record = TaskRecord {
             task: step.task,
-            ..record.clone()
+            epic: record.epic.clone(),
+            priority: record.priority,
+            open_dependencies: record.open_dependencies,
+            held_above: record.held_above,
         };
         ClaimView::of(unit.tx, record, attempt.token, lease)
     }
