@@ -333,7 +333,8 @@ impl<'a> Unit<'a> {
     }
 
     fn commit(mut self) -> Result<(), StoreError> {
-        let committed = self.conn.batch_execute("COMMIT");
+        let conn = &mut *self.conn;
+        let committed = tasq_sqlite_native::in_one_piece(|| conn.batch_execute("COMMIT"));
         // After a failure SQLite may or may not have rolled back; dropping this sees to it.
         self.open = committed.is_err();
         committed.map_err(|error| self.place.commit(&error))

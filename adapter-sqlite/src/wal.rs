@@ -91,6 +91,8 @@ mod tests {
     use tasq_ports::StoreExt as _;
 
     use diesel::connection::SimpleConnection as _;
+    use diesel::sqlite::SqliteConnection;
+    use tasq_sqlite_native::in_one_piece;
 
     use super::*;
     use crate::connect::{PAGE_BYTES, establish};
@@ -118,11 +120,8 @@ mod tests {
         assert!(nothing_beyond_its_index(&fixture.path));
     }
 
-    /// Pages that do not fit into the cache go to the log before their commit, and once more into the same place when they
-    /// are changed again: then the commit makes every checksum behind them anew.
-    #[test]
-    fn a_commit_that_wrote_its_pages_twice_is_whole() {
-        let fixture = Fixture::new();
+    /// A connection whose cache has room for a few pages, so that others go to the log before their commit.
+    fn short_of_memory(fixture: &Fixture) -> SqliteConnection {
         let place = Place {
             path: fixture.path.clone(),
             wait: Duration::ZERO,
@@ -130,25 +129,63 @@ mod tests {
         let mut conn = establish(&place, "mode=rw").unwrap();
         conn.batch_execute(
             "PRAGMA synchronous = NORMAL; PRAGMA cache_size = 5;
-             CREATE TABLE noise (n INTEGER PRIMARY KEY, text BLOB);",
+             CREATE TABLE IF NOT EXISTS noise (n INTEGER PRIMARY KEY, text BLOB);",
         )
         .unwrap();
-        for round in 0..3 {
+        conn
+    }
+
+    const MUCH: &str = "BEGIN;
+        WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 300)
+        INSERT INTO noise SELECT NULL, randomblob(700) FROM n;
+        UPDATE noise SET text = randomblob(700) WHERE n % 7 = 0;
+        UPDATE noise SET text = randomblob(700) WHERE n % 11 = 0;";
+
+    /// A page that is changed again after it went to the log goes to the same place: then the commit makes every checksum
+    /// behind it anew.
+    #[test]
+    fn a_commit_that_wrote_its_pages_twice_is_whole() {
+        let fixture = Fixture::new();
+        let mut conn = short_of_memory(&fixture);
+        for round in 0..4 {
             let before = counted(&fixture);
-            conn.batch_execute(&format!(
-                "BEGIN;
-                 WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 300)
-                 INSERT INTO noise SELECT n + {round} * 300, randomblob(700) FROM n;
-                 UPDATE noise SET text = randomblob(700) WHERE n % 7 = 0;
-                 UPDATE noise SET text = randomblob(700) WHERE n % 11 = 0;
-                 COMMIT;"
-            ))
-            .unwrap();
+            if round % 2 == 0 {
+                conn.batch_execute(MUCH).unwrap();
+                in_one_piece(|| conn.batch_execute("COMMIT")).unwrap();
+            } else {
+                in_one_piece(|| conn.batch_execute(&format!("{MUCH} COMMIT"))).unwrap();
+            }
             let log = fs::read(log_path(&fixture.path)).unwrap();
             assert_eq!(whole_frames(&log), counted(&fixture));
             // At least each page of the new rows once, and fewer than if every write had a frame of its own.
             let frames = counted(&fixture) - before;
             assert!((100..600 * (round + 1)).contains(&frames), "{frames}");
+        }
+    }
+
+    /// Somebody else writes to its place before the connection looks at the log again, or closes it.
+    #[test]
+    fn what_was_undone_is_never_written_later() {
+        for closes in [false, true] {
+            let fixture = Fixture::new();
+            let mut conn = short_of_memory(&fixture);
+            // All pages are in the database, so that nothing is read from the log on the way.
+            let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+            conn.batch_execute(&format!("{MUCH} COMMIT; {checkpoint}"))
+                .unwrap();
+            let change = |rows| format!("UPDATE noise SET text = randomblob(700) WHERE n < {rows}");
+            // Few enough to be held all together, and no new page, which would have the first one read again.
+            let undone = format!("BEGIN; {}; ROLLBACK", change(50));
+            in_one_piece(|| conn.batch_execute(&undone)).unwrap();
+            let mut other = fixture.plain();
+            other.batch_execute(&change(200)).unwrap();
+            if closes {
+                drop(conn);
+            } else {
+                conn.batch_execute("SELECT * FROM noise").unwrap();
+            }
+            let log = fs::read(log_path(&fixture.path)).unwrap();
+            assert_eq!(whole_frames(&log), counted(&fixture), "closes: {closes}");
         }
     }
 

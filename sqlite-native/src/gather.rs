@@ -2,6 +2,13 @@
 //!
 //! SQLite writes its log as frames that follow each other: 24 bytes that say which page comes, then the page. In the last
 //! frame of a commit the second number of those bytes is the size of the database; in all others it is 0.
+//!
+//! Nothing tells the log that a transaction was undone, of which pages may have been written already, because memory was
+//! short; and after that others may write to the same place. So bytes are held only during a COMMIT ([`Moment`]), and what is
+//! held of an earlier one, which must have failed, is forgotten.
+
+use std::cell::Cell;
+use std::num::NonZeroU64;
 
 /// The length of what comes before each page.
 const HEADER_BYTES: usize = 24;
@@ -9,12 +16,47 @@ const HEADER_BYTES: usize = 24;
 /// From so much on, what is held is written: a longer commit comes in several parts.
 const MOST_BYTES: usize = 64 * 1024;
 
+/// One COMMIT of this thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment(NonZeroU64);
+
+thread_local! {
+    static NOW: Cell<Option<Moment>> = const { Cell::new(None) };
+    static LAST: Cell<u64> = const { Cell::new(0) };
+}
+
+impl Moment {
+    /// Runs `commit` as a moment of its own.
+    pub(crate) fn of<T>(commit: impl FnOnce() -> T) -> T {
+        let number = LAST.get().saturating_add(1);
+        LAST.set(number);
+        let _end = End(NOW.replace(NonZeroU64::new(number).map(Self)));
+        commit()
+    }
+
+    /// The one that this thread is in; none while the thread ends.
+    pub(crate) fn now() -> Option<Self> {
+        NOW.try_with(Cell::get).ok().flatten()
+    }
+}
+
+/// Ends a moment when it is dropped, so also in a panic, and goes back to what was before.
+struct End(Option<Moment>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        NOW.set(self.0);
+    }
+}
+
 /// What a log's newest bytes are, as far as they are not written yet.
 #[derive(Debug, Default)]
 pub(crate) struct Gather {
     held: Vec<u8>,
     /// Where in the file they belong.
     from: i64,
+    /// When they came.
+    moment: Option<Moment>,
     /// What comes next: a page, after this header, or else a header.
     page_of: Option<Header>,
     /// The end of what was read last, and where it began, if nothing was written since.
@@ -41,9 +83,10 @@ pub(crate) enum Offer {
 impl Gather {
     /// Takes `bytes`, which belong at `at` of the file, if they continue what is held.
     pub(crate) fn offer(&mut self, bytes: &[u8], at: i64) -> Offer {
+        let during_commit = self.forget_the_past();
         let read = self.read.take();
         let page_of = self.page_of.take();
-        if !self.continues(at) || self.held.try_reserve(bytes.len()).is_err() {
+        if !during_commit || !self.continues(at) || self.held.try_reserve(bytes.len()).is_err() {
             return Offer::Refused;
         }
         match page_of {
@@ -71,6 +114,7 @@ impl Gather {
     /// What is held, and where it belongs. It is no longer held then, whether or not it can be written: what SQLite does
     /// after an error it begins anew.
     pub(crate) fn let_go<T>(&mut self, write: impl FnOnce(&[u8], i64) -> T) -> Option<T> {
+        self.forget_the_past();
         if self.held.is_empty() {
             return None;
         }
@@ -83,6 +127,17 @@ impl Gather {
     pub(crate) fn reads(&mut self, at: i64, bytes: i64) {
         self.page_of = None;
         self.read = Some((at, at.saturating_add(bytes)));
+    }
+
+    /// Forgets what is of another moment than this; whether this is one.
+    fn forget_the_past(&mut self) -> bool {
+        let now = Moment::now();
+        if self.moment != now {
+            self.moment = now;
+            self.page_of = None;
+            self.held.clear();
+        }
+        now.is_some()
     }
 
     fn continues(&self, at: i64) -> bool {
@@ -128,90 +183,144 @@ mod tests {
 
     #[test]
     fn a_commit_is_held_until_its_last_page_has_come() {
-        let mut gather = Gather::default();
-        assert_eq!(gather.offer(&header(0), 32), Offer::Held);
-        assert_eq!(gather.offer(PAGE, 56), Offer::Held);
-        assert_eq!(gather.offer(&header(9), 32 + FRAME), Offer::Held);
-        assert_eq!(gather.offer(PAGE, 56 + FRAME), Offer::Due);
-        assert_eq!(held(&mut gather), Some((32, 2 * 536)));
-        assert_eq!(held(&mut gather), None);
-        assert_eq!(gather.offer(&header(9), 32 + 2 * FRAME), Offer::Held);
-        assert_eq!(gather.offer(PAGE, 56 + 2 * FRAME), Offer::Due);
-        assert_eq!(held(&mut gather), Some((32 + 2 * FRAME, 536)));
+        Moment::of(|| {
+            let mut gather = Gather::default();
+            assert_eq!(gather.offer(&header(0), 32), Offer::Held);
+            assert_eq!(gather.offer(PAGE, 56), Offer::Held);
+            assert_eq!(gather.offer(&header(9), 32 + FRAME), Offer::Held);
+            assert_eq!(gather.offer(PAGE, 56 + FRAME), Offer::Due);
+            assert_eq!(held(&mut gather), Some((32, 2 * 536)));
+            assert_eq!(held(&mut gather), None);
+            assert_eq!(gather.offer(&header(9), 32 + 2 * FRAME), Offer::Held);
+            assert_eq!(gather.offer(PAGE, 56 + 2 * FRAME), Offer::Due);
+            assert_eq!(held(&mut gather), Some((32 + 2 * FRAME, 536)));
+        });
     }
 
     #[test]
     fn what_does_not_continue_is_refused() {
-        let mut gather = Gather::default();
-        assert_eq!(gather.offer(&header(0), 32), Offer::Held);
-        assert_eq!(gather.offer(PAGE, 56), Offer::Held);
-        for (bytes, at) in [
-            (header(0).as_slice(), 32),
-            (&[0; 32], 32 + FRAME),
-            (PAGE, 32 + FRAME),
-        ] {
-            assert_eq!(
-                gather.offer(bytes, at),
-                Offer::Refused,
-                "{} at {at}",
-                bytes.len()
-            );
-        }
-        assert_eq!(held(&mut gather), Some((32, 536)));
+        Moment::of(|| {
+            let mut gather = Gather::default();
+            assert_eq!(gather.offer(&header(0), 32), Offer::Held);
+            assert_eq!(gather.offer(PAGE, 56), Offer::Held);
+            for (bytes, at) in [
+                (header(0).as_slice(), 32),
+                (&[0; 32], 32 + FRAME),
+                (PAGE, 32 + FRAME),
+            ] {
+                assert_eq!(
+                    gather.offer(bytes, at),
+                    Offer::Refused,
+                    "{} at {at}",
+                    bytes.len()
+                );
+            }
+            assert_eq!(held(&mut gather), Some((32, 536)));
+        });
     }
 
     #[test]
     fn a_page_that_comes_in_parts_is_refused() {
-        for first in [24, 100, 488] {
-            let mut gather = Gather::default();
-            assert_eq!(gather.offer(&header(9), 32), Offer::Held);
-            assert_eq!(gather.offer(&PAGE[..first], 56), Offer::Refused, "{first}");
-            assert_eq!(held(&mut gather), Some((32, 24)));
-        }
+        Moment::of(|| {
+            for first in [24, 100, 488] {
+                let mut gather = Gather::default();
+                assert_eq!(gather.offer(&header(9), 32), Offer::Held);
+                assert_eq!(gather.offer(&PAGE[..first], 56), Offer::Refused, "{first}");
+                assert_eq!(held(&mut gather), Some((32, 24)));
+            }
+        });
     }
 
     #[test]
     fn a_header_that_was_just_read_is_refused() {
-        let mut gather = Gather::default();
-        for frame in 0..3 {
-            gather.reads(32 + frame * FRAME, FRAME);
-            assert_eq!(gather.offer(&header(9), 32 + frame * FRAME), Offer::Refused);
-        }
-        // One that was read before that is not.
-        assert_eq!(gather.offer(&header(0), 32 + 3 * FRAME), Offer::Held);
+        Moment::of(|| {
+            let mut gather = Gather::default();
+            for frame in 0..3 {
+                gather.reads(32 + frame * FRAME, FRAME);
+                assert_eq!(gather.offer(&header(9), 32 + frame * FRAME), Offer::Refused);
+            }
+            // One that was read before that is not.
+            assert_eq!(gather.offer(&header(0), 32 + 3 * FRAME), Offer::Held);
+        });
     }
 
     #[test]
     fn a_read_of_other_frames_holds_nothing_up() {
-        let mut gather = Gather::default();
-        gather.reads(32, FRAME);
-        assert_eq!(gather.offer(&header(9), 32 + FRAME), Offer::Held);
-        assert_eq!(gather.offer(PAGE, 56 + FRAME), Offer::Due);
+        Moment::of(|| {
+            let mut gather = Gather::default();
+            gather.reads(32, FRAME);
+            assert_eq!(gather.offer(&header(9), 32 + FRAME), Offer::Held);
+            assert_eq!(gather.offer(PAGE, 56 + FRAME), Offer::Due);
+        });
     }
 
     #[test]
     fn a_long_commit_is_written_in_parts() {
-        let page = [7; 32_768];
-        let mut gather = Gather::default();
-        let mut at = 32;
-        let mut due = 0;
-        for _ in 0..8 {
-            assert_eq!(gather.offer(&header(0), at), Offer::Held);
-            if gather.offer(&page, at + 24) == Offer::Due {
-                due += 1;
-                let together = held(&mut gather).map(|(_, held)| held);
-                assert_eq!(together, Some(2 * (24 + 32_768)));
+        Moment::of(|| {
+            let page = [7; 32_768];
+            let mut gather = Gather::default();
+            let mut at = 32;
+            let mut due = 0;
+            for _ in 0..8 {
+                assert_eq!(gather.offer(&header(0), at), Offer::Held);
+                if gather.offer(&page, at + 24) == Offer::Due {
+                    due += 1;
+                    let together = held(&mut gather).map(|(_, held)| held);
+                    assert_eq!(together, Some(2 * (24 + 32_768)));
+                }
+                at += 24 + 32_768;
             }
-            at += 24 + 32_768;
-        }
-        assert_eq!(due, 4);
+            assert_eq!(due, 4);
+        });
     }
 
     #[test]
     fn a_place_at_the_end_of_all_numbers_does_no_harm() {
+        Moment::of(|| {
+            let mut gather = Gather::default();
+            assert_eq!(gather.offer(&header(0), i64::MAX - 3), Offer::Held);
+            assert_eq!(gather.offer(PAGE, i64::MIN), Offer::Refused);
+            gather.reads(i64::MAX, 5);
+        });
+    }
+
+    #[test]
+    fn nothing_is_held_but_during_a_commit() {
         let mut gather = Gather::default();
-        assert_eq!(gather.offer(&header(0), i64::MAX - 3), Offer::Held);
-        assert_eq!(gather.offer(PAGE, i64::MIN), Offer::Refused);
-        gather.reads(i64::MAX, 5);
+        assert_eq!(gather.offer(&header(0), 32), Offer::Refused);
+        assert_eq!(gather.offer(PAGE, 56), Offer::Refused);
+        assert_eq!(held(&mut gather), None);
+    }
+
+    #[test]
+    fn what_a_commit_left_behind_is_forgotten() {
+        for later in [
+            |gather: &mut Gather| held(gather),
+            |gather: &mut Gather| Moment::of(|| held(gather)),
+        ] {
+            let mut gather = Gather::default();
+            Moment::of(|| {
+                assert_eq!(gather.offer(&header(0), 32), Offer::Held);
+                assert_eq!(gather.offer(PAGE, 56), Offer::Held);
+            });
+            assert_eq!(later(&mut gather), None);
+        }
+        // Also when only half of a frame has come.
+        let mut gather = Gather::default();
+        Moment::of(|| assert_eq!(gather.offer(&header(9), 32), Offer::Held));
+        Moment::of(|| {
+            assert_eq!(gather.offer(PAGE, 56), Offer::Refused);
+            assert_eq!(held(&mut gather), None);
+        });
+    }
+
+    #[test]
+    fn a_commit_within_another_is_one_of_its_own() {
+        Moment::of(|| {
+            let outer = Moment::now();
+            Moment::of(|| assert!(Moment::now().is_some() && Moment::now() != outer));
+            assert_eq!(Moment::now(), outer);
+        });
+        assert_eq!(Moment::now(), None);
     }
 }

@@ -6,9 +6,9 @@
 //! before are prepared anew by SQLite when they are used next, so switch seldom. Call it alone, as above, with no
 //! other statement under way: one that opens another table after the switch is aborted by SQLite.
 //!
-//! It also makes a file system for SQLite known, [`FILE_SYSTEM`]: a database that is opened with it (`vfs=` in its URI) has each
-//! commit written to its log by one call instead of two for each page. The bytes are the same, and where they are when
-//! SQLite waits for the disk or tells others of the commit is the same.
+//! It also makes a file system for SQLite known, [`FILE_SYSTEM`]: a database that is opened with it (`vfs=` in its URI) has a
+//! commit written to its log by one call instead of two for each page, if it is carried out [`in_one_piece`]. The bytes
+//! are the same, and where they are when SQLite waits for the disk or tells others of the commit is the same.
 //!
 //! This is the only crate of the workspace with unsafe code. Each block says why it is sound.
 
@@ -53,6 +53,12 @@ pub fn install() -> Result<(), NotInstalled> {
     follow::register()
         .and_then(|()| log::register())
         .map_err(|code| NotInstalled { code })
+}
+
+/// Runs `commit`, which commits on this thread, and has what it writes to a log of [`FILE_SYSTEM`] written in as few
+/// pieces as it can be.
+pub fn in_one_piece<T>(commit: impl FnOnce() -> T) -> T {
+    gather::Moment::of(commit)
 }
 
 #[cfg(test)]

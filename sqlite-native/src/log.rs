@@ -1,10 +1,10 @@
 //! A file system for SQLite that writes each commit to the log in one piece.
 //!
 //! SQLite writes every page of a commit with two calls: 24 bytes, then the page. A step of a task's life is a dozen pages,
-//! so two dozen calls, which take longer than the bytes. Here they are gathered and written by one call, when the last page
-//! of the commit has come and before SQLite hears of success: so whatever SQLite does after that (waiting for
-//! the disk, telling other connections) finds the log as if it had been written in pieces. Before anything else is done
-//! to the log, what is held is written.
+//! so two dozen calls, which take longer than the bytes. Here they are gathered during a COMMIT and written by one call,
+//! when the last page of the commit has come and before SQLite hears of success: so whatever SQLite does after that
+//! (waiting for the disk, telling other connections) finds the log as if it had been written in pieces. Before anything
+//! else is done to the log, what is held is written.
 //!
 //! All else goes to the file system that SQLite would use anyway: the database itself, shared memory and locks are that
 //! one's own files, of which nothing here knows.
