@@ -174,7 +174,7 @@ mod tests {
             conn.batch_execute(&format!("{MUCH} COMMIT; {checkpoint}"))
                 .unwrap();
             let change = |rows| format!("UPDATE noise SET text = randomblob(700) WHERE n < {rows}");
-            // Few enough to be held all together, and no new page, which would have the first one read again.
+            // As if a COMMIT had written this and failed: few enough to be held all together, and no new page, which would have the first one read again.
             let undone = format!("BEGIN; {}; ROLLBACK", change(50));
             in_one_piece(|| conn.batch_execute(&undone)).unwrap();
             let mut other = fixture.plain();

@@ -176,7 +176,6 @@ fn write_rows(path: &Path, contents: &Contents) -> anyhow::Result<()> {
         fs::remove_file(path)?;
     }
     let connection = Connection::open(path)?;
-    connection.pragma_update(None, "page_size", 2048)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.execute_batch(

@@ -316,7 +316,7 @@ pub trait Tx {
     fn attempts_of(&mut self, task: &TaskId) -> Result<Vec<Attempt>, StoreError>;
     /// The attempt of the given number.
     fn attempt(&mut self, task: &TaskId, number: u32) -> Result<Option<Attempt>, StoreError>;
-    /// Inserts an attempt; one of this number must not exist.
+    /// Inserts an attempt; one of this number must not exist, which may be told only when the unit is to be committed.
     fn insert_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError>;
     /// Replaces everything of an attempt but its task, token, worker and start.
     fn update_attempt(&mut self, attempt: &Attempt) -> Result<(), StoreError>;

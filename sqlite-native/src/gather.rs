@@ -8,7 +8,7 @@
 //! held of an earlier one, which must have failed, is forgotten.
 
 use std::cell::Cell;
-use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The length of what comes before each page.
 const HEADER_BYTES: usize = 24;
@@ -16,21 +16,21 @@ const HEADER_BYTES: usize = 24;
 /// From so much on, what is held is written: a longer commit comes in several parts.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// One COMMIT of this thread.
+/// One COMMIT. No two of this process are alike, because a connection may go from thread to thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment(NonZeroU64);
+pub(crate) struct Moment(u64);
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static NOW: Cell<Option<Moment>> = const { Cell::new(None) };
-    static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Moment {
     /// Runs `commit` as a moment of its own.
     pub(crate) fn of<T>(commit: impl FnOnce() -> T) -> T {
-        let number = LAST.get().saturating_add(1);
-        LAST.set(number);
-        let _end = End(NOW.replace(NonZeroU64::new(number).map(Self)));
+        let moment = Self(NEXT.fetch_add(1, Ordering::Relaxed));
+        let _end = End(NOW.replace(Some(moment)));
         commit()
     }
 
@@ -312,6 +312,24 @@ mod tests {
             assert_eq!(gather.offer(PAGE, 56), Offer::Refused);
             assert_eq!(held(&mut gather), None);
         });
+    }
+
+    #[test]
+    fn what_a_commit_of_another_thread_left_behind_is_forgotten() {
+        let mut gather = Gather::default();
+        let mut in_a_thread = |begin: bool| {
+            std::thread::scope(|scope| {
+                let commit = || {
+                    Moment::of(|| match begin {
+                        true => assert_eq!(gather.offer(&header(0), 32), Offer::Held),
+                        false => assert_eq!(held(&mut gather), None),
+                    })
+                };
+                scope.spawn(commit).join().unwrap();
+            });
+        };
+        in_a_thread(true);
+        in_a_thread(false);
     }
 
     #[test]

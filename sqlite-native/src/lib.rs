@@ -55,8 +55,11 @@ pub fn install() -> Result<(), NotInstalled> {
         .map_err(|code| NotInstalled { code })
 }
 
-/// Runs `commit`, which commits on this thread, and has what it writes to a log of [`FILE_SYSTEM`] written in as few
-/// pieces as it can be.
+/// Runs `commit`, which does nothing but COMMIT on this thread, and has what it writes to a log of [`FILE_SYSTEM`] written
+/// in as few pieces as it can be.
+///
+/// Nothing but the COMMIT: were a transaction undone in it, and then the log looked at, what was undone might be written
+/// over what others had put into its place.
 pub fn in_one_piece<T>(commit: impl FnOnce() -> T) -> T {
     gather::Moment::of(commit)
 }

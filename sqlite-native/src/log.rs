@@ -43,7 +43,7 @@ pub(crate) fn register() -> Result<(), c_int> {
             return ffi::SQLITE_ERROR;
         }
         // SAFETY: what is registered lives until it is unregistered, which nobody does to the default, and is not changed
-        // but for the list that it stands in, under SQLite's mutex; a copy of the rest is sound.
+        // but for `pNext`, when a file system is registered, which in this process nobody else does.
         let mut ours = unsafe { real.read() };
         let Some(size) = size_for(ours.szOsFile) else {
             return ffi::SQLITE_TOOBIG;

@@ -506,6 +506,12 @@ pub(crate) fn an_attempt_has_its_number_alone(bench: &Bench) {
     assert_refused(bench, "the same number", |tx| {
         tx.insert_attempt(&attempt("TASK-1", 10))
     });
+    assert_refused(bench, "the same number, of one that begins", |tx| {
+        tx.insert_attempt(&Attempt {
+            end: None,
+            ..attempt("TASK-1", 9)
+        })
+    });
     let numbers: Vec<u32> = bench
         .read(|tx| tx.attempts_of(&task_id("TASK-1")))
         .iter()

@@ -1,11 +1,15 @@
 //! The log of events, and the operations that make repeating safe.
 
-use tasq_domain::{AnyId, Event, EventKind, JsonObject, Operation, OperationId};
-use tasq_ports::{Access, EventFilter, StoreError, Verdict};
+use tasq_domain::{
+    AnyId, Attempt, Event, EventKind, JsonObject, Operation, OperationId, TaskId, Worker,
+};
+use tasq_ports::{Access, EventFilter, StoreError, Tx, Verdict};
 
 use super::Bench;
 use super::answers::assert_refused;
-use super::make::{actor, at, epic_id, event, feature_id, task_id, test_id};
+use super::make::{
+    actor, at, attempt, epic_id, event, feature, feature_id, task, task_id, test_id, with_attempts,
+};
 
 fn append(bench: &Bench, event: &Event) -> i64 {
     bench.write(|tx| tx.append_event(event))
@@ -82,6 +86,80 @@ pub(crate) fn events_of_one_unit_keep_their_order_however_many_there_are(bench: 
     }
     let expected: Vec<i64> = (1..=60).chain(100..=114).collect();
     assert_eq!(seqs(bench, None, 0, 200), expected);
+}
+
+/// However late a store writes them.
+pub(crate) fn what_a_unit_appended_it_reads(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    for number in 0..20 {
+        bench.put(&task(&format!("TASK-{number}"), "FEAT-1"));
+    }
+    let ids: Vec<_> = (0..20).map(|it| task_id(&format!("TASK-{it}"))).collect();
+    let begins = |id: &TaskId, number: usize| Attempt {
+        worker: Worker::new(if number < 9 { "w1" } else { "w2" }).unwrap(),
+        end: None,
+        ..attempt(id.as_str(), 1)
+    };
+    let end = attempt("TASK-0", 1).end.unwrap();
+    bench.write(|tx| {
+        let before = tx.newest_event()?;
+        let mut begun = Vec::new();
+        for (number, id) in ids.iter().enumerate() {
+            let task = tx.task(id)?.unwrap().task;
+            tx.update_task(&with_attempts(1, task))?;
+            begun.push(begins(id, number));
+            tx.insert_attempt(&begun[number])?;
+            let seq = tx.append_event(&event(EventKind::Claimed, id.clone()))?;
+            assert_eq!(tx.newest_event()?, seq);
+            let of_it = EventFilter {
+                entity: Some(id.clone().into()),
+                after: before,
+                limit: 5,
+            };
+            assert_eq!(tx.events(&of_it)?.len(), 1);
+        }
+        let ended = |number: usize| Attempt {
+            end: Some(end.clone()),
+            ..begun[number].clone()
+        };
+        // Each of them is asked for after another one was begun.
+        let begin_next = |tx: &mut dyn Tx, number: usize| {
+            let next = Attempt {
+                token: attempt("TASK-0", 2).token,
+                ..begun[number].clone()
+            };
+            tx.update_attempt(&ended(number))?;
+            let task = tx.task(&ids[number])?.unwrap().task;
+            tx.update_task(&with_attempts(2, task))?;
+            tx.insert_attempt(&next)?;
+            Ok::<_, StoreError>(next)
+        };
+        let next = begin_next(tx, 0)?;
+        assert_eq!(tx.attempt(&ids[0], 2)?, Some(next));
+        let next = begin_next(tx, 1)?;
+        assert_eq!(tx.attempts_of(&ids[1])?, [ended(1), next]);
+        begin_next(tx, 2)?;
+        assert!(tx.end_attempt(&ids[2], 2, &end)?);
+        let next = begin_next(tx, 3)?;
+        tx.update_attempt(&Attempt {
+            end: Some(end.clone()),
+            ..next
+        })?;
+        for number in [2, 3] {
+            let attempts = tx.attempts_of(&ids[number])?;
+            assert!(attempts.iter().all(|it| it.end.is_some()), "{attempts:?}");
+        }
+        // Nothing is left open without a claim.
+        for (number, id) in ids.iter().enumerate() {
+            if number >= 4 {
+                tx.update_attempt(&ended(number))?;
+            } else if number < 2 {
+                assert!(tx.end_attempt(id, 2, &end)?);
+            }
+        }
+        Ok(())
+    });
+    bench.assert_consistent();
 }
 
 pub(crate) fn a_number_in_an_undone_unit_is_not_seen(bench: &Bench) {

@@ -187,6 +187,7 @@ macro_rules! contract_suite {
                 nothing_is_ready_in_an_empty_store,
                 priority_goes_first_then_creation,
                 what_was_foreseen_is_as_it_is,
+                what_was_foreseen_changes_with_what_the_unit_does,
                 a_task_without_priority_has_its_features,
                 a_change_of_priority_changes_the_order,
                 each_scope_hands_out_its_own,
@@ -237,6 +238,7 @@ macro_rules! contract_suite {
             events {
                 numbers_rise_and_are_answered,
                 events_of_one_unit_keep_their_order_however_many_there_are,
+                what_a_unit_appended_it_reads,
                 a_number_in_an_undone_unit_is_not_seen,
                 every_filter_of_events_holds,
                 every_kind_of_event_comes_back,

@@ -1,7 +1,9 @@
 //! What is handed out, and in which order.
 
 use tasq_domain::ready::Scope;
-use tasq_domain::{Dependency, Epic, Feature, Lane, Status, Task, TestOwner, Timestamp};
+use tasq_domain::{
+    Epic, Feature, Lane, Status, Task, TaskId, TaskRecord, TestCase, TestOwner, Timestamp,
+};
 use tasq_ports::{Inserted, StoreError, Tx};
 
 use super::Bench;
@@ -94,52 +96,82 @@ pub(crate) fn priority_goes_first_then_creation(bench: &Bench) {
     assert_eq!(ready(bench, &Scope::Queue, 100), [""; 0]);
 }
 
-/// What was read ahead is right after everything that a unit does to it.
-pub(crate) fn what_was_foreseen_is_as_it_is(bench: &Bench) {
+/// A task and what there is around it: what it waits for, what waits for it, its tests.
+type Around = (Option<TaskRecord>, Vec<TaskId>, Vec<TaskId>, Vec<TestCase>);
+
+/// Forty-odd ids, of forty tasks of which one waits for another.
+fn forty(bench: &Bench) -> Vec<TaskId> {
     bench.put(&feature("FEAT-1", None));
     for number in 0..40 {
         bench.put(&task(&format!("TASK-{number}"), "FEAT-1"));
     }
     bench.write(|tx| tx.insert_dependency(&waits_for("TASK-1", "TASK-0")));
-    let ids: Vec<_> = (0..45).map(|it| task_id(&format!("TASK-{it}"))).collect();
-    let asked = |tx: &mut dyn Tx| {
-        let asked = ids.iter().map(|id| {
-            let tests = tx.tests_of(&TestOwner::Task(id.clone()))?;
-            Ok((tx.task(id)?, tx.dependencies_of(id)?, tests))
-        });
-        asked.collect::<Result<Vec<_>, StoreError>>()
-    };
-    let plain = bench.read(|tx| asked(tx));
+    (0..45).map(|it| task_id(&format!("TASK-{it}"))).collect()
+}
+
+fn around(tx: &mut dyn Tx, id: &TaskId) -> Result<Around, StoreError> {
+    Ok((
+        tx.task(id)?,
+        tx.dependencies_of(id)?,
+        tx.dependents_of(id)?,
+        tx.tests_of(&TestOwner::Task(id.clone()))?,
+    ))
+}
+
+fn around_each(tx: &mut dyn Tx, ids: &[TaskId]) -> Result<Vec<Around>, StoreError> {
+    ids.iter().map(|id| around(tx, id)).collect()
+}
+
+pub(crate) fn what_was_foreseen_is_as_it_is(bench: &Bench) {
+    let ids = forty(bench);
+    let plain = bench.read(|tx| around_each(tx, &ids));
     let foreseen = bench.write(|tx| {
         tx.foresee(&ids)?;
-        asked(tx)
+        around_each(tx, &ids)
     });
     assert_eq!(foreseen, plain);
-    let (inside, changed) = bench.write(|tx| {
+}
+
+/// Each change is seen at once, and nothing else is: what was read before it may still be in hand.
+pub(crate) fn what_was_foreseen_changes_with_what_the_unit_does(bench: &Bench) {
+    let ids = forty(bench);
+    let mut seen: Vec<(usize, Around)> = Vec::new();
+    let (inside, done) = bench.write(|tx| {
         tx.foresee(&ids)?;
+        let held = claimed(tx.task(&ids[6])?.unwrap().task, "w1", at(1));
+        tx.update_task_life(&held)?;
+        keep_attempts(tx, &held)?;
+        seen.push((6, around(tx, &ids[6])?));
+        tx.insert_dependency(&waits_for("TASK-7", "TASK-8"))?;
+        seen.push((7, around(tx, &ids[7])?));
+        seen.push((8, around(tx, &ids[8])?));
+        let test = test("TEST-1", TestOwner::Task(ids[9].clone()));
+        assert!(matches!(tx.insert_test(&test)?, Inserted::At(_)));
+        seen.push((9, around(tx, &ids[9])?));
         let claim = claimed(tx.task(&ids[0])?.unwrap().task, "w1", at(1));
         tx.update_task_life(&claim)?;
         keep_attempts(tx, &claim)?;
-        let dependency = Dependency {
-            task: ids[2].clone(),
-            on: ids[3].clone(),
-        };
-        tx.insert_dependency(&dependency)?;
-        let test = test("TEST-1", TestOwner::Task(ids[4].clone()));
-        assert!(matches!(tx.insert_test(&test)?, Inserted::At(_)));
-        let three = in_status(tx.task(&ids[3])?.unwrap().task, Status::Completed, at(2));
-        tx.update_task_life(&three)?;
         let done = in_status(claim, Status::Completed, at(2));
         tx.update_task_life(&done)?;
         keep_attempts(tx, &done)?;
+        assert_eq!(around(tx, &ids[1])?.0.unwrap().open_dependencies, 0);
         tx.remove_task(&ids[5])?;
-        Ok((asked(tx)?, done))
+        assert!(around(tx, &ids[5])?.0.is_none());
+        Ok((around_each(tx, &ids)?, done))
     });
-    assert_eq!(inside, bench.read(|tx| asked(tx)));
-    assert_eq!(inside[0].0.as_ref().map(|it| &it.task), Some(&changed));
-    let open = |at: usize| inside[at].0.as_ref().map(|it| it.open_dependencies);
-    assert_eq!((open(1), open(2), open(5)), (Some(0), Some(0), None));
-    assert_eq!((inside[2].1.len(), inside[4].2.len()), (1, 1));
+    for (task, (record, dependencies, dependents, tests)) in &seen {
+        let record = record.as_ref().unwrap();
+        assert_eq!(record.task.claim.is_some(), *task == 6, "{task}");
+        assert_eq!(record.open_dependencies, u32::from(*task == 7), "{task}");
+        assert_eq!(dependencies.len(), usize::from(*task == 7), "{task}");
+        assert_eq!(dependents.len(), usize::from(*task == 8), "{task}");
+        assert_eq!(tests.len(), usize::from(*task == 9), "{task}");
+    }
+    assert_eq!(inside, bench.read(|tx| around_each(tx, &ids)));
+    assert_eq!(inside[0].0.as_ref().map(|it| &it.task), Some(&done));
+    for (task, before) in seen {
+        assert_eq!(inside[task], before, "{task}");
+    }
     bench.assert_consistent();
 }
 

@@ -65,6 +65,21 @@ pub(crate) fn a_named_task_is_claimed_or_refused(desk: &Desk) {
     assert_eq!(error.details()["reasons"][0], "dependencies");
 }
 
+/// More than are read from the store at once.
+pub(crate) fn a_thousand_are_claimed_in_one_step(desk: &Desk) {
+    desk.feature("FEAT-1", None);
+    let batch: Vec<_> = (0..1_150)
+        .map(|number| named(&format!("T-{number:04}"), "FEAT-1"))
+        .collect();
+    desk.ada().add_tasks(&batch).unwrap();
+    let wanted = claims(WhichTask::Next(ScopeRef::Queue), 1_100);
+    let claimed = desk.ada().claim(&wanted).unwrap();
+    let expected: Vec<_> = (0..1_100).map(|number| format!("T-{number:04}")).collect();
+    assert_eq!(claimed.iter().map(name_of).collect::<Vec<_>>(), expected);
+    let rest = desk.ada().claim(&wanted).unwrap();
+    assert_eq!(rest.len(), 50);
+}
+
 pub(crate) fn several_are_claimed_in_one_step(desk: &Desk) {
     desk.feature("FEAT-1", None);
     for id in ["A", "B", "C"] {

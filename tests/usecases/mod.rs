@@ -68,6 +68,7 @@ macro_rules! usecases_suite {
                 each_scope_is_drained_alone,
                 a_named_task_is_claimed_or_refused,
                 several_are_claimed_in_one_step,
+                a_thousand_are_claimed_in_one_step,
                 nothing_ready_says_what_waits_and_why,
                 a_lost_lease_is_taken_back_by_any_claim,
                 three_lost_in_a_row_are_poison,

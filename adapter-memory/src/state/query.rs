@@ -17,6 +17,7 @@ impl State {
         self.tasks.find(id).map(|task| self.record_of(task))
     }
 
+    /// The first of [`State::ready`], without putting all of them in order.
     pub(crate) fn next_ready(&self, scope: &Scope, now: Timestamp) -> Option<TaskRecord> {
         let mut best: Option<TaskRecord> = None;
         for seq in self.tasks_in(scope) {

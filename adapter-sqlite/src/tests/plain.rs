@@ -102,12 +102,12 @@ fn any_letter_or_sign_is_a_text() {
     let fixture = Fixture::new();
     let printed = fixture.plain_sql(
         "
-for text in ('1', '8', '14', '31', '33', '93', '133', '32, 13, 45', '8364', '128512'):
+for text in ('1', '8', '14', '31', '33', '93', '32, 13, 45', '8364', '128512'):
     db.execute(f\"UPDATE tasks SET description = char({text})\")
     all(f\"SELECT count(*) FROM tasks WHERE description = char({text})\")
 ",
     );
-    assert_eq!(printed, "3\n".repeat(10));
+    assert_eq!(printed, "3\n".repeat(9));
 }
 
 #[test]

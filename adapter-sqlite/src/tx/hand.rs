@@ -173,6 +173,13 @@ impl InHand {
         }
     }
 
+    /// There is more around a task than there was.
+    pub(crate) fn relate(&mut self, id: &TaskId, what: impl FnOnce(&mut Related)) {
+        if let Some(held) = self.tasks.get_mut(id) {
+            what(&mut held.related);
+        }
+    }
+
     pub(crate) fn forget_task(&mut self, id: &TaskId) {
         self.tasks.remove(id);
     }

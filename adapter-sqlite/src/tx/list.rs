@@ -86,6 +86,8 @@ impl RunQueryDsl<SqliteConnection> for TasksAt<'_> {}
 
 impl QueryFragment<Sqlite> for TasksAt<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        // A connection would keep one prepared for each number that was ever asked for.
+        out.unsafe_to_cache_prepared();
         out.push_sql(&READ_TASK);
         out.push_sql(" WHERE seq IN (");
         for (number, (_, seq)) in self.0.iter().enumerate() {

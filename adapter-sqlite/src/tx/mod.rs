@@ -250,7 +250,7 @@ impl Tx for SqliteTx<'_> {
 
     fn task(&mut self, id: &TaskId) -> Result<Option<TaskRecord>, StoreError> {
         if self.access == Access::Read {
-            return self.read(|conn| Ok(ready::task(conn, id)?.map(|(record, _)| record)));
+            return self.read(|conn| ready::only_task(conn, id));
         }
         self.in_hand(|hand, conn| {
             if let Some(record) = hand.task(id) {
@@ -358,7 +358,7 @@ impl Tx for SqliteTx<'_> {
                 let outcome = tests::insert(conn, test)?;
                 if let Inserted::At(_) = outcome {
                     hand.count_test();
-                    hand.forget_task(task);
+                    hand.relate(task, |it| it.tests = true);
                 }
                 Ok(outcome)
             }),
@@ -393,8 +393,9 @@ impl Tx for SqliteTx<'_> {
     fn insert_dependency(&mut self, dependency: &Dependency) -> Result<bool, StoreError> {
         self.write_in_hand(|hand, conn| {
             let task = hand.task_seq(conn, &dependency.task)?;
+            // What it waits for is counted in its row.
             hand.forget_task(&dependency.task);
-            hand.forget_task(&dependency.on);
+            hand.relate(&dependency.on, |it| it.dependents = true);
             history::insert_dependency(conn, task, dependency)
         })
     }

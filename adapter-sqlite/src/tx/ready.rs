@@ -59,6 +59,11 @@ statement! {
     TaskById { id: &'a str => Text } -> FoundColumns, after FIND_TASK = " WHERE id = ?"
 }
 
+statement! {
+    /// A task without what there is around it.
+    OnlyTaskById { id: &'a str => Text } -> TaskColumns, after READ_TASK = " WHERE id = ?"
+}
+
 /// Some tasks.
 struct TasksById<'a, const N: usize>(&'a [&'a str; N]);
 
@@ -90,8 +95,8 @@ impl<const N: usize> QueryFragment<Sqlite> for TasksById<'_, N> {
 
 statement! {
     /// The first ready tasks of the queue. SQLite would plan anew for each limit that it sees, so that it sees a sum.
-    /// `not_before` is looked at again because a clock may have gone back, and the
-    /// status because `stage` follows from a column that a plain client may have set wrong.
+    /// `not_before` is looked at again because a clock may have gone back, and the status because `stage` follows from a
+    /// column that a plain client may have set wrong.
     ReadyInQueue { now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns, after FIND_TASK =
         " INDEXED BY idx_tasks_status \
          WHERE stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
@@ -145,6 +150,17 @@ statement! {
 pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<Found>, Fault> {
     let row = TaskById::new(id.as_str()).get_result(conn).optional()?;
     row.map(read).transpose()
+}
+
+/// For a unit that only reads, which keeps nothing in hand.
+pub(crate) fn only_task(
+    conn: &mut SqliteConnection,
+    id: &TaskId,
+) -> Result<Option<TaskRecord>, Fault> {
+    let row = OnlyTaskById::new(id.as_str())
+        .get_result::<StoredTask>(conn)
+        .optional()?;
+    Ok(row.map(StoredTask::read).transpose()?)
 }
 
 /// The tasks of these ids, as far as they are there and it takes a statement of several; those left over are no worse off

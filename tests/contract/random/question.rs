@@ -19,6 +19,7 @@ pub(crate) enum Question {
     Processes(Place),
     Tasks(TaskFilter, Page),
     Relations(TaskId),
+    Foreseen(Vec<TaskId>),
     FeaturesOf(Option<EpicId>),
     TestsOf(TestOwner),
     Tests(i64, u32),
@@ -39,7 +40,6 @@ impl Question {
             Self::Relations(id) => format!(
                 "{:#?}",
                 (
-                    tx.foresee(std::slice::from_ref(id))?,
                     tx.task(id)?,
                     tx.dependencies_of(id)?,
                     tx.dependents_of(id)?,
@@ -49,6 +49,18 @@ impl Question {
                     tx.unanswered()?
                 )
             ),
+            Self::Foreseen(ids) => {
+                tx.foresee(ids)?;
+                let each = ids.iter().map(|id| {
+                    Ok((
+                        tx.task(id)?,
+                        tx.dependencies_of(id)?,
+                        tx.dependents_of(id)?,
+                        tx.tests_of(&TestOwner::Task(id.clone()))?,
+                    ))
+                });
+                format!("{:#?}", each.collect::<Result<Vec<_>, StoreError>>()?)
+            }
             Self::FeaturesOf(epic) => format!("{:#?}", tx.features_of(epic.as_ref())?),
             Self::TestsOf(owner) => format!("{:#?}", tx.tests_of(owner)?),
             Self::Tests(after, limit) => format!("{:#?}", tx.tests(*after, *limit)?),
@@ -62,7 +74,7 @@ impl Question {
 }
 
 pub(crate) fn any(numbers: &mut Numbers, contents: &Contents) -> Question {
-    match numbers.below(15) {
+    match numbers.below(16) {
         0 => Question::NextReady(scope(numbers, contents)),
         1 | 2 => Question::Ready(scope(numbers, contents), numbers.below(6)),
         3 => Question::Counts(scope(numbers, contents)),
@@ -99,6 +111,10 @@ pub(crate) fn any(numbers: &mut Numbers, contents: &Contents) -> Question {
             1 + numbers.below(6),
         ),
         13 => Question::Processes(place(numbers.below(3).into())),
+        14 => {
+            let ids = 0..numbers.below(26);
+            Question::Foreseen(ids.map(|_| task(numbers, contents)).collect())
+        }
         _ => Question::Count(numbers.one(&EntityKind::ALL)),
     }
 }
