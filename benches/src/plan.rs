@@ -22,7 +22,7 @@ pub(crate) const USAGE: &str = "usage: tasq-bench GROUP… [--rounds N] [--slice
   quick   a little of micro, scale, cli and json, in less than a minute
 
   --rounds N  rounds, at least 5 (default 7, quick 5)
-  --slice N   operations in a slice, with one transaction each (default 400, quick 100)
+  --slice N   operations in a slice, with one transaction each (default 2000, quick 100)
   --size N    the largest queue of scale, shape, cli and bulk (default 1000000, quick 10000)
   --huge      scale also measures ten million tasks
   --dir DIR   where files are made (default: the system's temporary folder); its disk is what FULL measures
@@ -116,7 +116,7 @@ impl Plan {
             groups: Vec::new(),
             full: false,
             rounds: 7,
-            slice: 400,
+            slice: 2_000,
             size: 1_000_000,
             huge: false,
             dir: std::env::temp_dir(),

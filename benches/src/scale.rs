@@ -137,7 +137,7 @@ pub(crate) fn page(queue: &Tasq, scope: &ScopeRef, sort: Sort) -> anyhow::Result
 
 /// Claims and completions, as many as the smaller queue has room for.
 fn steps(bench: &mut Bench, size: u64, ours: &mut Tasq, base: &mut Tasq) -> anyhow::Result<()> {
-    let amount = Amount::same(bench.plan.rounds, slice(bench, size)?);
+    let amount = Amount::same(bench.plan.rounds, slice(bench, size.min(BASE))?);
     let claims = compare(Share::Cost, amount, &mut |n| ours.claim(n), &mut |n| {
         base.claim(n)
     })?;
@@ -150,7 +150,7 @@ fn steps(bench: &mut Bench, size: u64, ours: &mut Tasq, base: &mut Tasq) -> anyh
 
 /// How many operations a slice may have so that no queue runs empty.
 fn slice(bench: &Bench, size: u64) -> anyhow::Result<u32> {
-    let room = size.min(BASE) / (u64::from(bench.plan.rounds + 1) * 3);
+    let room = size / (u64::from(bench.plan.rounds + 1) * 3);
     Ok(bench.plan.slice.min(u32::try_from(room)?).max(1))
 }
 
