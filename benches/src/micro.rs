@@ -70,6 +70,10 @@ fn one_by_one(
     tell(bulk, &mut |n| ours.add_in_one(n), &mut |n| {
         floor.add_in_one(n)
     })?;
+    // What claiming and failing take, and what nobody is to find missing, must be there on both sides.
+    let taken = (slice.rounds + 2) * slice.ours * 2;
+    ours.add_in_one(taken)?;
+    floor.add_in_one(taken)?;
     tell(
         kind("claim", Must::Free),
         &mut |n| ours.claim(n),
