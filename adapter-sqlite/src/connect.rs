@@ -25,8 +25,9 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 /// made take longer, because SQLite then looks at all that it keeps.
 const CACHE_KIB: u32 = 4 * 1024;
 
-/// The length of a page in the files that we make. A step changes a dozen pages in a few bytes each, and a commit writes whole pages and a checksum
-/// over each: half of SQLite's own 4096 takes a sixth less time for a step and a tenth more for a batch.
+/// The length of a page in the files that we make. A step changes a dozen pages in a few bytes each, and a commit writes
+/// whole pages and a checksum over each: half of SQLite's own 4096 takes a sixth less time for a step, and a tenth more for
+/// a batch.
 pub(crate) const PAGE_BYTES: u32 = 2048;
 
 /// After how many pages of the log a commit moves them into the database, which takes two waits for the disk, and a third

@@ -266,7 +266,7 @@ pub trait Tx {
     /// of them changes nothing for the others.
     fn ready(&mut self, scope: &Scope, limit: u32) -> Result<Vec<TaskRecord>, StoreError>;
     /// Tells that these tasks are about to be asked for, one after the other, so that a store may read them together. It
-    /// changes nothing, whether they are there or not.
+    /// changes nothing, whether they are there or not, and fails as reading one of them would.
     fn foresee(&mut self, tasks: &[TaskId]) -> Result<(), StoreError> {
         let _ = tasks;
         Ok(())
