@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGTERM};
 
@@ -14,6 +15,10 @@ use super::check::{Promise, Violation};
 use crate::discover::Place;
 use crate::failure::Failure;
 use crate::stores::Terms;
+
+/// Workers wait at least so long for the store: the last of many waits for all others, and a slow disk, or a machine that
+/// stood still, breaks no promise.
+const WAIT: Duration = Duration::from_mins(10);
 
 /// Workers on one store, with their logs in one folder. They end with this value.
 pub(super) struct Crew {
@@ -81,7 +86,7 @@ impl Crew {
             .arg("--store")
             .arg(&self.store)
             .arg("--wait")
-            .arg(format!("{}s", self.terms.wait.as_secs().max(1)))
+            .arg(format!("{}s", self.terms.wait.max(WAIT).as_secs()))
             .args(
                 self.terms
                     .unsafe_network_fs

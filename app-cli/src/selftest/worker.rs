@@ -27,6 +27,8 @@ use crate::stores;
 
 /// The lease of a worker that keeps its task; where processes cannot be told apart, as long is waited for the dead.
 const LEASE: Duration = Duration::from_secs(10);
+/// The lease of one of many writers, which nobody is to take its task from, however long the machine stands still.
+const WRITER_LEASE: Duration = Duration::from_hours(24);
 /// The lease of a worker that is meant to lose its task.
 const SHORT_LEASE: Duration = Duration::from_millis(1);
 /// How long a worker waits while others have all the tasks.
@@ -70,7 +72,11 @@ fn claim_and_complete(app: &App<'_>, args: &SelftestWorker) -> Result<(), Failur
     let mut idle = 0;
     while idle < PATIENCE {
         let loses = numbers.below(8) == 0;
-        let claim = match claim(app, &args.name, loses) {
+        let (lease, pid) = match loses {
+            true => (SHORT_LEASE, None),
+            false => (LEASE, Some(std::process::id())),
+        };
+        let claim = match claim(app, &args.name, lease, pid) {
             Ok(claim) => claim,
             Err(AppError::NothingReady(waiting)) => {
                 if waiting.counts.pending + waiting.counts.in_progress == 0 {
@@ -98,11 +104,12 @@ fn claim_and_complete(app: &App<'_>, args: &SelftestWorker) -> Result<(), Failur
     Ok(())
 }
 
-fn claim(app: &App<'_>, worker: &Worker, loses: bool) -> Result<ClaimView, AppError> {
-    let (lease, pid) = match loses {
-        true => (SHORT_LEASE, None),
-        false => (LEASE, Some(std::process::id())),
-    };
+fn claim(
+    app: &App<'_>,
+    worker: &Worker,
+    lease: Duration,
+    pid: Option<u32>,
+) -> Result<ClaimView, AppError> {
     let claims = app.claim(&ClaimTasks {
         which: WhichTask::Next(ScopeRef::Queue),
         worker: worker.clone(),
@@ -170,7 +177,8 @@ fn end(app: &App<'_>, holder: &HolderRef, numbers: &mut Numbers) -> Result<Told,
 /// Renews the lease of one task as fast as it can, from the first byte on standard input to its end. Its log has the
 /// line `ready`, then for each write how long that took, in microseconds.
 fn write(app: &App<'_>, args: &SelftestWorker) -> Result<(), Failure> {
-    let holder = holder(&claim(app, &args.name, false)?);
+    let claim = claim(app, &args.name, WRITER_LEASE, Some(std::process::id()))?;
+    let holder = holder(&claim);
     let mut log = OpenOptions::new()
         .append(true)
         .create_new(true)
@@ -193,7 +201,7 @@ fn write(app: &App<'_>, args: &SelftestWorker) -> Result<(), Failure> {
     });
     while !over.load(Ordering::SeqCst) {
         let begun = Instant::now();
-        app.heartbeat(&holder, Some(LEASE))?;
+        app.heartbeat(&holder, Some(WRITER_LEASE))?;
         line(format!("{}\n", begun.elapsed().as_micros()))?;
     }
     Ok(())
