@@ -13,7 +13,7 @@ use crate::failure::Failure;
 pub(super) const WRITERS: usize = 32;
 /// They go on until each of them has written; after so many writes for each, one without any counts as left out. It is no
 /// time, because a busy machine may not even have let it begin.
-const WRITES_EACH: usize = 200;
+const WRITES_EACH: usize = 2_000;
 /// How often the writers are looked after.
 const LOOK: Duration = Duration::from_millis(20);
 
