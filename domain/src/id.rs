@@ -1,6 +1,7 @@
-//! Identifiers: one type per kind, so that they cannot be mixed up.
+//! Identifiers: one type per kind, so that they cannot be mixed up. Copies share their text.
 
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -51,17 +52,16 @@ macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and keeps an id as it is: 1 to 128 characters, no white space, no control characters.
             ///
             /// # Errors
             /// If the text breaks one of these bounds.
-            pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
-                let text = text.into();
-                check(&text)?;
-                Ok(Self(text.into_boxed_str()))
+            pub fn new(text: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, IdError> {
+                check(text.as_ref())?;
+                Ok(Self(text.into()))
             }
 
             /// The id as text.
@@ -100,7 +100,7 @@ macro_rules! entity_id {
             #[doc = concat!("The id `", $prefix, "` with 8 upper-case hex digits, from fresh randomness.")]
             #[must_use]
             pub fn from_random(random: u32) -> Self {
-                Self(format!(concat!($prefix, "{:08X}"), random).into_boxed_str())
+                Self(format!(concat!($prefix, "{:08X}"), random).into())
             }
         }
 

@@ -1,6 +1,7 @@
-//! Validated texts. Each is kept exactly as it came; only its bounds are checked.
+//! Validated texts. Each is kept exactly as it came; only its bounds are checked. Copies share it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -46,18 +47,18 @@ macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $what:literal, $unit:literal, $limit:expr, $measure:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and keeps `text`, unchanged.
             ///
             /// # Errors
             /// If it is blank, too long, or contains U+0000.
-            pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
-                let text = text.into();
+            pub fn new(text: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, TextError> {
                 let measure: fn(&str) -> usize = $measure;
-                check($what, $unit, $limit, measure(&text), &text)?;
-                Ok(Self(text.into_boxed_str()))
+                let checked = text.as_ref();
+                check($what, $unit, $limit, measure(checked), checked)?;
+                Ok(Self(text.into()))
             }
 
             /// The text.
@@ -180,23 +181,23 @@ impl Reason {
 ///
 /// The edge that read it has checked that it is an object; this crate never looks inside.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct JsonObject(Box<str>);
+pub struct JsonObject(Arc<str>);
 
 impl JsonObject {
     /// Keeps `text`, which must be a valid JSON object in compact or any other form.
     ///
     /// # Errors
     /// If it is longer than 1 MiB or is not delimited by braces. The content is the caller's to check.
-    pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
-        let text = text.into();
-        check("JSON object", "bytes", MAX_JSON_BYTES, text.len(), &text)?;
-        if !(text.starts_with('{') && text.ends_with('}')) {
+    pub fn new(text: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, TextError> {
+        let checked = text.as_ref();
+        check("JSON object", "bytes", MAX_JSON_BYTES, checked.len(), checked)?;
+        if !(checked.starts_with('{') && checked.ends_with('}')) {
             return Err(TextError {
                 what: "JSON object",
                 problem: TextProblem::Empty,
             });
         }
-        Ok(Self(text.into_boxed_str()))
+        Ok(Self(text.into()))
     }
 
     /// The JSON text.
