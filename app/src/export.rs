@@ -139,10 +139,9 @@ struct Moving {
 }
 
 impl Moving {
-    fn pass(&mut self, mut task: Task) -> Task {
-        self.closing.close(&mut task);
-        self.tally.add(&task);
-        task
+    fn pass(&mut self, task: &mut Task) {
+        self.closing.close(task);
+        self.tally.add(task);
     }
 }
 
@@ -203,8 +202,9 @@ fn write_here(
     moving: &mut Moving,
 ) -> Result<Result<TaskTexts, FieldError>, StoreError> {
     let mut written = Ok(());
-    tx.each_task(&mut |task: Task| {
-        written = texts.add(&moving.pass(task));
+    tx.each_task(&mut |mut task: Task| {
+        moving.pass(&mut task);
+        written = texts.add(&task);
         match written {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
@@ -224,8 +224,9 @@ fn write_beside(
         let (hand_over, batches) = mpsc::sync_channel::<Batch>(WAITING);
         let (give_back, written) = mpsc::channel::<Batch>();
         let write = move || {
-            for batch in batches {
-                for task in &batch.tasks {
+            for mut batch in batches {
+                for task in &mut batch.tasks {
+                    moving.pass(task);
                     texts.add(task)?;
                 }
                 // Their memory is freed by who allocated it, so that the two do not wait for each other at the allocator.
@@ -239,7 +240,7 @@ fn write_beside(
         };
         let mut batch = Batch::default();
         let shown = tx.each_task(&mut |task: Task| {
-            batch.push(moving.pass(task));
+            batch.push(task);
             if !batch.is_full() {
                 return ControlFlow::Continue(());
             }

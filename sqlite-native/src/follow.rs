@@ -12,11 +12,13 @@ use std::sync::OnceLock;
 
 use libsqlite3_sys as ffi;
 
+use crate::pack;
+
 /// The SQL function: one argument, 0 for off, any other number for on. Only a statement itself can call it; a trigger or
 /// a view cannot.
 pub(crate) const FUNCTION: &str = "tasq_follow";
 
-/// Gives every connection that this process opens from now on the function; the code, if SQLite refuses.
+/// Gives every connection that this process opens from now on the functions; the code, if SQLite refuses.
 pub(crate) fn register() -> Result<(), c_int> {
     static CODE: OnceLock<c_int> = OnceLock::new();
     let code = *CODE.get_or_init(|| {
@@ -35,7 +37,7 @@ pub(crate) fn register() -> Result<(), c_int> {
     }
 }
 
-/// Called by SQLite for each connection that is opened.
+/// Called by SQLite for each connection that is opened; it gets the other function as well.
 #[expect(unsafe_code, reason = "SQLite's C interface")]
 unsafe extern "C" fn add_function(
     db: *mut ffi::sqlite3,
@@ -44,7 +46,7 @@ unsafe extern "C" fn add_function(
 ) -> c_int {
     // SAFETY: SQLite calls this with the connection that is being opened, which is alive. The name is a C string that
     // lives for ever. `switch` has the signature that SQLite calls it with; it has no data of its own to be freed.
-    unsafe {
+    let code = unsafe {
         ffi::sqlite3_create_function_v2(
             db,
             c"tasq_follow".as_ptr(),
@@ -56,7 +58,12 @@ unsafe extern "C" fn add_function(
             None,
             None,
         )
+    };
+    if code != ffi::SQLITE_OK {
+        return code;
     }
+    // SAFETY: as above.
+    unsafe { pack::add_to(db) }
 }
 
 /// The function itself. Nothing in it can panic, because no panic may cross into C.

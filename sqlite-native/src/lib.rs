@@ -6,7 +6,10 @@
 //! before are prepared anew by SQLite when they are used next, so switch seldom. Call it alone, as above, with no
 //! other statement under way: one that opens another table after the switch is aborted by SQLite.
 //!
-//! It also makes a file system for SQLite known, [`FILE_SYSTEM`]: a database that is opened with it (`vfs=` in its URI) has a
+//! It also gives them [`PACK`]: `SELECT tasq_pack(a, b, …)` answers with all its arguments in one blob, which [`Values`]
+//! takes apart again. It changes nothing.
+//!
+//! And it makes a file system for SQLite known, [`FILE_SYSTEM`]: a database that is opened with it (`vfs=` in its URI) has a
 //! commit written to its log by one call instead of two for each page, if it is carried out [`in_one_piece`]. The bytes
 //! are the same, and where they are when SQLite waits for the disk or tells others of the commit is the same.
 //!
@@ -18,10 +21,16 @@ use std::fmt;
 mod follow;
 mod gather;
 mod log;
+mod pack;
+
+pub use pack::{Value, Values};
 
 /// The SQL function: one argument, 0 for off, any other number for on. Only a statement itself can call it; a trigger or
 /// a view cannot.
 pub const FUNCTION: &str = follow::FUNCTION;
+
+/// The SQL function that makes one blob of its arguments, of which there can be any number.
+pub const PACK: &str = pack::FUNCTION;
 
 /// The name of the file system, for the `vfs=` of a URI.
 pub const FILE_SYSTEM: &str = log::NAME;
@@ -45,7 +54,7 @@ impl fmt::Display for NotInstalled {
 
 impl std::error::Error for NotInstalled {}
 
-/// Gives SQLite in this process both. Once is enough; more often does nothing.
+/// Gives SQLite in this process all of them. Once is enough; more often does nothing.
 ///
 /// # Errors
 /// [`NotInstalled`].

@@ -1,59 +1,26 @@
 //! Tasks as most are: not on hold, held by nobody, and not completed by a person's word alone. They are read without the
 //! columns that are NULL in all of them, and those that nobody has worked on without what only work sets: taking columns
-//! from SQLite is what reading a whole queue takes most of its time for.
+//! from SQLite is what reading a whole queue takes most of its time for. Those that are read come in one piece.
 
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::sync::LazyLock;
+
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Nullable};
-use diesel::sqlite::Sqlite;
+use diesel::sql_types::{Binary, Bool, Nullable};
+use diesel::sqlite::{Sqlite, SqliteValue};
 use tasq_domain::{
-    Description, FeatureId, JsonObject, Priority, Proof, Reason, RetryBudget, Task, TaskId,
+    Description, FeatureId, JsonObject, Priority, Proof, Reason, RetryBudget, Source, Task, TaskId,
     Timestamp,
 };
+use tasq_sqlite_native::{Value, Values};
 
 use super::Reading;
 use crate::error::BadRow;
 use crate::schema::tasks;
-
-/// What such a task has.
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = tasks, check_for_backend(Sqlite))]
-pub(crate) struct PlainTask {
-    #[diesel(embed)]
-    fresh: FreshTask,
-    #[diesel(embed)]
-    rest: Rest,
-}
-
-/// What one has that is as it was added, without a priority of its own.
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = tasks, check_for_backend(Sqlite))]
-pub(crate) struct FreshTask {
-    seq: i64,
-    id: String,
-    feature_id: String,
-    description: String,
-    retry_budget: i64,
-    created_at: i64,
-    updated_at: i64,
-    metadata: String,
-    status: String,
-}
-
-/// What such a one has not.
-#[derive(Queryable, Selectable, Default)]
-#[diesel(table_name = tasks, check_for_backend(Sqlite))]
-pub(crate) struct Rest {
-    priority: Option<i64>,
-    source_origin: Option<String>,
-    source_digest: Option<String>,
-    blocked_reason: Option<String>,
-    retries_used: i64,
-    not_before: Option<i64>,
-    attempts: i64,
-    lost_in_a_row: i64,
-    completed_at: Option<i64>,
-    proof: Option<String>,
-}
 
 type Condition = Box<dyn BoxableExpression<tasks::table, Sqlite, SqlType = Nullable<Bool>>>;
 
@@ -84,74 +51,197 @@ pub(crate) fn is_fresh() -> Condition {
     )
 }
 
-impl FreshTask {
-    pub(crate) fn read(self) -> Result<Task, BadRow> {
-        let rest = Rest::default();
-        PlainTask { fresh: self, rest }.read()
+/// A kind of task: the columns that it has.
+pub(crate) trait Kind {
+    /// The columns in one piece, in the order in which [`read`] takes them.
+    const PACKED: &'static str;
+    /// How many.
+    const COLUMNS: usize;
+    /// Whether it has those of [`rest`].
+    const HAS_REST: bool;
+}
+
+/// One that is as it was added, without a priority of its own.
+#[derive(Debug)]
+pub(crate) struct Fresh;
+
+impl Kind for Fresh {
+    const PACKED: &'static str = "tasq_pack(id, seq, feature_id, description, retry_budget, \
+        created_at, updated_at, metadata, status)";
+    const COLUMNS: usize = 9;
+    const HAS_REST: bool = false;
+}
+
+/// Any plain one.
+#[derive(Debug)]
+pub(crate) struct Plain;
+
+impl Kind for Plain {
+    const PACKED: &'static str = "tasq_pack(id, seq, feature_id, description, retry_budget, \
+        created_at, updated_at, metadata, status, priority, source_origin, source_digest, \
+        blocked_reason, retries_used, not_before, attempts, lost_in_a_row, completed_at, proof)";
+    const COLUMNS: usize = 19;
+    const HAS_REST: bool = true;
+}
+
+/// A task as it was read; or what is wrong with its row.
+#[derive(Debug, FromSqlRow)]
+pub(crate) struct PlainTask<K: 'static> {
+    pub(crate) read: Result<Task, BadRow>,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> PlainTask<K> {
+    /// What is to be selected.
+    pub(crate) fn columns() -> SqlLiteral<Binary> {
+        sql(K::PACKED)
     }
 }
 
-impl PlainTask {
-    pub(crate) fn read(self) -> Result<Task, BadRow> {
-        let Self {
-            fresh:
-                FreshTask {
-                    seq,
-                    id,
-                    feature_id,
-                    description,
-                    retry_budget,
-                    created_at,
-                    updated_at,
-                    metadata,
-                    status,
-                },
-            rest:
-                Rest {
-                    priority,
-                    source_origin,
-                    source_digest,
-                    blocked_reason,
-                    retries_used,
-                    not_before,
-                    attempts,
-                    lost_in_a_row,
-                    completed_at,
-                    proof,
-                },
-        } = self;
-        let reading = Reading {
-            table: "tasks",
-            id: &id,
+impl<K: Kind> FromSql<Binary, Sqlite> for PlainTask<K> {
+    fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        let blob = value.read_blob();
+        Ok(Self {
+            read: read(Values::of(blob, K::COLUMNS), K::HAS_REST),
+            kind: PhantomData,
+        })
+    }
+}
+
+/// The columns of a row, one after the other.
+struct Columns<'a> {
+    values: Values<'a>,
+    reading: Reading<'a>,
+}
+
+impl<'a> Columns<'a> {
+    /// A text, or NULL.
+    fn maybe_text(&mut self, column: &'static str) -> Result<Option<&'a str>, BadRow> {
+        match self.values.next() {
+            Some(Value::Null) => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text)),
+            other => Err(self.not("a text", column, other)),
+        }
+    }
+
+    fn text(&mut self, column: &'static str) -> Result<&'a str, BadRow> {
+        let text = self.maybe_text(column)?;
+        self.reading.some(column, text)
+    }
+
+    /// A number, or NULL.
+    fn maybe_number(&mut self, column: &'static str) -> Result<Option<i64>, BadRow> {
+        match self.values.next() {
+            Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) => Ok(Some(number)),
+            other => Err(self.not("a number", column, other)),
+        }
+    }
+
+    fn number(&mut self, column: &'static str) -> Result<i64, BadRow> {
+        let number = self.maybe_number(column)?;
+        self.reading.some(column, number)
+    }
+
+    fn time(&mut self, column: &'static str) -> Result<Timestamp, BadRow> {
+        self.number(column).map(Timestamp::from_micros)
+    }
+
+    fn maybe_time(&mut self, column: &'static str) -> Result<Option<Timestamp>, BadRow> {
+        Ok(self.maybe_number(column)?.map(Timestamp::from_micros))
+    }
+
+    fn not(&self, what: &str, column: &'static str, found: Option<Value<'_>>) -> BadRow {
+        let found = match found {
+            Some(Value::Null) => "NULL",
+            Some(Value::Number(_)) => "a number",
+            Some(Value::Text(_)) => "a text",
+            Some(Value::NotUtf8(_)) => "no UTF-8",
+            Some(Value::Other) => "of another type",
+            None => "missing",
         };
-        let proof = match proof.as_deref() {
+        self.reading
+            .bad(column, format!("is {found} and not {what}"))
+    }
+}
+
+/// What most have for metadata.
+static NOTHING: LazyLock<JsonObject> = LazyLock::new(JsonObject::default);
+
+fn read(mut values: Values<'_>, has_rest: bool) -> Result<Task, BadRow> {
+    let id = match values.next() {
+        Some(Value::Text(id)) => Ok(id),
+        Some(Value::NotUtf8(id)) => Err(String::from_utf8_lossy(id)),
+        _ => Err(Cow::Borrowed("?")),
+    };
+    let reading = Reading {
+        table: "tasks",
+        // It is what errors name, so of one that is no text what there is of it is told.
+        id: id.as_deref().unwrap_or_else(|what| what),
+    };
+    let Ok(id) = id else {
+        return Err(reading.bad("id", "is no text".to_owned()));
+    };
+    let mut row = Columns { values, reading };
+    let task = Task {
+        id: reading.of("id", TaskId::new(id))?,
+        seq: row.number("seq")?,
+        feature: reading.of("feature_id", FeatureId::new(row.text("feature_id")?))?,
+        description: reading.of("description", Description::new(row.text("description")?))?,
+        retry_budget: reading.of(
+            "retry_budget",
+            RetryBudget::new(row.number("retry_budget")?),
+        )?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+        metadata: match row.text("metadata")? {
+            "{}" => NOTHING.clone(),
+            metadata => reading.of("metadata", JsonObject::new(metadata))?,
+        },
+        status: reading.of("status", row.text("status")?.parse())?,
+        own_priority: None,
+        source: None,
+        blocked_reason: None,
+        retries_used: 0,
+        not_before: None,
+        attempts: 0,
+        lost_in_a_row: 0,
+        completed_at: None,
+        proof: None,
+        hold: None,
+        claim: None,
+    };
+    if has_rest {
+        rest(&mut row, task)
+    } else {
+        Ok(task)
+    }
+}
+
+/// What a fresh task has not.
+fn rest(row: &mut Columns<'_>, task: Task) -> Result<Task, BadRow> {
+    let reading = row.reading;
+    let priority = row.maybe_number("priority")?;
+    let origin = row.maybe_text("source_origin")?.map(str::to_owned);
+    let digest = row.maybe_text("source_digest")?.map(str::to_owned);
+    let source: Option<Source> = reading.source(origin, digest)?;
+    let blocked_reason = row.maybe_text("blocked_reason")?;
+    Ok(Task {
+        own_priority: reading.maybe("priority", priority, Priority::new)?,
+        source,
+        blocked_reason: reading.maybe("blocked_reason", blocked_reason, Reason::new)?,
+        retries_used: reading.number("retries_used", row.number("retries_used")?)?,
+        not_before: row.maybe_time("not_before")?,
+        attempts: reading.number("attempts", row.number("attempts")?)?,
+        lost_in_a_row: reading.number("lost_in_a_row", row.number("lost_in_a_row")?)?,
+        completed_at: row.maybe_time("completed_at")?,
+        proof: match row.maybe_text("proof")? {
             None => None,
             Some("tests") => Some(Proof::Tests),
             Some("none") => Some(Proof::Unproven),
             Some("imported") => Some(Proof::Imported),
             Some(other) => return Err(reading.bad("proof", format!("{other:?} is not a proof"))),
-        };
-        Ok(Task {
-            seq,
-            id: reading.of("id", TaskId::new(id.as_str()))?,
-            feature: reading.of("feature_id", FeatureId::new(feature_id))?,
-            description: reading.of("description", Description::new(description))?,
-            own_priority: reading.maybe("priority", priority, Priority::new)?,
-            retry_budget: reading.of("retry_budget", RetryBudget::new(retry_budget))?,
-            hold: None,
-            source: reading.source(source_origin, source_digest)?,
-            metadata: reading.of("metadata", JsonObject::new(metadata))?,
-            created_at: Timestamp::from_micros(created_at),
-            updated_at: Timestamp::from_micros(updated_at),
-            status: reading.of("status", status.parse())?,
-            blocked_reason: reading.maybe("blocked_reason", blocked_reason, Reason::new)?,
-            retries_used: reading.number("retries_used", retries_used)?,
-            not_before: not_before.map(Timestamp::from_micros),
-            attempts: reading.number("attempts", attempts)?,
-            lost_in_a_row: reading.number("lost_in_a_row", lost_in_a_row)?,
-            claim: None,
-            completed_at: completed_at.map(Timestamp::from_micros),
-            proof,
-        })
-    }
+        },
+        ..task
+    })
 }

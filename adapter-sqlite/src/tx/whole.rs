@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use tasq_domain::{
     AnyId, Contents, Epic, EpicId, Feature, FeatureId, Proof, Reason, Settings, StatusCounts, Task,
-    TaskId, TaskRecord, Timestamp,
+    TaskId, Timestamp,
 };
 use tasq_ports::{Inserted, TaskVisitor};
 
@@ -19,7 +19,7 @@ use super::{history, inserted, questions, tests, tree};
 use crate::derive::{DERIVE_COUNTS, DERIVE_OPEN_DEPENDENCIES, DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
 use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
-use crate::rows::plain::{FreshTask, PlainTask, is_fresh, is_plain};
+use crate::rows::plain::{Fresh, Plain, PlainTask, is_fresh, is_plain};
 use crate::rows::question::QuestionRow;
 use crate::rows::settings::SettingsRow;
 use crate::rows::task::{StoredTask, shelf};
@@ -118,27 +118,37 @@ pub(crate) fn each_task(
     use diesel::dsl::not;
     let mut left: i64 = tasks::table.count().get_result(conn)?;
     macro_rules! show {
-        ($row:ty, $which:expr, $task:expr) => {
+        ($row:ty, $columns:expr, $which:expr, $task:expr) => {
             if left == 0 {
                 return Ok(());
             }
             let rows = tasks::table
                 .filter($which)
                 .order(tasks::seq)
-                .select(<$row>::as_select())
+                .select($columns)
                 .load_iter::<$row, DefaultLoadingMode>(conn)?;
             for row in rows {
                 left -= 1;
-                if visit.visit($task(row?.read()?)).is_break() {
+                if visit.visit($task(row?)?).is_break() {
                     return Ok(());
                 }
             }
         };
     }
-    show!(FreshTask, is_fresh().and(is_plain()), |task| task);
-    show!(PlainTask, not(is_fresh()).and(is_plain()), |task| task);
-    show!(StoredTask, not(is_plain()), |record: TaskRecord| record
-        .task);
+    macro_rules! show_plain {
+        ($kind:ty, $which:expr) => {
+            show!(
+                PlainTask<$kind>,
+                PlainTask::<$kind>::columns(),
+                $which,
+                |row: PlainTask<$kind>| row.read
+            );
+        };
+    }
+    show_plain!(Fresh, is_fresh().and(is_plain()));
+    show_plain!(Plain, not(is_fresh()).and(is_plain()));
+    let whole = |row: StoredTask| row.read().map(|record| record.task);
+    show!(StoredTask, StoredTask::as_select(), not(is_plain()), whole);
     if left == 0 {
         return Ok(());
     }

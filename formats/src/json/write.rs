@@ -159,12 +159,22 @@ pub(crate) fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Whether all bytes are [plain](is_plain). Whole runs of them are looked at, which the compiler makes one step of.
+/// Whether all bytes are [plain](is_plain). Whole runs of them are looked at, which the compiler makes one step of; the
+/// last run may begin within the one before.
 fn all_plain(bytes: &[u8]) -> bool {
-    const RUN: usize = 16;
-    let plain = |bytes: &[u8]| bytes.iter().fold(true, |all, &byte| all & is_plain(byte));
+    match bytes.len() {
+        16.. => runs_are_plain::<16>(bytes),
+        8.. => runs_are_plain::<8>(bytes),
+        4.. => runs_are_plain::<4>(bytes),
+        _ => bytes.iter().all(|&byte| is_plain(byte)),
+    }
+}
+
+/// [`all_plain`] for at least one run.
+fn runs_are_plain<const RUN: usize>(bytes: &[u8]) -> bool {
+    let plain = |run: &[u8; RUN]| run.iter().fold(true, |all, &byte| all & is_plain(byte));
     let (runs, rest) = bytes.as_chunks::<RUN>();
-    runs.iter().all(|run| plain(run)) && plain(rest)
+    runs.iter().all(plain) && (rest.is_empty() || bytes.last_chunk().is_none_or(plain))
 }
 
 /// Whether a byte is a character of ASCII that stands for itself, which most texts have no others of.

@@ -1,7 +1,7 @@
 //! Single fields: from a domain type to a value under a key, and back.
 
 use std::fmt::Display;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use tasq_domain::{AnyId, JsonObject, Timestamp};
@@ -16,6 +16,25 @@ use crate::time;
 pub(super) const LAYOUT: Layout = Layout::Levels(4);
 /// How deep an item lies.
 pub(super) const ITEM_DEPTH: usize = 2;
+/// A key of which there are many, with what stands before its value in an item. See [`key!`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// From the comma after the one before on.
+    pub(super) line: &'static str,
+}
+
+/// A [`Key`] by its name.
+macro_rules! key {
+    ($name:literal) => {
+        $crate::snapshot::fields::Key {
+            name: $name,
+            line: concat!(",\n      \"", $name, "\": "),
+        }
+    };
+}
+pub(super) use key;
+
 /// What comes before a key of an item that is not its first, up to the key.
 const NEXT_KEY: &str = ",\n      \"";
 
@@ -153,9 +172,32 @@ pub(super) struct Writer<'a> {
 struct Lines {
     out: String,
     is_first: bool,
+    /// The time that was written last, and where: most items are as they were made, at one time.
+    time: Option<(Timestamp, Range<usize>)>,
 }
 
 impl Lines {
+    fn put_key(&mut self, key: Key, field: &Field<'_>) {
+        let line = if self.is_first {
+            &key.line[1..]
+        } else {
+            key.line
+        };
+        self.is_first = false;
+        self.out.push_str(line);
+        match (field, &self.time) {
+            (Field::Time(at), Some((last, place))) if at == last => {
+                self.out.extend_from_within(place.clone());
+            }
+            (Field::Time(at), _) => {
+                let start = self.out.len();
+                field.push(&mut self.out, LAYOUT, ITEM_DEPTH + 1);
+                self.time = Some((*at, start..self.out.len()));
+            }
+            _ => field.push(&mut self.out, LAYOUT, ITEM_DEPTH + 1),
+        }
+    }
+
     fn put(&mut self, key: &str, field: &Field<'_>) {
         // A key of ours needs no escape.
         let next = if self.is_first {
@@ -179,6 +221,7 @@ impl<'a> Writer<'a> {
             lines: Some(Lines {
                 out: String::new(),
                 is_first: true,
+                time: None,
             }),
         }
     }
@@ -205,6 +248,7 @@ impl<'a> Writer<'a> {
         if let Some(lines) = &mut self.lines {
             std::mem::swap(&mut lines.out, out);
             lines.is_first = true;
+            lines.time = None;
         }
     }
 
@@ -213,6 +257,14 @@ impl<'a> Writer<'a> {
         match &mut self.lines {
             Some(lines) => lines.put(key, &value.into()),
             None => self.members.push((key, value.into())),
+        }
+    }
+
+    /// [`Self::put`] for a key of which there are many.
+    pub(super) fn put_key(&mut self, key: Key, value: impl Into<Field<'a>>) {
+        match &mut self.lines {
+            Some(lines) => lines.put_key(key, &value.into()),
+            None => self.members.push((key.name, value.into())),
         }
     }
 

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
+use std::sync::mpsc;
+use std::thread;
 
 use tasq_domain::{Contents, Dependency, Question, Task};
 
@@ -14,6 +16,8 @@ use crate::json::{push_line, push_quoted};
 
 /// How much is handed over at once where pieces are put in order, in bytes.
 const CHUNK: usize = 1 << 20;
+/// From how many chunks on another thread is worth its start.
+const MANY_CHUNKS: usize = 4;
 
 /// The tasks of a snapshot as texts, in the order in which they came.
 #[derive(Debug, Default)]
@@ -29,7 +33,7 @@ pub struct TaskTexts {
 /// The text of one task.
 #[derive(Debug, Clone)]
 struct Piece {
-    beginning: [u8; BEGINNING],
+    beginning: u128,
     /// Where its id is among the long ones.
     long_id: Range<usize>,
     place: Range<usize>,
@@ -103,7 +107,10 @@ impl<'a> TaskWriter<'a> {
             let TaskTexts {
                 pieces, long_ids, ..
             } = &mut texts;
-            pieces.sort_unstable_by(|a, b| a.key(long_ids).cmp(&b.key(long_ids)));
+            pieces.sort_unstable_by(|a, b| {
+                let beginnings = a.beginning.cmp(&b.beginning);
+                beginnings.then_with(|| a.key(long_ids).cmp(&b.key(long_ids)))
+            });
         }
         texts
     }
@@ -111,8 +118,8 @@ impl<'a> TaskWriter<'a> {
 
 impl Piece {
     /// What sorts as the id does: what it begins with, and all of it where that is not all.
-    fn key<'i>(&self, long_ids: &'i str) -> (&[u8; BEGINNING], &'i str) {
-        (&self.beginning, &long_ids[self.long_id.clone()])
+    fn key<'i>(&self, long_ids: &'i str) -> (u128, &'i str) {
+        (self.beginning, &long_ids[self.long_id.clone()])
     }
 }
 
@@ -173,28 +180,70 @@ impl TaskTexts {
         if pieces.is_empty() {
             return out.write_all(b"{}");
         }
-        let mut chunk = String::with_capacity(CHUNK);
-        chunk.push('{');
-        if *unsorted {
-            for (at, piece) in pieces.iter().enumerate() {
-                if at > 0 {
-                    chunk.push(',');
-                }
-                let piece = &text[piece.place.clone()];
-                if chunk.len() + piece.len() > CHUNK {
-                    out.write_all(chunk.as_bytes())?;
-                    chunk.clear();
-                }
-                chunk.push_str(piece);
-            }
-        } else {
-            out.write_all(chunk.as_bytes())?;
-            chunk.clear();
+        out.write_all(b"{")?;
+        if !*unsorted {
             out.write_all(text.as_bytes())?;
+        } else if text.len() < MANY_CHUNKS * CHUNK {
+            self.write_here(out)?;
+        } else {
+            self.write_beside(out)?;
         }
-        push_line(&mut chunk, 0, ITEM_DEPTH - 1);
-        chunk.push('}');
-        out.write_all(chunk.as_bytes())
+        let mut end = String::new();
+        push_line(&mut end, 0, ITEM_DEPTH - 1);
+        end.push('}');
+        out.write_all(end.as_bytes())
+    }
+
+    /// The tasks in the order of their ids, in chunks; `take` leaves room for the next one, or says that it wants no more.
+    fn each_chunk(&self, take: &mut dyn FnMut(&mut String) -> bool) {
+        let mut chunk = String::with_capacity(CHUNK);
+        for (at, piece) in self.pieces.iter().enumerate() {
+            if at > 0 {
+                chunk.push(',');
+            }
+            let piece = &self.text[piece.place.clone()];
+            if chunk.len() + piece.len() > CHUNK && !take(&mut chunk) {
+                return;
+            }
+            chunk.push_str(piece);
+        }
+        take(&mut chunk);
+    }
+
+    fn write_here(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut written = Ok(());
+        self.each_chunk(&mut |chunk| {
+            written = out.write_all(chunk.as_bytes());
+            chunk.clear();
+            written.is_ok()
+        });
+        written
+    }
+
+    /// Pieces that follow each other lie all over a long text, so finding them takes as long as writing them. Another
+    /// thread puts them together meanwhile, if there is one to be had.
+    fn write_beside(&self, out: &mut dyn Write) -> io::Result<()> {
+        thread::scope(|scope| {
+            let (hand_over, chunks) = mpsc::sync_channel::<String>(1);
+            let (give_back, written) = mpsc::channel::<String>();
+            let gather = move || {
+                self.each_chunk(&mut |chunk| {
+                    let mut next = written.try_recv().unwrap_or_default();
+                    next.clear();
+                    hand_over.send(std::mem::replace(chunk, next)).is_ok()
+                });
+            };
+            let thread = thread::Builder::new().name("texts in order".to_owned());
+            if thread.spawn_scoped(scope, gather).is_err() {
+                return self.write_here(out);
+            }
+            for chunk in chunks {
+                out.write_all(chunk.as_bytes())?;
+                // Whoever gathers may have come to the end.
+                let _ = give_back.send(chunk);
+            }
+            Ok(())
+        })
     }
 }
 

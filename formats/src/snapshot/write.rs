@@ -11,7 +11,7 @@ use tasq_domain::{
 
 use super::fields::{
     CANCEL, CLAIM, FieldError, HOLD, ITEM_DEPTH, Inside, Json, LAST, LAYOUT, PROCESS, QUESTIONS,
-    SOURCE, Writer, secs, time_text, write_back,
+    SOURCE, Writer, key, secs, time_text, write_back,
 };
 use super::{Extra, MARK, Tree, VERSION};
 use crate::json::{Object, Value, push_line, push_quoted, push_value};
@@ -229,7 +229,7 @@ impl Text {
 /// Items in the order of their ids. What an id begins with is carried along, so that a sort of a million does not look
 /// for each of them whenever it compares two.
 fn by_id<'a, T: Item>(items: &[&'a T]) -> Vec<&'a T> {
-    let mut keyed: Vec<([u8; BEGINNING], &T)> = items
+    let mut keyed: Vec<(u128, &T)> = items
         .iter()
         .map(|&item| (beginning(item.id_text()), item))
         .collect();
@@ -242,13 +242,14 @@ fn by_id<'a, T: Item>(items: &[&'a T]) -> Vec<&'a T> {
 /// How much of an id is compared first.
 pub(super) const BEGINNING: usize = 16;
 
-/// What an id begins with. No id has a byte of 0, so a shorter one comes first, as it should.
-pub(super) fn beginning(id: &str) -> [u8; BEGINNING] {
+/// What an id begins with, as one number, which is quick to compare. No id has a byte of 0, so a shorter one comes first,
+/// as it should.
+pub(super) fn beginning(id: &str) -> u128 {
     let mut beginning = [0; BEGINNING];
     let id = id.as_bytes();
     let len = id.len().min(BEGINNING);
     beginning[..len].copy_from_slice(&id[..len]);
-    beginning
+    u128::from_be_bytes(beginning)
 }
 
 fn settings(settings: &Settings) -> Object {
@@ -347,9 +348,9 @@ fn task<'a>(
         completed_at,
         proof,
     } = task;
-    out.put("seq", *seq);
-    out.put("feature", feature.as_str());
-    out.put("description", description.as_str());
+    out.put_key(key!("seq"), *seq);
+    out.put_key(key!("feature"), feature.as_str());
+    out.put_key(key!("description"), description.as_str());
     out.opt("priority", own_priority.map(|it| it.number()));
     if !depends_on.is_empty() {
         out.put(
@@ -357,12 +358,12 @@ fn task<'a>(
             depends_on.iter().map(|on| on.as_str()).collect::<Value>(),
         );
     }
-    out.put("status", status.as_str());
+    out.put_key(key!("status"), status.as_str());
     out.opt(
         "blocked_reason",
         blocked_reason.as_ref().map(|it| it.as_str()),
     );
-    out.put("retry_budget", retry_budget.number());
+    out.put_key(key!("retry_budget"), retry_budget.number());
     out.count("retries_used", *retries_used);
     out.count("attempts", *attempts);
     out.count("lost_in_a_row", *lost_in_a_row);
@@ -377,8 +378,8 @@ fn task<'a>(
     out.opt(QUESTIONS, asked);
     out.opt(HOLD, hold.as_ref().map(self::hold));
     out.opt(SOURCE, source.as_ref().map(self::source));
-    out.put("created_at", *created_at);
-    out.put("updated_at", *updated_at);
+    out.put_key(key!("created_at"), *created_at);
+    out.put_key(key!("updated_at"), *updated_at);
     out.json(Json::METADATA, metadata, || AnyId::from(id))
 }
 
