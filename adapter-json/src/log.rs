@@ -11,6 +11,7 @@ use tasq_domain::{
     AnyId, Attempt, Checkpoint, Contents, Event, EventKind, Operation, StoreId, TaskId,
 };
 use tasq_formats::json::{Document, Limits, Object, ObjectNode, Value, to_text};
+use tasq_formats::snapshot::history::Before;
 use tasq_formats::snapshot::{FieldError, history};
 
 /// What a log says about a snapshot.
@@ -263,7 +264,7 @@ fn broken(bytes: &[u8]) -> Rest {
 
 fn group_at(bytes: &[u8], start: usize) -> Option<Group> {
     let mut at = start;
-    let mut next_line = || -> Option<&[u8]> {
+    let mut next_line = || {
         let mut after = &bytes[at..];
         let len = after.skip_until(b'\n').ok()?;
         let line = bytes[at..at + len].strip_suffix(b"\n")?;
@@ -272,9 +273,10 @@ fn group_at(bytes: &[u8], start: usize) -> Option<Group> {
     };
     let (mut group, lines) = head(next_line()?)?;
     let begin = format!("{{\"generation\":{},\"", group.generation);
+    let mut before = Before::default();
     for _ in 0..lines {
         let line = next_line()?;
-        if let Some(record) = own_record(line, &begin) {
+        if let Some(record) = own_record(line, &begin, &mut before) {
             group.records.push(record);
             continue;
         }
@@ -299,12 +301,12 @@ fn group_at(bytes: &[u8], start: usize) -> Option<Group> {
 
 /// The record in a line that begins as those of its group do, read quickly; `None` if it is not as [`group`] writes the
 /// commonest ones.
-fn own_record(line: &[u8], begin: &str) -> Option<Record> {
+fn own_record<'l>(line: &'l [u8], begin: &str, before: &mut Before<'l>) -> Option<Record> {
     let line = std::str::from_utf8(line).ok()?;
-    let (kind, record) = line.strip_prefix(begin)?.split_once("\":")?;
-    let record = record.strip_suffix('}')?;
+    let (kind, record) = line.strip_prefix(begin)?.split_once('"')?;
+    let record = record.strip_prefix(':')?.strip_suffix('}')?;
     match kind {
-        "event" => history::read_own_event(record).map(Record::Event),
+        "event" => history::read_own_event(record, before).map(Record::Event),
         "attempt" => {
             let attempt = history::read_own_attempt(record)?;
             Some(Record::Attempt(Box::new(attempt)))
@@ -482,7 +484,7 @@ mod tests {
         let (text, _) = three();
         let line = text.lines().nth(1).unwrap();
         let begin = "{\"generation\":1,\"";
-        let quick = |line: &str| own_record(line.as_bytes(), begin);
+        let quick = |line: &str| own_record(line.as_bytes(), begin, &mut Before::default());
         let Some(Record::Operation(quickly, 9)) = quick(line) else {
             panic!("{line} is read");
         };

@@ -7,6 +7,7 @@ use tasq_domain::{
 
 use super::fields::{FieldError, Json, Reader, Writer, time_text};
 use super::own;
+pub use super::own::Before;
 use crate::json::{JsonError, Node, Object, Value, quoted};
 
 /// The largest number of an event or a checkpoint that is read. A larger one is damage, and would leave no room for those
@@ -89,10 +90,10 @@ pub fn read_own_attempt(text: &str) -> Option<Attempt> {
     own::attempt(text)
 }
 
-/// Reads the text of an event's record quickly, as [`read_own_attempt`].
+/// Reads the text of an event's record quickly, as [`read_own_attempt`]. What is as in the event before is shared with it.
 #[must_use]
-pub fn read_own_event(text: &str) -> Option<Event> {
-    own::event(text)
+pub fn read_own_event<'t>(text: &'t str, before: &mut Before<'t>) -> Option<Event> {
+    own::event(text, before)
 }
 
 /// Reads the text of an operation's record quickly, as [`read_own_attempt`].

@@ -25,6 +25,7 @@ use tasq_domain::{
     TestResult, TestStatus, Timestamp, Token, Worker,
 };
 
+pub use records::Before;
 pub(super) use records::{attempt, event, operation};
 
 use super::fields::{QUESTIONS, Reader, span_of};

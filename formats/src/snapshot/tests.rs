@@ -754,7 +754,10 @@ mod history_records {
             event
         );
         let text = to_text(&history::event(&event).unwrap().into());
-        assert_eq!(history::read_own_event(&text), Some(event));
+        assert_eq!(
+            history::read_own_event(&text, &mut Default::default()),
+            Some(event)
+        );
         let operation = Operation {
             id: OperationId::new("op").unwrap(),
             use_case: "claim".into(),

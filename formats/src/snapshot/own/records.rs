@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tasq_domain::{
     Actor, Attempt, AttemptEnd, EntityKind, Event, EventKind, JsonObject, Operation, OperationId,
-    Outcome, Reason, TaskId, Worker,
+    Outcome, Reason, TaskId, Timestamp, Worker,
 };
 
 use super::{Text, moment};
@@ -12,21 +12,37 @@ use crate::snapshot::history::MAX_NUMBER;
 /// Objects with more keys are left to the thorough way.
 const FEW_KEYS: usize = 8;
 
-/// The bytes that do not stand for themselves in a text.
-const SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
-    let mut byte = 0;
-    while byte < b' ' as usize {
-        special[byte] = true;
-        byte += 1;
+/// Where the first byte is that does not stand for itself in a text: a quote, a backslash or a control character. Eight
+/// bytes are looked at together.
+fn first_special(bytes: &[u8]) -> Option<usize> {
+    let (runs, rest) = bytes.as_chunks::<8>();
+    for (at, run) in runs.iter().enumerate() {
+        let special = special_in(u64::from_le_bytes(*run));
+        if special != 0 {
+            return Some(at * 8 + special.trailing_zeros() as usize / 8);
+        }
     }
-    special[b'"' as usize] = true;
-    special[b'\\' as usize] = true;
-    special
-};
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
+    let at = rest.iter().position(special)?;
+    Some(bytes.len() - rest.len() + at)
+}
+
+/// The highest bit of the first of eight bytes that is special, and perhaps of some after it ("Bit Twiddling Hacks",
+/// `hasless` and `haszero`).
+const fn special_in(bytes: u64) -> u64 {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    const fn below(bytes: u64, limit: u8) -> u64 {
+        bytes.wrapping_sub(EACH * limit as u64) & !bytes
+    }
+    let quote = below(bytes ^ (EACH * b'"' as u64), 1);
+    let backslash = below(bytes ^ (EACH * b'\\' as u64), 1);
+    (quote | backslash | below(bytes, b' ')) & HIGH
+}
 
 /// The record of an event as [`history::event`](crate::snapshot::history::event) wrote it; `None` if it cannot be that.
-pub(in crate::snapshot) fn event(text: &str) -> Option<Event> {
+/// What is as in the event before, is shared with it.
+pub(in crate::snapshot) fn event<'t>(text: &'t str, before: &mut Before<'t>) -> Option<Event> {
     let mut rest = Rest(text);
     let seq = rest.after("{\"seq\":")?.number()?;
     let at = rest.after(",\"at\":")?.plain()?;
@@ -35,20 +51,60 @@ pub(in crate::snapshot) fn event(text: &str) -> Option<Event> {
     let entity = rest.after(",\"entity\":")?.plain()?;
     let id = rest.after(",\"id\":")?.plain()?;
     let data = match rest.0 {
-        "}" => JsonObject::default(),
-        _ => {
-            let data = rest.after(",\"data\":")?.0.strip_suffix('}')?;
-            is_flat(data).then(|| JsonObject::new(data).ok())??
-        }
+        "}" => "{}",
+        _ => rest.after(",\"data\":")?.0.strip_suffix('}')?,
     };
     Some(Event {
         seq: Some(seq).filter(|seq| (1..=MAX_NUMBER).contains(seq))?,
-        at: moment(at)?,
-        actor: Actor::new(actor).ok()?,
+        at: before.at.moment(at)?,
+        actor: shared(&mut before.actor, actor, Actor::as_str, |actor| {
+            Actor::new(actor).ok()
+        })?,
         kind: EventKind::from_word(kind)?,
         entity: EntityKind::from_word(entity)?.id(id).ok()?,
-        data,
+        data: shared(&mut before.data, data, JsonObject::as_str, |data| {
+            is_flat(data).then(|| JsonObject::new(data).ok())?
+        })?,
     })
+}
+
+/// What was read of the event before: those that were made together have much in common.
+#[derive(Debug, Default)]
+pub struct Before<'t> {
+    at: Moments<'t>,
+    actor: Option<Actor>,
+    data: Option<JsonObject>,
+}
+
+/// What a text is: what it was before, or what is now made of it.
+fn shared<T: Clone>(
+    before: &mut Option<T>,
+    text: &str,
+    text_of: fn(&T) -> &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Option<T> {
+    if before.as_ref().is_none_or(|before| text_of(before) != text) {
+        *before = Some(read(text)?);
+    }
+    before.clone()
+}
+
+/// The last time that was read: most are there several times in a row.
+#[derive(Debug, Default)]
+pub(super) struct Moments<'t>(Option<(&'t str, Timestamp)>);
+
+impl<'t> Moments<'t> {
+    /// The time that a text is.
+    pub(super) fn moment(&mut self, text: &'t str) -> Option<Timestamp> {
+        if let Some((last, at)) = self.0
+            && last == text
+        {
+            return Some(at);
+        }
+        let at = moment(text)?;
+        self.0 = Some((text, at));
+        Some(at)
+    }
 }
 
 /// The record of an attempt without a result, as [`event`].
@@ -107,7 +163,7 @@ impl<'t> Rest<'t> {
     /// A text in which nothing is escaped.
     pub(super) fn plain(&mut self) -> Option<&'t str> {
         let text = self.0.strip_prefix('"')?;
-        let end = text.bytes().position(|byte| SPECIAL[usize::from(byte)])?;
+        let end = first_special(text.as_bytes())?;
         self.0 = text[end..].strip_prefix('"')?;
         Some(&text[..end])
     }

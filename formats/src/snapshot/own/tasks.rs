@@ -8,7 +8,7 @@ use tasq_domain::{
     Description, FeatureId, JsonObject, Priority, Proof, RetryBudget, Task, TaskId, Timestamp,
 };
 
-use super::records::Rest;
+use super::records::{Moments, Rest};
 use super::{Below, Record as _, Section, TaskRecord, moment, section};
 
 /// How every item ends, and nothing else does.
@@ -24,6 +24,8 @@ pub(super) fn tasks(text: &str) -> Option<Section<Task>> {
 pub(super) fn as_laid_out(text: &str) -> Option<(Section<Task>, &str)> {
     let (mut items, mut below) = (Vec::new(), Below::default());
     let mut last = "";
+    let mut moments = Moments::default();
+    let nothing = JsonObject::default();
     let mut rest = Rest(text);
     rest.after("{")?;
     loop {
@@ -34,7 +36,7 @@ pub(super) fn as_laid_out(text: &str) -> Option<(Section<Task>, &str)> {
         last = id;
         rest.after(": ")?;
         let mut tried = Rest(rest.0);
-        match plain(id, &mut tried) {
+        match plain(id, &mut tried, &mut moments, &nothing) {
             Some(task) => {
                 items.push(task);
                 rest = tried;
@@ -54,7 +56,12 @@ pub(super) fn as_laid_out(text: &str) -> Option<(Section<Task>, &str)> {
 }
 
 /// A task as most are, in the order of its keys.
-fn plain(id: &str, rest: &mut Rest<'_>) -> Option<Task> {
+fn plain<'t>(
+    id: &str,
+    rest: &mut Rest<'t>,
+    moments: &mut Moments<'t>,
+    nothing: &JsonObject,
+) -> Option<Task> {
     let seq = rest.after("{\n      \"seq\": ")?.count()?;
     let feature = rest.after(",\n      \"feature\": ")?.plain()?;
     let description = rest.after(",\n      \"description\": ")?.plain()?;
@@ -90,9 +97,9 @@ fn plain(id: &str, rest: &mut Rest<'_>) -> Option<Task> {
         retry_budget: RetryBudget::new(retry_budget).ok()?,
         hold: None,
         source: None,
-        metadata: JsonObject::default(),
-        created_at: moment(created_at)?,
-        updated_at: moment(updated_at)?,
+        metadata: nothing.clone(),
+        created_at: moments.moment(created_at)?,
+        updated_at: moments.moment(updated_at)?,
         status: status.parse().ok()?,
         blocked_reason: None,
         retries_used,
@@ -186,7 +193,16 @@ mod tests {
         assert_eq!(read.below.waits.len(), 1);
         assert_eq!(Some(read.items), one_by_one(TEXT));
         let mut rest = Rest(TEXT.rsplit_once("\"C\": ").unwrap().1);
-        assert!(plain("C", &mut rest).is_some(), "most are read like this");
+        assert!(
+            plain(
+                "C",
+                &mut rest,
+                &mut Moments::default(),
+                &JsonObject::default()
+            )
+            .is_some(),
+            "most are read like this"
+        );
         for (from, to) in [
             ("\"seq\": 3", "\"seq\": -3"),
             ("\"seq\": 3", "\"seq\": 03"),
