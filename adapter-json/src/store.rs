@@ -4,6 +4,7 @@ mod care;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tasq_adapter_memory::{Changes, MemoryTx, State};
@@ -397,16 +398,20 @@ impl JsonStore {
 
     fn parse(&self, bytes: Vec<u8>, modified: Timestamp) -> Result<Loaded, StoreError> {
         let limits = Limits::OWN.with_bytes(self.options.max_bytes);
-        let digest = sha256_hex(&bytes);
-        let (file, groups) = self.read_log()?;
+        let (begun, (digest, log)) = beside(
+            bytes.len(),
+            || snapshot::begin(&bytes, limits),
+            || (sha256_hex(&bytes), self.read_log()),
+        );
+        let (file, groups) = log?;
         let ours = groups.know(&digest);
-        let decode = if ours {
-            snapshot::decode_own
+        let fallback = self.fallback(modified);
+        let read = if ours {
+            begun.decode_own(&fallback)
         } else {
-            snapshot::decode_within
-        };
-        let read = decode(&bytes, limits, &self.fallback(modified))
-            .map_err(|error| of_snapshot(&self.path, error))?;
+            begun.decode_within(&fallback)
+        }
+        .map_err(|error| of_snapshot(&self.path, error))?;
         let mut contents = read.contents;
         let Log {
             records,
@@ -543,6 +548,32 @@ impl JsonStore {
     fn forget(&self) {
         *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// From how many bytes on another thread is worth its start.
+const MANY_BYTES: usize = 64 * 1024;
+
+/// Both, the first on another thread where there is so much to be done, if there is one to be had.
+fn beside<A: Send, B>(
+    bytes: usize,
+    one: impl Fn() -> A + Send + Sync,
+    other: impl FnOnce() -> B,
+) -> (A, B) {
+    if bytes < MANY_BYTES {
+        return (one(), other());
+    }
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("read the snapshot".to_owned());
+        let begun = thread.spawn_scoped(scope, &one);
+        let other = other();
+        let one = match begun {
+            Ok(thread) => thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => one(),
+        };
+        (one, other)
+    })
 }
 
 type Body<'b> = dyn FnMut(&mut dyn Tx) -> Result<Verdict, StoreError> + 'b;

@@ -236,6 +236,46 @@ pub fn decode_within(
     read::snapshot(bytes, limits, fallback, read::Trust::Nobody)
 }
 
+/// A text of which the quick way to read it made what it could, before it is known who wrote it.
+#[derive(Debug)]
+pub struct Begun<'b> {
+    bytes: &'b [u8],
+    limits: Limits,
+    quickly: Option<Snapshot>,
+}
+
+/// Begins to read a snapshot. Most of the work of [`decode_within`] and [`decode_own`] is this.
+#[must_use]
+pub fn begin(bytes: &[u8], limits: Limits) -> Begun<'_> {
+    Begun {
+        bytes,
+        limits,
+        quickly: own::snapshot(bytes, limits),
+    }
+}
+
+impl Begun<'_> {
+    /// [`decode_within`].
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn decode_within(self, fallback: &Fallback) -> Result<Snapshot, SnapshotError> {
+        self.decode(fallback, read::Trust::Nobody)
+    }
+
+    /// [`decode_own`].
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn decode_own(self, fallback: &Fallback) -> Result<Snapshot, SnapshotError> {
+        self.decode(fallback, read::Trust::Encoder)
+    }
+
+    fn decode(self, fallback: &Fallback, trust: read::Trust) -> Result<Snapshot, SnapshotError> {
+        read::after(self.quickly, self.bytes, self.limits, fallback, trust)
+    }
+}
+
 /// [`decode_within`] for bytes that are known to be what [`encode`] made: nothing is mended, and tasks that wait for
 /// each other are not looked for, so that the contents are those encoded, whatever they are.
 ///

@@ -36,12 +36,21 @@ pub(super) fn snapshot(
     fallback: &Fallback,
     trust: Trust,
 ) -> Result<Snapshot, SnapshotError> {
-    if let Some(snapshot) =
-        own::snapshot(bytes, limits).and_then(|snapshot| fits_together(snapshot, trust))
-    {
-        return Ok(snapshot);
+    after(own::snapshot(bytes, limits), bytes, limits, fallback, trust)
+}
+
+/// [`snapshot`], where the quick way has been tried.
+pub(super) fn after(
+    quickly: Option<Snapshot>,
+    bytes: &[u8],
+    limits: Limits,
+    fallback: &Fallback,
+    trust: Trust,
+) -> Result<Snapshot, SnapshotError> {
+    match quickly.and_then(|snapshot| fits_together(snapshot, trust)) {
+        Some(snapshot) => Ok(snapshot),
+        None => thoroughly(bytes, limits, fallback, trust),
     }
-    thoroughly(bytes, limits, fallback, trust)
 }
 
 /// The snapshot if there is nothing to mend in it and no task waits for itself; else the thorough way says so.
