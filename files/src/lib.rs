@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
 
+mod ahead;
 mod error;
 mod lock;
 mod open;

@@ -11,10 +11,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use rustix::fs::{CWD, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::ahead::{Ahead, MUCH_BYTES};
 use crate::error::FileError;
 use crate::open::{Facts, facts_of, lstat, lstat_single};
 
@@ -31,6 +33,8 @@ const TEMP_SUFFIX: &str = ".tmp";
 pub struct Replacement {
     target: PathBuf,
     temp: Temp,
+    /// Whether what it replaces is so large that giving its room back takes a while.
+    replaces_much: bool,
 }
 
 /// Puts `bytes` under `path`: [`Replacement::prepare`] and [`Replacement::commit`] in one.
@@ -69,16 +73,21 @@ impl Replacement {
             Err(FileError::Missing { .. }) => None,
             Err(error) => return Err(error),
         };
-        let (mut file, temp) = Temp::create(path)?;
-        if let Some(replaced) = replaced {
-            dress(&file, path, &replaced)?;
+        let (file, temp) = Temp::create(path)?;
+        if let Some(replaced) = &replaced {
+            dress(&file, path, replaced)?;
         }
-        write(&mut file).map_err(|source| FileError::new(path, "write", source))?;
-        file.sync_all()
+        let mut ahead = Ahead::of(&file);
+        let written = write(&mut ahead);
+        let synced = ahead.end();
+        written.map_err(|source| FileError::new(path, "write", source))?;
+        synced
+            .and_then(|()| file.sync_all())
             .map_err(|source| FileError::new(path, "sync", source))?;
         Ok(Self {
             target: path.to_owned(),
             temp,
+            replaces_much: replaced.is_some_and(|replaced| replaced.len() >= MUCH_BYTES),
         })
     }
 
@@ -88,11 +97,25 @@ impl Replacement {
     /// [`FileError::OutcomeUnknown`] if the new content is visible but its folder could not be
     /// synced. After any other error nothing has changed.
     pub fn commit(self) -> Result<Facts, FileError> {
-        let Self { target, mut temp } = self;
+        let Self {
+            target,
+            mut temp,
+            replaces_much,
+        } = self;
         let facts = facts_of(&lstat(&temp.path)?);
+        let replaced = if replaces_much {
+            File::open(&target).ok()
+        } else {
+            None
+        };
         std::fs::rename(&temp.path, &target)
             .map_err(|source| FileError::new(&target, "replace", source))?;
         temp.renamed = true;
+        if let Some(replaced) = replaced {
+            // Whoever closes it last gives its room back. Without another thread that is done here.
+            let close = thread::Builder::new().name("close what was replaced".to_owned());
+            drop(close.spawn(move || drop(replaced)));
+        }
         match sync_dir(parent(&target)) {
             Ok(()) => Ok(facts),
             Err(source) => Err(FileError::OutcomeUnknown {

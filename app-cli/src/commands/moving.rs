@@ -1,6 +1,8 @@
 //! Queues that come, go and move.
 
+use std::io::Write;
 use std::path::Path;
+use std::thread;
 
 use tasq_adapter_sqlite::{Applied, Pending, migrate as bring_up_to_date, migrations_pending};
 use tasq_app::NewQueue;
@@ -19,14 +21,14 @@ pub(super) fn export(session: &mut Session, args: Export) -> Result<u8, Failure>
     let queue = session.open()?;
     let text = queue.app().export_text()?;
     match args.output {
-        Some(path) if path != Path::new("-") => write_file(&path, &text)?,
+        Some(path) if path != Path::new("-") => write_file(&path, text)?,
         _ => session.out.raw_from(|out| text.write_to(out))?,
     }
     Ok(0)
 }
 
 /// Whole or not at all: beside it first, then in its place.
-fn write_file(path: &Path, text: &SnapshotText) -> Result<(), Failure> {
+fn write_file(path: &Path, text: SnapshotText) -> Result<(), Failure> {
     // A device or a pipe cannot be replaced, only written to.
     let special = path
         .metadata()
@@ -41,7 +43,14 @@ fn write_file(path: &Path, text: &SnapshotText) -> Result<(), Failure> {
             .map_err(failed)?;
         return text.write_to(&mut file).map_err(failed);
     }
-    tasq_files::Replacement::prepare_with(path, |out| text.write_to(out))?.commit()?;
+    let write = |out: &mut dyn Write| {
+        text.write_to(out)?;
+        // Of a large queue its memory takes a while to be given back, and the disk is waited for meanwhile.
+        let free = thread::Builder::new().name("free the text".to_owned());
+        drop(free.spawn(move || drop(text)));
+        Ok(())
+    };
+    tasq_files::Replacement::prepare_with(path, write)?.commit()?;
     Ok(())
 }
 
