@@ -189,8 +189,8 @@ pub(crate) struct Pairs(Arc<BTreeSet<(i64, i64)>>);
 
 impl Pairs {
     /// These pairs, in any order.
-    pub(crate) fn of_all(pairs: Vec<(i64, i64)>) -> Self {
-        Self(Arc::new(pairs.into_iter().collect()))
+    pub(crate) fn of_all(pairs: impl Iterator<Item = (i64, i64)>) -> Self {
+        Self(Arc::new(pairs.collect()))
     }
 
     pub(crate) fn of(&self, left: i64) -> impl Iterator<Item = i64> {

@@ -165,15 +165,23 @@ impl State {
             let name = task.id.to_string();
             fresh(self.add_task(task)?, name)?;
         }
-        let mut pairs = Vec::with_capacity(self.tasks.len());
-        let mut counts: BTreeMap<i64, StatusCounts> = BTreeMap::new();
+        // In the order of features and tasks, so that nothing is left to be sorted.
+        let mut below: BTreeMap<i64, (StatusCounts, Vec<i64>)> = BTreeMap::new();
         for task in self.tasks.iter() {
             let feature = self.features.must(&task.feature)?.seq;
-            pairs.push((feature, task.seq));
-            counts.entry(feature).or_default().add(task.status);
+            let (counts, tasks) = below.entry(feature).or_default();
+            counts.add(task.status);
+            tasks.push(task.seq);
         }
+        let counts = below
+            .iter()
+            .map(|(&feature, (counts, _))| (feature, *counts));
+        self.task_counts = Counts::of_all(counts.collect());
+        let pairs = below.into_iter().flat_map(|(feature, (_, tasks))| {
+            let pair = move |task| (feature, task);
+            tasks.into_iter().map(pair)
+        });
         self.tasks_of = Pairs::of_all(pairs);
-        self.task_counts = Counts::of_all(counts);
         Ok(())
     }
 
