@@ -2,19 +2,34 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 /// From so many bytes on it is worth a thread to have the disk work meanwhile.
 pub(crate) const MUCH_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Does something on another thread, if there is one to be had; else it is dropped. For what is nobody's to wait for.
+pub fn aside(what: &str, work: Box<dyn FnOnce() + Send>) -> Option<JoinHandle<()>> {
+    thread::Builder::new()
+        .name(what.to_owned())
+        .spawn(work)
+        .ok()
+}
 
 /// A large file that is written and goes to the disk meanwhile, so that the end of it is all that is waited for.
 pub(crate) struct Ahead<'f> {
     file: &'f File,
     /// How many bytes were written since the disk was last asked to have all.
     waiting: u64,
-    syncing: Option<JoinHandle<io::Result<()>>>,
+    syncing: Option<Syncing>,
     /// What came of that so far. After a failure the disk is not asked again.
     synced: io::Result<()>,
+}
+
+/// A sync that is under way.
+struct Syncing {
+    thread: JoinHandle<()>,
+    outcome: Arc<OnceLock<io::Result<()>>>,
 }
 
 impl<'f> Ahead<'f> {
@@ -30,8 +45,8 @@ impl<'f> Ahead<'f> {
     /// Has what is written so far go to the disk, unless that is under way. Without another thread all is waited for at
     /// the end.
     fn sync(&mut self) {
-        let thread = self.syncing.as_ref();
-        if thread.is_some_and(|thread| !thread.is_finished()) {
+        let under_way = self.syncing.as_ref();
+        if under_way.is_some_and(|it| !it.thread.is_finished()) {
             return;
         }
         self.wait();
@@ -39,20 +54,25 @@ impl<'f> Ahead<'f> {
             return;
         }
         if let Ok(file) = self.file.try_clone() {
-            let thread = thread::Builder::new().name("sync ahead".to_owned());
-            self.syncing = thread.spawn(move || file.sync_data()).ok();
+            let outcome = Arc::new(OnceLock::new());
+            let told = Arc::clone(&outcome);
+            let sync = move || drop(told.set(file.sync_data()));
+            let thread = aside("sync ahead", Box::new(sync));
+            self.syncing = thread.map(|thread| Syncing { thread, outcome });
             self.waiting = 0;
         }
     }
 
     fn wait(&mut self) {
-        if let Some(thread) = self.syncing.take() {
-            let synced = thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            if self.synced.is_ok() {
-                self.synced = synced;
-            }
+        let Some(Syncing { thread, outcome }) = self.syncing.take() else {
+            return;
+        };
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+        let synced = Arc::into_inner(outcome).and_then(OnceLock::into_inner);
+        if self.synced.is_ok() {
+            self.synced = synced.expect("the thread told before it ended");
         }
     }
 
@@ -101,7 +121,11 @@ mod tests {
     fn a_disk_that_failed_once_is_not_asked_again() {
         let file = tempfile::tempfile().unwrap();
         let mut ahead = Ahead::of(&file);
-        ahead.syncing = Some(thread::spawn(|| Err(io::Error::other("broken"))));
+        let broken = OnceLock::from(Err(io::Error::other("broken")));
+        ahead.syncing = Some(Syncing {
+            thread: thread::spawn(|| ()),
+            outcome: Arc::new(broken),
+        });
         ahead.wait();
         ahead.sync();
         assert!(ahead.syncing.is_none());

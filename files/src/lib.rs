@@ -19,6 +19,7 @@ mod open;
 mod replace;
 mod space;
 
+pub use ahead::aside;
 pub use error::{FileError, Holder};
 pub use lock::{LockFile, LockGuard};
 pub use open::{

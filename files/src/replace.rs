@@ -11,12 +11,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use rustix::fs::{CWD, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::ahead::{Ahead, MUCH_BYTES};
+use crate::ahead::{Ahead, MUCH_BYTES, aside};
 use crate::error::FileError;
 use crate::open::{Facts, facts_of, lstat, lstat_single};
 
@@ -113,8 +112,10 @@ impl Replacement {
         temp.renamed = true;
         if let Some(replaced) = replaced {
             // Whoever closes it last gives its room back. Without another thread that is done here.
-            let close = thread::Builder::new().name("close what was replaced".to_owned());
-            drop(close.spawn(move || drop(replaced)));
+            drop(aside(
+                "close the replaced",
+                Box::new(move || drop(replaced)),
+            ));
         }
         match sync_dir(parent(&target)) {
             Ok(()) => Ok(facts),

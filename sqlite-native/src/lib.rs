@@ -29,7 +29,7 @@ pub use pack::{Value, Values};
 /// a view cannot.
 pub const FUNCTION: &str = follow::FUNCTION;
 
-/// The SQL function that makes one blob of its arguments, of which there can be any number.
+/// The SQL function that makes one blob of its arguments, of which there are at most 255.
 pub const PACK: &str = pack::FUNCTION;
 
 /// The name of the file system, for the `vfs=` of a URI.

@@ -3,8 +3,8 @@
 //! Taking a column from SQLite costs more than reading it, because each is asked for through several calls, and whole
 //! queues are read column by column. Here a row's columns become one blob, which is taken once.
 //!
-//! A blob of so many values begins with [`HEAD_BYTES`] for each: what it is, and its number or the length of its text.
-//! The bytes of all texts follow, one after the other.
+//! A blob begins with how many values it has, in a byte. Then come [`HEAD_BYTES`] for each: what it is, and its number or
+//! the length of its text. The bytes of all texts follow, one after the other.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -49,15 +49,22 @@ pub struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// So many values of a blob that the function made of as many.
+    /// The values of a blob that the function made.
     #[must_use]
-    pub fn of(blob: &'a [u8], count: usize) -> Self {
-        let (heads, texts) = blob.split_at(blob.len().min(count * HEAD_BYTES));
+    pub fn of(blob: &'a [u8]) -> Self {
+        let (count, blob) = blob.split_first().unwrap_or((&0, &[]));
+        let (heads, texts) = blob.split_at(blob.len().min(usize::from(*count) * HEAD_BYTES));
         Self {
             heads: heads.as_chunks().0.iter(),
             texts,
             utf8: str::from_utf8(texts).ok(),
         }
+    }
+
+    /// Whether none is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.heads.as_slice().is_empty()
     }
 
     fn text(&mut self, len: usize) -> Value<'a> {
@@ -136,12 +143,16 @@ unsafe extern "C" fn pack(
         let Ok(mut blob) = blob.try_borrow_mut() else {
             return false;
         };
+        let Ok(number) = u8::try_from(count) else {
+            return false;
+        };
         blob.clear();
-        blob.resize(count * HEAD_BYTES, 0);
+        blob.resize(1 + count * HEAD_BYTES, 0);
+        blob[0] = number;
         for (at, &value) in values.iter().enumerate() {
             // SAFETY: the value is one of those that SQLite has just given, alive during the call.
             let (kind, number) = unsafe { put(value, &mut blob) };
-            let heads = blob.as_chunks_mut::<HEAD_BYTES>().0;
+            let heads = blob[1..].as_chunks_mut::<HEAD_BYTES>().0;
             if let Some([to, bytes @ ..]) = heads.get_mut(at) {
                 *to = kind;
                 *bytes = number.to_le_bytes();
@@ -200,7 +211,8 @@ mod tests {
 
     /// A blob as the function makes it.
     fn blob(values: &[Value<'_>]) -> Vec<u8> {
-        let (mut heads, mut texts) = (Vec::new(), Vec::new());
+        let count = u8::try_from(values.len()).unwrap();
+        let (mut heads, mut texts) = (vec![count], Vec::new());
         for value in values {
             let (kind, number) = match value {
                 Value::Null => (NULL, 0),
@@ -234,7 +246,7 @@ mod tests {
         ];
         let read = |values: &[Value<'_>]| {
             let blob = blob(values);
-            assert!(Values::of(&blob, values.len()).eq(values.iter().copied()));
+            assert!(Values::of(&blob).eq(values.iter().copied()));
         };
         read(&values);
         read(&[]);
@@ -249,7 +261,7 @@ mod tests {
             [Value::NotUtf8(b"\xff"), Value::Text("\u{f6}")],
         ] {
             let blob = blob(&values);
-            assert!(Values::of(&blob, 2).eq(values), "{values:?}");
+            assert!(Values::of(&blob).eq(values), "{values:?}");
         }
     }
 
@@ -257,7 +269,7 @@ mod tests {
     fn a_blob_that_is_cut_off_gives_less_and_no_panic() {
         let blob = blob(&[Value::Text("one"), Value::Text("two")]);
         for len in 0..blob.len() {
-            assert!(Values::of(&blob[..len], 2).count() <= 2, "{len}");
+            assert!(Values::of(&blob[..len]).count() <= 2, "{len}");
         }
     }
 }

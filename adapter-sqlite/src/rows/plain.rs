@@ -3,12 +3,9 @@
 //! from SQLite is what reading a whole queue takes most of its time for. Those that are read come in one piece.
 
 use std::borrow::Cow;
-use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::dsl::sql;
-use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool, Nullable};
 use diesel::sqlite::{Sqlite, SqliteValue};
@@ -22,7 +19,8 @@ use super::Reading;
 use crate::error::BadRow;
 use crate::schema::tasks;
 
-type Condition = Box<dyn BoxableExpression<tasks::table, Sqlite, SqlType = Nullable<Bool>>>;
+pub(crate) type Condition =
+    Box<dyn BoxableExpression<tasks::table, Sqlite, SqlType = Nullable<Bool>>>;
 
 /// Whether a row is plain. The schema binds the other columns of a hold and of a claim to these.
 pub(crate) fn is_plain() -> Condition {
@@ -51,60 +49,22 @@ pub(crate) fn is_fresh() -> Condition {
     )
 }
 
-/// A kind of task: the columns that it has.
-pub(crate) trait Kind {
-    /// The columns in one piece, in the order in which [`read`] takes them.
-    const PACKED: &'static str;
-    /// How many.
-    const COLUMNS: usize;
-    /// Whether it has those of [`rest`].
-    const HAS_REST: bool;
-}
+/// The columns of a fresh task in one piece, in the order in which [`read`] takes them.
+pub(crate) const FRESH: &str = "tasq_pack(id, seq, feature_id, description, retry_budget, \
+    created_at, updated_at, metadata, status)";
 
-/// One that is as it was added, without a priority of its own.
-#[derive(Debug)]
-pub(crate) struct Fresh;
+/// Those of any plain one.
+pub(crate) const PLAIN: &str = "tasq_pack(id, seq, feature_id, description, retry_budget, \
+    created_at, updated_at, metadata, status, priority, source_origin, source_digest, \
+    blocked_reason, retries_used, not_before, attempts, lost_in_a_row, completed_at, proof)";
 
-impl Kind for Fresh {
-    const PACKED: &'static str = "tasq_pack(id, seq, feature_id, description, retry_budget, \
-        created_at, updated_at, metadata, status)";
-    const COLUMNS: usize = 9;
-    const HAS_REST: bool = false;
-}
-
-/// Any plain one.
-#[derive(Debug)]
-pub(crate) struct Plain;
-
-impl Kind for Plain {
-    const PACKED: &'static str = "tasq_pack(id, seq, feature_id, description, retry_budget, \
-        created_at, updated_at, metadata, status, priority, source_origin, source_digest, \
-        blocked_reason, retries_used, not_before, attempts, lost_in_a_row, completed_at, proof)";
-    const COLUMNS: usize = 19;
-    const HAS_REST: bool = true;
-}
-
-/// A task as it was read; or what is wrong with its row.
+/// A task as it was read from such a piece; or what is wrong with its row.
 #[derive(Debug, FromSqlRow)]
-pub(crate) struct PlainTask<K: 'static> {
-    pub(crate) read: Result<Task, BadRow>,
-    kind: PhantomData<K>,
-}
+pub(crate) struct PlainTask(pub(crate) Result<Task, BadRow>);
 
-impl<K: Kind> PlainTask<K> {
-    /// What is to be selected.
-    pub(crate) fn columns() -> SqlLiteral<Binary> {
-        sql(K::PACKED)
-    }
-}
-
-impl<K: Kind> FromSql<Binary, Sqlite> for PlainTask<K> {
+impl FromSql<Binary, Sqlite> for PlainTask {
     fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
-        let blob = value.read_blob();
-        Ok(Self {
-            read: read(Values::of(blob, K::COLUMNS), K::HAS_REST),
-            kind: PhantomData,
-        })
+        Ok(Self(read(Values::of(value.read_blob()))))
     }
 }
 
@@ -168,7 +128,7 @@ impl<'a> Columns<'a> {
 /// What most have for metadata.
 static NOTHING: LazyLock<JsonObject> = LazyLock::new(JsonObject::default);
 
-fn read(mut values: Values<'_>, has_rest: bool) -> Result<Task, BadRow> {
+fn read(mut values: Values<'_>) -> Result<Task, BadRow> {
     let id = match values.next() {
         Some(Value::Text(id)) => Ok(id),
         Some(Value::NotUtf8(id)) => Err(String::from_utf8_lossy(id)),
@@ -211,10 +171,10 @@ fn read(mut values: Values<'_>, has_rest: bool) -> Result<Task, BadRow> {
         hold: None,
         claim: None,
     };
-    if has_rest {
-        rest(&mut row, task)
-    } else {
+    if row.values.is_empty() {
         Ok(task)
+    } else {
+        rest(&mut row, task)
     }
 }
 

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 
 use diesel::SqliteConnection;
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use tasq_domain::{
     AnyId, Contents, Epic, EpicId, Feature, FeatureId, Proof, Reason, Settings, StatusCounts, Task,
     TaskId, Timestamp,
@@ -19,7 +20,7 @@ use super::{history, inserted, questions, tests, tree};
 use crate::derive::{DERIVE_COUNTS, DERIVE_OPEN_DEPENDENCIES, DERIVE_PARENTS, DERIVE_TASKS};
 use crate::error::Fault;
 use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
-use crate::rows::plain::{Fresh, Plain, PlainTask, is_fresh, is_plain};
+use crate::rows::plain::{Condition, FRESH, PLAIN, PlainTask, is_fresh, is_plain};
 use crate::rows::question::QuestionRow;
 use crate::rows::settings::SettingsRow;
 use crate::rows::task::{StoredTask, shelf};
@@ -117,38 +118,38 @@ pub(crate) fn each_task(
 ) -> Result<(), Fault> {
     use diesel::dsl::not;
     let mut left: i64 = tasks::table.count().get_result(conn)?;
-    macro_rules! show {
-        ($row:ty, $columns:expr, $which:expr, $task:expr) => {
-            if left == 0 {
+    let fresh: Condition = Box::new(is_fresh().and(is_plain()));
+    let others: Condition = Box::new(not(is_fresh()).and(is_plain()));
+    for (columns, which) in [(FRESH, fresh), (PLAIN, others)] {
+        if left == 0 {
+            return Ok(());
+        }
+        let rows = tasks::table
+            .filter(which)
+            .order(tasks::seq)
+            .select(sql::<Binary>(columns))
+            .load_iter::<PlainTask, DefaultLoadingMode>(conn)?;
+        for row in rows {
+            left -= 1;
+            if visit.visit(row?.0?).is_break() {
                 return Ok(());
             }
-            let rows = tasks::table
-                .filter($which)
-                .order(tasks::seq)
-                .select($columns)
-                .load_iter::<$row, DefaultLoadingMode>(conn)?;
-            for row in rows {
-                left -= 1;
-                if visit.visit($task(row?)?).is_break() {
-                    return Ok(());
-                }
-            }
-        };
+        }
     }
-    macro_rules! show_plain {
-        ($kind:ty, $which:expr) => {
-            show!(
-                PlainTask<$kind>,
-                PlainTask::<$kind>::columns(),
-                $which,
-                |row: PlainTask<$kind>| row.read
-            );
-        };
+    if left == 0 {
+        return Ok(());
     }
-    show_plain!(Fresh, is_fresh().and(is_plain()));
-    show_plain!(Plain, not(is_fresh()).and(is_plain()));
-    let whole = |row: StoredTask| row.read().map(|record| record.task);
-    show!(StoredTask, StoredTask::as_select(), not(is_plain()), whole);
+    let rows = tasks::table
+        .filter(not(is_plain()))
+        .order(tasks::seq)
+        .select(StoredTask::as_select())
+        .load_iter::<StoredTask, DefaultLoadingMode>(conn)?;
+    for row in rows {
+        left -= 1;
+        if visit.visit(row?.read()?.task).is_break() {
+            return Ok(());
+        }
+    }
     if left == 0 {
         return Ok(());
     }

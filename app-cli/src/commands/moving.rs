@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::thread;
 
 use tasq_adapter_sqlite::{Applied, Pending, migrate as bring_up_to_date, migrations_pending};
 use tasq_app::NewQueue;
@@ -46,8 +45,10 @@ fn write_file(path: &Path, text: SnapshotText) -> Result<(), Failure> {
     let write = |out: &mut dyn Write| {
         text.write_to(out)?;
         // Of a large queue its memory takes a while to be given back, and the disk is waited for meanwhile.
-        let free = thread::Builder::new().name("free the text".to_owned());
-        drop(free.spawn(move || drop(text)));
+        drop(tasq_files::aside(
+            "free the text",
+            Box::new(move || drop(text)),
+        ));
         Ok(())
     };
     tasq_files::Replacement::prepare_with(path, write)?.commit()?;

@@ -4,8 +4,6 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::sync::mpsc;
-use std::thread;
 
 use tasq_domain::{Contents, Dependency, Question, Task};
 
@@ -16,8 +14,6 @@ use crate::json::{push_line, push_quoted};
 
 /// How much is handed over at once where pieces are put in order, in bytes.
 const CHUNK: usize = 1 << 20;
-/// From how many chunks on another thread is worth its start.
-const MANY_CHUNKS: usize = 4;
 
 /// The tasks of a snapshot as texts, in the order in which they came.
 #[derive(Debug, Default)]
@@ -180,70 +176,28 @@ impl TaskTexts {
         if pieces.is_empty() {
             return out.write_all(b"{}");
         }
-        out.write_all(b"{")?;
-        if !*unsorted {
-            out.write_all(text.as_bytes())?;
-        } else if text.len() < MANY_CHUNKS * CHUNK {
-            self.write_here(out)?;
-        } else {
-            self.write_beside(out)?;
-        }
-        let mut end = String::new();
-        push_line(&mut end, 0, ITEM_DEPTH - 1);
-        end.push('}');
-        out.write_all(end.as_bytes())
-    }
-
-    /// The tasks in the order of their ids, in chunks; `take` leaves room for the next one, or says that it wants no more.
-    fn each_chunk(&self, take: &mut dyn FnMut(&mut String) -> bool) {
         let mut chunk = String::with_capacity(CHUNK);
-        for (at, piece) in self.pieces.iter().enumerate() {
-            if at > 0 {
-                chunk.push(',');
+        chunk.push('{');
+        if *unsorted {
+            for (at, piece) in pieces.iter().enumerate() {
+                if at > 0 {
+                    chunk.push(',');
+                }
+                let piece = &text[piece.place.clone()];
+                if chunk.len() + piece.len() > CHUNK {
+                    out.write_all(chunk.as_bytes())?;
+                    chunk.clear();
+                }
+                chunk.push_str(piece);
             }
-            let piece = &self.text[piece.place.clone()];
-            if chunk.len() + piece.len() > CHUNK && !take(&mut chunk) {
-                return;
-            }
-            chunk.push_str(piece);
-        }
-        take(&mut chunk);
-    }
-
-    fn write_here(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut written = Ok(());
-        self.each_chunk(&mut |chunk| {
-            written = out.write_all(chunk.as_bytes());
+        } else {
+            out.write_all(chunk.as_bytes())?;
             chunk.clear();
-            written.is_ok()
-        });
-        written
-    }
-
-    /// Pieces that follow each other lie all over a long text, so finding them takes as long as writing them. Another
-    /// thread puts them together meanwhile, if there is one to be had.
-    fn write_beside(&self, out: &mut dyn Write) -> io::Result<()> {
-        thread::scope(|scope| {
-            let (hand_over, chunks) = mpsc::sync_channel::<String>(1);
-            let (give_back, written) = mpsc::channel::<String>();
-            let gather = move || {
-                self.each_chunk(&mut |chunk| {
-                    let mut next = written.try_recv().unwrap_or_default();
-                    next.clear();
-                    hand_over.send(std::mem::replace(chunk, next)).is_ok()
-                });
-            };
-            let thread = thread::Builder::new().name("texts in order".to_owned());
-            if thread.spawn_scoped(scope, gather).is_err() {
-                return self.write_here(out);
-            }
-            for chunk in chunks {
-                out.write_all(chunk.as_bytes())?;
-                // Whoever gathers may have come to the end.
-                let _ = give_back.send(chunk);
-            }
-            Ok(())
-        })
+            out.write_all(text.as_bytes())?;
+        }
+        push_line(&mut chunk, 0, ITEM_DEPTH - 1);
+        chunk.push('}');
+        out.write_all(chunk.as_bytes())
     }
 }
 
