@@ -190,7 +190,13 @@ impl JsonObject {
     /// If it is longer than 1 MiB or is not delimited by braces. The content is the caller's to check.
     pub fn new(text: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, TextError> {
         let checked = text.as_ref();
-        check("JSON object", "bytes", MAX_JSON_BYTES, checked.len(), checked)?;
+        check(
+            "JSON object",
+            "bytes",
+            MAX_JSON_BYTES,
+            checked.len(),
+            checked,
+        )?;
         if !(checked.starts_with('{') && checked.ends_with('}')) {
             return Err(TextError {
                 what: "JSON object",

@@ -186,14 +186,16 @@ impl LockFile {
             if Identity::of_path(&self.path).ok() == Some(identity) {
                 // One that cannot be unlocked is closed, which frees it.
                 let turn = turn.filter(|turn| turn.unlock().is_ok());
-                return Ok(LockGuard::new(LockGuard {
+                let guard = LockGuard {
                     file: Some(file),
                     identity,
                     mode,
                     turn,
                     since: Instant::now(),
                     kept: Arc::clone(&self.kept),
-                }));
+                };
+                guard.sign();
+                return Ok(guard);
             }
         }
     }
@@ -215,14 +217,19 @@ impl LockFile {
             identity,
             since,
         } = kept;
-        Ok(Ok(LockGuard::new(LockGuard {
+        let guard = LockGuard {
             file: Some(lock),
             identity,
             mode: Mode::Exclusive,
             turn: Some(turn),
             since,
             kept: Arc::clone(&self.kept),
-        })))
+        };
+        // Another may have had it meanwhile, and mostly none has.
+        if guard.signer() != Some(std::process::id()) {
+            guard.sign();
+        }
+        Ok(Ok(guard))
     }
 
     /// The files of the last lock, if they will do.
@@ -275,26 +282,37 @@ impl LockFile {
 }
 
 impl LockGuard {
-    /// A lock that was just taken.
-    fn new(guard: Self) -> Self {
-        guard.sign(std::process::id(), now_micros());
-        guard
+    /// Says who holds the lock. Failing to say so (a full disk) is no reason not to hold it.
+    ///
+    /// Nobody signs off: that would be one more write for each time that a lock is held, and whoever comes next signs anew.
+    /// Readers, who may be many, see to it that they are not taken for the last one who wrote.
+    fn sign(&self) {
+        let Some(file) = &self.file else { return };
+        let record = match self.mode {
+            Mode::Exclusive => record_of(std::process::id(), now_micros()),
+            Mode::Shared if self.signer().is_none() => return,
+            Mode::Shared => record_of(0, 0),
+        };
+        let _ = file.write_all_at(record.as_bytes(), 0);
     }
 
-    /// Says who holds the lock. Failing to say so (a full disk) is no reason not to hold it.
-    fn sign(&self, pid: u32, since_micros: u64) {
-        if let (Mode::Exclusive, Some(file)) = (self.mode, &self.file) {
-            let record = format!("{pid:<10} {since_micros:<20}\n");
-            debug_assert_eq!(record.len(), RECORD_LEN, "{record:?}");
-            let _ = file.write_all_at(record.as_bytes(), 0);
-        }
+    /// Who signed last, if it was not a reader.
+    fn signer(&self) -> Option<u32> {
+        let mut record = [0; RECORD_LEN];
+        self.file.as_ref()?.read_exact_at(&mut record, 0).ok()?;
+        parse_record(&record).map(|(pid, _)| pid)
     }
+}
+
+/// What a holder writes; process 0 is nobody.
+fn record_of(pid: u32, since_micros: u64) -> String {
+    let record = format!("{pid:<10} {since_micros:<20}\n");
+    debug_assert_eq!(record.len(), RECORD_LEN, "{record:?}");
+    record
 }
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
-        // Process 0 is nobody: readers that come next sign nothing, and must not be taken for us.
-        self.sign(0, 0);
         let Some(lock) = self.file.take() else { return };
         // Unlocking and not only closing: a child between fork and exec has the same open file.
         let unlocked = lock.unlock().is_ok();
@@ -394,7 +412,7 @@ fn read_holder(path: &Path) -> Option<Holder> {
     opened.file.read_exact_at(&mut record, 0).ok()?;
     let (pid, since_micros) = parse_record(&record)?;
     let id = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    // Whoever was killed did not sign off. Not being allowed to signal a process means it is there.
+    // Nobody signs off. Not being allowed to signal a process means it is there.
     if test_kill_process(id) == Err(Errno::SRCH) {
         return None;
     }
@@ -447,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_signed_off_torn_or_foreign_names_nobody() {
+    fn a_record_of_readers_a_torn_or_a_foreign_one_names_nobody() {
         assert_eq!(parse_record(b"0          0                   \n"), None);
         assert_eq!(parse_record(&[0; RECORD_LEN]), None);
         assert_eq!(parse_record(b"42"), None);
@@ -521,6 +539,39 @@ mod tests {
         let busy = lock.acquire(Duration::ZERO).unwrap_err();
         assert!(matches!(busy, FileError::Busy { .. }), "{busy}");
         drop(held);
+    }
+
+    #[test]
+    fn who_is_busy_is_told_though_nobody_signs_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = LockFile {
+            turn: Duration::from_secs(600),
+            ..LockFile::new(folder.path().join("lock"))
+        };
+        let holder = |lock: &LockFile| {
+            let busy = LockFile::new(&lock.path).acquire(Duration::ZERO);
+            let Err(FileError::Busy { holder, .. }) = busy else {
+                panic!("it is held: {busy:?}");
+            };
+            holder.map(|holder| holder.pid)
+        };
+        let us = Some(std::process::id());
+        let held = lock.acquire(Duration::ZERO).unwrap();
+        assert_eq!(holder(&lock), us);
+        drop(held);
+        // Another had it between two units of the same turn.
+        let elsewhere = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&lock.path)
+            .unwrap();
+        elsewhere
+            .write_all_at(record_of(1, now_micros()).as_bytes(), 0)
+            .unwrap();
+        let again = lock.acquire(Duration::ZERO).unwrap();
+        assert_eq!(holder(&lock), us);
+        drop(again);
+        let _reading = lock.acquire_shared(Duration::ZERO).unwrap();
+        assert_eq!(holder(&lock), None, "a reader is not who wrote last");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -111,8 +113,47 @@ fn workers_end_when_the_selftest_is_killed() {
     test.wait().unwrap();
     // Their standard input has ended, and they are not waited for by anybody who could tell when they have.
     while !processes_in(&folder).is_empty() {
-        std::thread::yield_now();
+        thread::yield_now();
     }
+}
+
+/// Longer than a lease of those that claim and complete.
+const STANDSTILL: Duration = Duration::from_secs(11);
+
+#[test]
+fn a_machine_that_stands_still_breaks_no_promise() {
+    let sandbox = Sandbox::bare();
+    let words = [&SHORT[..], &["--store-kind", "sqlite", "--dir", "."]].concat();
+    let mut test = sandbox
+        .command(&words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // When the first of the many writers has its task, and the last does not.
+    let folder = wait_for_workers(&sandbox.project, &mut test);
+    let first = sandbox
+        .project
+        .join(&folder)
+        .join("sqlite-writers/worker-00001.log");
+    while !fs::metadata(&first).is_ok_and(|facts| facts.len() > 0) {
+        assert_eq!(test.try_wait().unwrap(), None, "it has writers in the end");
+        thread::yield_now();
+    }
+    let all = [vec![test.id()], processes_in(&folder)].concat();
+    signal(&sandbox, "STOP", &all);
+    thread::sleep(STANDSTILL);
+    signal(&sandbox, "CONT", &all);
+    let ran = Ran::from(test.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+/// Sends a signal to processes, some of which may have ended.
+fn signal(sandbox: &Sandbox, name: &str, processes: &[u32]) {
+    let numbers: Vec<String> = processes.iter().map(u32::to_string).collect();
+    let line = format!("kill -{name} {} 2>&-; true", numbers.join(" "));
+    let sent = sandbox.program("sh").args(["-c", &line]).status();
+    assert!(sent.unwrap().success());
 }
 
 #[test]
@@ -140,7 +181,7 @@ fn wait_for_workers(project: &Path, test: &mut Child) -> String {
         if let Some(folder) = made.filter(|folder| !processes_in(folder).is_empty()) {
             return folder;
         }
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 

@@ -67,7 +67,8 @@ const MOST_TASKS: usize = 2_048;
 /// What a write unit has in hand; a unit that only reads has nothing.
 #[derive(Default)]
 pub(crate) struct InHand {
-    tasks: HashMap<TaskId, Held>,
+    /// Boxed, because a growing map moves all that it has.
+    tasks: HashMap<TaskId, Box<Held>>,
     features: BTreeMap<FeatureId, Parent>,
     epics: BTreeMap<EpicId, Epic>,
     tests_added: i64,
@@ -158,7 +159,7 @@ impl InHand {
             self.tasks.clear();
         }
         let id = record.task.id.clone();
-        self.tasks.insert(id, Held { record, related });
+        self.tasks.insert(id, Box::new(Held { record, related }));
     }
 
     /// How many more tasks there is room for before all are forgotten.
