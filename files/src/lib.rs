@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
 
 mod error;
+mod holder;
 mod lock;
 mod open;
 mod replace;
