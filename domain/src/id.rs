@@ -59,9 +59,10 @@ macro_rules! id_type {
             ///
             /// # Errors
             /// If the text breaks one of these bounds.
-            pub fn new(text: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, IdError> {
-                check(text.as_ref())?;
-                Ok(Self(text.into()))
+            pub fn new(text: impl Into<Arc<str>>) -> Result<Self, IdError> {
+                let text = text.into();
+                check(&text)?;
+                Ok(Self(text))
             }
 
             /// The id as text.

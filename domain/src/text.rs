@@ -54,11 +54,11 @@ macro_rules! text_type {
             ///
             /// # Errors
             /// If it is blank, too long, or contains U+0000.
-            pub fn new(text: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, TextError> {
+            pub fn new(text: impl Into<Arc<str>>) -> Result<Self, TextError> {
+                let text = text.into();
                 let measure: fn(&str) -> usize = $measure;
-                let checked = text.as_ref();
-                check($what, $unit, $limit, measure(checked), checked)?;
-                Ok(Self(text.into()))
+                check($what, $unit, $limit, measure(&text), &text)?;
+                Ok(Self(text))
             }
 
             /// The text.
@@ -188,22 +188,16 @@ impl JsonObject {
     ///
     /// # Errors
     /// If it is longer than 1 MiB or is not delimited by braces. The content is the caller's to check.
-    pub fn new(text: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, TextError> {
-        let checked = text.as_ref();
-        check(
-            "JSON object",
-            "bytes",
-            MAX_JSON_BYTES,
-            checked.len(),
-            checked,
-        )?;
-        if !(checked.starts_with('{') && checked.ends_with('}')) {
+    pub fn new(text: impl Into<Arc<str>>) -> Result<Self, TextError> {
+        let text = text.into();
+        check("JSON object", "bytes", MAX_JSON_BYTES, text.len(), &text)?;
+        if !(text.starts_with('{') && text.ends_with('}')) {
             return Err(TextError {
                 what: "JSON object",
                 problem: TextProblem::Empty,
             });
         }
-        Ok(Self(text.into()))
+        Ok(Self(text))
     }
 
     /// The JSON text.

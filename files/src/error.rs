@@ -115,13 +115,14 @@ pub enum FileError {
     },
 }
 
-/// Who has a lock: what the holder wrote about itself, which is a hint for people and nothing to
+/// Who has a lock: what it wrote about itself, where the kernel says that it has the lock. A hint for people and nothing to
 /// decide by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The process.
     pub pid: u32,
-    /// Since when it has the lock, by the wall clock; zero if that went back.
+    /// Since when it has the lock, by the wall clock, or since when it takes it again and again (8 ms at the most); zero if
+    /// that clock went back.
     pub age: Duration,
 }
 

@@ -14,6 +14,7 @@
 
 mod ahead;
 mod error;
+mod holder;
 mod lock;
 mod open;
 mod replace;

@@ -20,25 +20,23 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
 
-use crate::error::{FileError, Holder};
+use crate::error::FileError;
+use crate::holder;
 use crate::open::{Identity, open_regular};
 
-/// The longest wait at the turnstile: far above what a queue of writers needs, each of which holds
-/// the lock for milliseconds.
+/// The longest wait at the turnstile: what a hundred writers need that take whole turns. Of more, those whose patience ends
+/// wait for the lock itself, and come to it in the kernel's order and for one unit of work each.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a turn lasts: some hundred units of work on a disk that is not waited for, some eight on one that is. Of shorter
+/// How long a turn lasts: some hundred units of work on a disk that is not waited for, some twenty on one that is. Of shorter
 /// ones more is lost, because whoever comes next begins with cold caches, its own and the processor's.
 const TURN: Duration = Duration::from_millis(8);
 
@@ -47,18 +45,15 @@ const TURN: Duration = Duration::from_millis(8);
 const LOOKING: Duration = Duration::from_millis(11);
 
 const _: () = assert!(LOOKING.as_micros() > TURN.as_micros());
+const _: () = assert!(PATIENCE.as_micros() > 100 * TURN.as_micros());
 
-/// How long it sleeps after the first look, and twice as long after each more: a command that holds the lock once is soon
-/// done, and who takes a whole turn is not disturbed, because each waking takes time on the same processors. The kernel
-/// adds its own slack of 50 µs.
+/// How long it sleeps after the first look, and a quarter longer after each more: a command that holds the lock once is soon
+/// done, so that little of the time lies idle, and who takes a whole turn is not disturbed, because each waking takes time
+/// on the same processors. The kernel adds its own slack of 50 µs.
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 
 /// The longest sleep between two looks.
 const LONGEST_PAUSE: Duration = Duration::from_micros(800);
-
-/// The length of what a holder writes about itself. Always the same, so that a write replaces the
-/// one before as a whole and never changes the file's size, which would cost a journal entry.
-const RECORD_LEN: usize = 32;
 
 /// A waiting thread only blocks and hands over.
 const WAITER_STACK_BYTES: usize = 64 * 1024;
@@ -194,7 +189,9 @@ impl LockFile {
                     since: Instant::now(),
                     kept: Arc::clone(&self.kept),
                 };
-                guard.sign();
+                if let (Mode::Exclusive, Some(file)) = (mode, &guard.file) {
+                    holder::sign(file);
+                }
                 return Ok(guard);
             }
         }
@@ -217,19 +214,18 @@ impl LockFile {
             identity,
             since,
         } = kept;
-        let guard = LockGuard {
+        // Another may have had it meanwhile, and mostly none has.
+        if !holder::is_signed_by_us(&lock) {
+            holder::sign(&lock);
+        }
+        Ok(Ok(LockGuard {
             file: Some(lock),
             identity,
             mode: Mode::Exclusive,
             turn: Some(turn),
             since,
             kept: Arc::clone(&self.kept),
-        };
-        // Another may have had it meanwhile, and mostly none has.
-        if guard.signer() != Some(std::process::id()) {
-            guard.sign();
-        }
-        Ok(Ok(guard))
+        }))
     }
 
     /// The files of the last lock, if they will do.
@@ -272,43 +268,13 @@ impl LockFile {
         FileError::Busy {
             path: self.path.clone(),
             waited,
-            holder: read_holder(&self.path),
+            holder: holder::holder(&self.path),
         }
     }
 
     fn failed(&self, source: io::Error) -> FileError {
         FileError::new(&self.path, "lock", source)
     }
-}
-
-impl LockGuard {
-    /// Says who holds the lock. Failing to say so (a full disk) is no reason not to hold it.
-    ///
-    /// Nobody signs off: that would be one more write for each time that a lock is held, and whoever comes next signs anew.
-    /// Readers, who may be many, see to it that they are not taken for the last one who wrote.
-    fn sign(&self) {
-        let Some(file) = &self.file else { return };
-        let record = match self.mode {
-            Mode::Exclusive => record_of(std::process::id(), now_micros()),
-            Mode::Shared if self.signer().is_none() => return,
-            Mode::Shared => record_of(0, 0),
-        };
-        let _ = file.write_all_at(record.as_bytes(), 0);
-    }
-
-    /// Who signed last, if it was not a reader.
-    fn signer(&self) -> Option<u32> {
-        let mut record = [0; RECORD_LEN];
-        self.file.as_ref()?.read_exact_at(&mut record, 0).ok()?;
-        parse_record(&record).map(|(pid, _)| pid)
-    }
-}
-
-/// What a holder writes; process 0 is nobody.
-fn record_of(pid: u32, since_micros: u64) -> String {
-    let record = format!("{pid:<10} {since_micros:<20}\n");
-    debug_assert_eq!(record.len(), RECORD_LEN, "{record:?}");
-    record
 }
 
 impl Drop for LockGuard {
@@ -359,7 +325,7 @@ fn lock_within(
             Err(TryLockError::WouldBlock) if left.is_zero() => return Ok(None),
             Err(TryLockError::WouldBlock) if begun.elapsed() < looking => {
                 thread::sleep(pause);
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 5 / 4).min(LONGEST_PAUSE);
             }
             Err(TryLockError::WouldBlock) => break,
         }
@@ -405,40 +371,6 @@ fn lock_blocking(file: &File, mode: Mode) -> io::Result<()> {
     }
 }
 
-/// What the holder wrote, unless it is gone.
-fn read_holder(path: &Path) -> Option<Holder> {
-    let opened = open_regular(path, OFlags::RDONLY).ok()?;
-    let mut record = [0; RECORD_LEN];
-    opened.file.read_exact_at(&mut record, 0).ok()?;
-    let (pid, since_micros) = parse_record(&record)?;
-    let id = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    // Nobody signs off. Not being allowed to signal a process means it is there.
-    if test_kill_process(id) == Err(Errno::SRCH) {
-        return None;
-    }
-    let age = Duration::from_micros(now_micros().saturating_sub(since_micros));
-    Some(Holder { pid, age })
-}
-
-fn parse_record(record: &[u8]) -> Option<(u32, u64)> {
-    let mut words = std::str::from_utf8(record).ok()?.split_ascii_whitespace();
-    let pid = words.next()?.parse().ok()?;
-    let since_micros = words.next()?.parse().ok()?;
-    (pid != 0).then_some((pid, since_micros))
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the age of a lock is told to people across processes; nothing is decided by it"
-)]
-fn now_micros() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use std::thread::ScopedJoinHandle;
@@ -454,22 +386,6 @@ mod tests {
             assert!(!waiter.is_finished(), "nobody waited in the turnstile");
             thread::yield_now();
         }
-    }
-
-    #[test]
-    fn a_record_names_its_holder() {
-        assert_eq!(
-            parse_record(b"4194304    1790000000000000    \n"),
-            Some((4_194_304, 1_790_000_000_000_000))
-        );
-    }
-
-    #[test]
-    fn a_record_of_readers_a_torn_or_a_foreign_one_names_nobody() {
-        assert_eq!(parse_record(b"0          0                   \n"), None);
-        assert_eq!(parse_record(&[0; RECORD_LEN]), None);
-        assert_eq!(parse_record(b"42"), None);
-        assert_eq!(parse_record(b"hello world"), None);
     }
 
     #[test]
@@ -539,39 +455,6 @@ mod tests {
         let busy = lock.acquire(Duration::ZERO).unwrap_err();
         assert!(matches!(busy, FileError::Busy { .. }), "{busy}");
         drop(held);
-    }
-
-    #[test]
-    fn who_is_busy_is_told_though_nobody_signs_off() {
-        let folder = tempfile::tempdir().unwrap();
-        let lock = LockFile {
-            turn: Duration::from_secs(600),
-            ..LockFile::new(folder.path().join("lock"))
-        };
-        let holder = |lock: &LockFile| {
-            let busy = LockFile::new(&lock.path).acquire(Duration::ZERO);
-            let Err(FileError::Busy { holder, .. }) = busy else {
-                panic!("it is held: {busy:?}");
-            };
-            holder.map(|holder| holder.pid)
-        };
-        let us = Some(std::process::id());
-        let held = lock.acquire(Duration::ZERO).unwrap();
-        assert_eq!(holder(&lock), us);
-        drop(held);
-        // Another had it between two units of the same turn.
-        let elsewhere = std::fs::OpenOptions::new()
-            .write(true)
-            .open(&lock.path)
-            .unwrap();
-        elsewhere
-            .write_all_at(record_of(1, now_micros()).as_bytes(), 0)
-            .unwrap();
-        let again = lock.acquire(Duration::ZERO).unwrap();
-        assert_eq!(holder(&lock), us);
-        drop(again);
-        let _reading = lock.acquire_shared(Duration::ZERO).unwrap();
-        assert_eq!(holder(&lock), None, "a reader is not who wrote last");
     }
 
     #[test]

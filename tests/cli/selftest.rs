@@ -122,6 +122,12 @@ const STANDSTILL: Duration = Duration::from_secs(11);
 
 #[test]
 fn a_machine_that_stands_still_breaks_no_promise() {
+    // When the first of the many writers has its task and the last does not, which they may have before they are stopped.
+    while !stood_still_in_time() {}
+}
+
+/// Lets a selftest stand still while its writers claim their tasks; whether some of them had none before that.
+fn stood_still_in_time() -> bool {
     let sandbox = Sandbox::bare();
     let words = [&SHORT[..], &["--store-kind", "sqlite", "--dir", "."]].concat();
     let mut test = sandbox
@@ -130,22 +136,37 @@ fn a_machine_that_stands_still_breaks_no_promise() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // When the first of the many writers has its task, and the last does not.
     let folder = wait_for_workers(&sandbox.project, &mut test);
-    let first = sandbox
-        .project
-        .join(&folder)
-        .join("sqlite-writers/worker-00001.log");
-    while !fs::metadata(&first).is_ok_and(|facts| facts.len() > 0) {
-        assert_eq!(test.try_wait().unwrap(), None, "it has writers in the end");
+    let logs = sandbox.project.join(&folder).join("sqlite-writers");
+    while ready(&logs) == 0 {
+        if test.try_wait().unwrap().is_some() {
+            return false;
+        }
         thread::yield_now();
     }
-    let all = [vec![test.id()], processes_in(&folder)].concat();
-    signal(&sandbox, "STOP", &all);
-    thread::sleep(STANDSTILL);
-    signal(&sandbox, "CONT", &all);
+    // The one that starts the others first.
+    signal(&sandbox, "STOP", &[test.id()]);
+    let workers = processes_in(&folder);
+    signal(&sandbox, "STOP", &workers);
+    let in_time = ready(&logs) < 32;
+    if in_time {
+        thread::sleep(STANDSTILL);
+    }
+    signal(&sandbox, "CONT", &workers);
+    signal(&sandbox, "CONT", &[test.id()]);
     let ran = Ran::from(test.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}");
+    in_time
+}
+
+/// How many writers have their task.
+fn ready(logs: &Path) -> usize {
+    let files = fs::read_dir(logs).into_iter().flatten().flatten();
+    let logs = files.filter(|file| {
+        let log = file.path().extension().is_some_and(|it| it == "log");
+        log && file.metadata().is_ok_and(|facts| facts.len() > 0)
+    });
+    logs.count()
 }
 
 /// Sends a signal to processes, some of which may have ended.

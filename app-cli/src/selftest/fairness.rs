@@ -11,9 +11,11 @@ use crate::failure::Failure;
 
 /// How many write at once.
 pub(super) const WRITERS: usize = 32;
-/// They go on until each of them has written; after so many writes for each, one without any counts as left out. It is no
-/// time, because a busy machine may not even have let it begin.
-const WRITES_EACH: usize = 2_000;
+/// They go on until each of them has written; after so many writes for each, and so long, one without any counts as left
+/// out. Time alone says nothing, because a busy machine may not even have let it begin; nor do writes, of which a fast disk
+/// has hundreds in one turn.
+const WRITES_EACH: usize = 200;
+const LEFT_OUT_AFTER: Duration = Duration::from_secs(10);
 /// How often the writers are looked after.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -82,9 +84,10 @@ pub(super) fn measure(test: &Test<'_>, kind: Kind, folder: &Path) -> Result<Meas
             None => {}
             Some(began) => {
                 let writes: Vec<usize> = logs.iter().map(|log| waits(log).count()).collect();
-                let enough = writes.iter().all(|&writes| writes > 0)
-                    || writes.iter().sum::<usize>() >= WRITERS * WRITES_EACH;
                 let took = began.elapsed();
+                let enough = writes.iter().all(|&writes| writes > 0)
+                    || writes.iter().sum::<usize>() >= WRITERS * WRITES_EACH
+                        && took >= LEFT_OUT_AFTER;
                 if took >= test.amount.fairness && enough {
                     break (took, writes);
                 }
@@ -95,6 +98,9 @@ pub(super) fn measure(test: &Test<'_>, kind: Kind, folder: &Path) -> Result<Meas
     crew.ask_to_end();
     let mut violations = Vec::new();
     while crew.len() > 0 {
+        if test.interrupt.signal().is_some() {
+            return Ok(None);
+        }
         violations.extend(crew.collect()?.errors);
         thread::sleep(LOOK);
     }

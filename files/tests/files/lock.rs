@@ -204,7 +204,7 @@ fn a_killed_holder_frees_the_lock_and_is_no_longer_named() {
     let (mut child, _input) = holder(lock.path());
     child.kill().unwrap();
     child.wait().unwrap();
-    // A reader signs nothing, so what the killed one wrote is still there.
+    // A reader signs nothing, so what the killed one wrote is still there; the kernel says that it has nothing.
     let _reader = lock.acquire_shared(Duration::ZERO).unwrap();
     match lock.acquire(Duration::ZERO).unwrap_err() {
         FileError::Busy { holder, .. } => assert_eq!(holder, None),
