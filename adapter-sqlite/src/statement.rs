@@ -106,6 +106,7 @@ const fn utf8(bytes: &'static [u8]) -> &'static str {
 }
 
 /// The text of a query, as SQLite gets it.
+#[cfg(test)]
 pub(crate) fn text(query: &impl QueryFragment<Sqlite>) -> String {
     let mut builder = SqliteQueryBuilder::new();
     query

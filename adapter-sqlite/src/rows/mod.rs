@@ -5,6 +5,7 @@ pub(crate) mod epic;
 pub(crate) mod feature;
 pub(crate) mod history;
 pub(crate) mod life_change;
+pub(crate) mod packed;
 pub(crate) mod plain;
 pub(crate) mod question;
 pub(crate) mod settings;

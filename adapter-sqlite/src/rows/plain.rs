@@ -2,20 +2,14 @@
 //! columns that are NULL in all of them, and those that nobody has worked on without what only work sets: taking columns
 //! from SQLite is what reading a whole queue takes most of its time for. Those that are read come in one piece.
 
-use std::borrow::Cow;
-use std::sync::LazyLock;
-
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool, Nullable};
 use diesel::sqlite::{Sqlite, SqliteValue};
-use tasq_domain::{
-    Description, FeatureId, JsonObject, Priority, Proof, Reason, RetryBudget, Source, Task, TaskId,
-    Timestamp,
-};
-use tasq_sqlite_native::{Value, Values};
+use tasq_domain::{Description, FeatureId, Priority, Proof, Reason, RetryBudget, Task, TaskId};
 
-use super::Reading;
+use super::packed::Columns;
+use super::task::read_source;
 use crate::error::BadRow;
 use crate::schema::tasks;
 
@@ -64,85 +58,13 @@ pub(crate) struct PlainTask(pub(crate) Result<Task, BadRow>);
 
 impl FromSql<Binary, Sqlite> for PlainTask {
     fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
-        Ok(Self(read(Values::of(value.read_blob()))))
+        Ok(Self(read(value.read_blob())))
     }
 }
 
-/// The columns of a row, one after the other.
-struct Columns<'a> {
-    values: Values<'a>,
-    reading: Reading<'a>,
-}
-
-impl<'a> Columns<'a> {
-    /// A text, or NULL.
-    fn maybe_text(&mut self, column: &'static str) -> Result<Option<&'a str>, BadRow> {
-        match self.values.next() {
-            Some(Value::Null) => Ok(None),
-            Some(Value::Text(text)) => Ok(Some(text)),
-            other => Err(self.not("a text", column, other)),
-        }
-    }
-
-    fn text(&mut self, column: &'static str) -> Result<&'a str, BadRow> {
-        let text = self.maybe_text(column)?;
-        self.reading.some(column, text)
-    }
-
-    /// A number, or NULL.
-    fn maybe_number(&mut self, column: &'static str) -> Result<Option<i64>, BadRow> {
-        match self.values.next() {
-            Some(Value::Null) => Ok(None),
-            Some(Value::Number(number)) => Ok(Some(number)),
-            other => Err(self.not("a number", column, other)),
-        }
-    }
-
-    fn number(&mut self, column: &'static str) -> Result<i64, BadRow> {
-        let number = self.maybe_number(column)?;
-        self.reading.some(column, number)
-    }
-
-    fn time(&mut self, column: &'static str) -> Result<Timestamp, BadRow> {
-        self.number(column).map(Timestamp::from_micros)
-    }
-
-    fn maybe_time(&mut self, column: &'static str) -> Result<Option<Timestamp>, BadRow> {
-        Ok(self.maybe_number(column)?.map(Timestamp::from_micros))
-    }
-
-    fn not(&self, what: &str, column: &'static str, found: Option<Value<'_>>) -> BadRow {
-        let found = match found {
-            Some(Value::Null) => "NULL",
-            Some(Value::Number(_)) => "a number",
-            Some(Value::Text(_)) => "a text",
-            Some(Value::NotUtf8(_)) => "no UTF-8",
-            Some(Value::Other) => "of another type",
-            None => "missing",
-        };
-        self.reading
-            .bad(column, format!("is {found} and not {what}"))
-    }
-}
-
-/// What most have for metadata.
-static NOTHING: LazyLock<JsonObject> = LazyLock::new(JsonObject::default);
-
-fn read(mut values: Values<'_>) -> Result<Task, BadRow> {
-    let id = match values.next() {
-        Some(Value::Text(id)) => Ok(id),
-        Some(Value::NotUtf8(id)) => Err(String::from_utf8_lossy(id)),
-        _ => Err(Cow::Borrowed("?")),
-    };
-    let reading = Reading {
-        table: "tasks",
-        // It is what errors name, so of one that is no text what there is of it is told.
-        id: id.as_deref().unwrap_or_else(|what| what),
-    };
-    let Ok(id) = id else {
-        return Err(reading.bad("id", "is no text".to_owned()));
-    };
-    let mut row = Columns { values, reading };
+fn read(blob: &[u8]) -> Result<Task, BadRow> {
+    let (mut row, id) = Columns::of("tasks", blob)?;
+    let reading = row.reading;
     let task = Task {
         id: reading.of("id", TaskId::new(id))?,
         seq: row.number("seq")?,
@@ -154,10 +76,7 @@ fn read(mut values: Values<'_>) -> Result<Task, BadRow> {
         )?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
-        metadata: match row.text("metadata")? {
-            "{}" => NOTHING.clone(),
-            metadata => reading.of("metadata", JsonObject::new(metadata))?,
-        },
+        metadata: row.metadata()?,
         status: reading.of("status", row.text("status")?.parse())?,
         own_priority: None,
         source: None,
@@ -171,7 +90,7 @@ fn read(mut values: Values<'_>) -> Result<Task, BadRow> {
         hold: None,
         claim: None,
     };
-    if row.values.is_empty() {
+    if row.is_empty() {
         Ok(task)
     } else {
         rest(&mut row, task)
@@ -182,9 +101,7 @@ fn read(mut values: Values<'_>) -> Result<Task, BadRow> {
 fn rest(row: &mut Columns<'_>, task: Task) -> Result<Task, BadRow> {
     let reading = row.reading;
     let priority = row.maybe_number("priority")?;
-    let origin = row.maybe_text("source_origin")?.map(str::to_owned);
-    let digest = row.maybe_text("source_digest")?.map(str::to_owned);
-    let source: Option<Source> = reading.source(origin, digest)?;
+    let source = read_source(row)?;
     let blocked_reason = row.maybe_text("blocked_reason")?;
     Ok(Task {
         own_priority: reading.maybe("priority", priority, Priority::new)?,

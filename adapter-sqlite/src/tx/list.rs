@@ -7,13 +7,13 @@ use diesel::dsl::{Select, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use diesel::sqlite::Sqlite;
 use tasq_domain::ready::Scope;
 use tasq_domain::{AnyId, EntityKind, Status, StatusCounts, TaskRecord, Timestamp};
 use tasq_ports::{Cursor, Page, Sort, TaskFilter, TaskPage};
 
-use super::ready::{READ_TASK, TaskColumns};
+use super::ready::READ_TASK;
 use super::unsigned;
 use crate::error::Fault;
 use crate::rows::Reading;
@@ -60,7 +60,7 @@ fn at(conn: &mut SqliteConnection, places: &[(i64, i64)]) -> Result<Vec<TaskReco
     let mut read = HashMap::with_capacity(places.len());
     for some in places.chunks(AT_ONCE) {
         for row in TasksAt(some).load::<StoredTask>(conn)? {
-            let record = row.read()?;
+            let record = row.0?;
             read.insert(record.task.seq, record);
         }
     }
@@ -73,7 +73,7 @@ fn at(conn: &mut SqliteConnection, places: &[(i64, i64)]) -> Result<Vec<TaskReco
 struct TasksAt<'a>(&'a [(i64, i64)]);
 
 impl Query for TasksAt<'_> {
-    type SqlType = TaskColumns;
+    type SqlType = Binary;
 }
 
 impl QueryId for TasksAt<'_> {
@@ -88,7 +88,7 @@ impl QueryFragment<Sqlite> for TasksAt<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         // A connection would keep one prepared for each number that was ever asked for.
         out.unsafe_to_cache_prepared();
-        out.push_sql(&READ_TASK);
+        out.push_sql(READ_TASK);
         out.push_sql(" WHERE seq IN (");
         for (number, (_, seq)) in self.0.iter().enumerate() {
             if number > 0 {

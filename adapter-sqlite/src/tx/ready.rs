@@ -4,13 +4,11 @@
 //! *promotes* those whose time has come, which a peek at the earliest makes nearly free. A read unit cannot write, so
 //! it compares two candidates instead.
 
-use std::sync::LazyLock;
-
 use diesel::SqliteConnection;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use diesel::sqlite::Sqlite;
 use tasq_domain::ready::{Scope, claim_order, is_ready};
 use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
@@ -20,37 +18,28 @@ use super::hand::Related;
 use super::list::{Boxed, IN_PROGRESS, due, in_scope};
 use crate::error::Fault;
 use crate::rows::Reading;
-use crate::rows::task::{StoredTask, read_process};
+use crate::rows::task::{StoredTask, WHOLE_TASK, read_process, whole_task};
 use crate::schema::tasks;
-use crate::statement::{statement, text};
+use crate::statement::statement;
 
-/// What reading all of a task begins with, as Diesel says it: put together once, because its columns are many. Their plain
-/// names, which are words of SQL to nobody, take SQLite half as long to read as those with their table and in quotes.
-pub(super) static READ_TASK: LazyLock<String> = LazyLock::new(|| {
-    let all = <StoredTask as SelectableHelper<Sqlite>>::as_select();
-    in_plain_names(&text(&tasks::table.select(all)))
-});
-/// The columns of that.
-pub(super) type TaskColumns =
-    <<StoredTask as Selectable<Sqlite>>::SelectExpression as Expression>::SqlType;
+/// What reading all of a task begins with.
+pub(super) const READ_TASK: &str = concat!("SELECT ", whole_task!(), " FROM tasks");
 
 /// The same, with what there is around the task.
-static FIND_TASK: LazyLock<String> = LazyLock::new(|| {
-    let all = <StoredTask as SelectableHelper<Sqlite>>::as_select();
-    in_plain_names(&text(&tasks::table.select((all, sql::<BigInt>(RELATED)))))
-});
-
-/// A text of Diesel's, with columns by their own names alone.
-fn in_plain_names(text: &str) -> String {
-    text.replace("`tasks`.", "").replace('`', "")
-}
+const FIND_TASK: &str = concat!("SELECT ", whole_task!(), ", ", related!(), " FROM tasks");
 
 /// What there is around a task, a bit for each kind.
-const RELATED: &str = "EXISTS (SELECT 1 FROM dependencies WHERE task_id = tasks.id) \
-    + 2 * EXISTS (SELECT 1 FROM dependencies WHERE depends_on = tasks.id) \
-    + 4 * EXISTS (SELECT 1 FROM test_cases WHERE task_id = tasks.id)";
-/// The columns of that.
-type FoundColumns = (TaskColumns, BigInt);
+macro_rules! related {
+    () => {
+        "EXISTS (SELECT 1 FROM dependencies WHERE task_id = tasks.id) \
+         + 2 * EXISTS (SELECT 1 FROM dependencies WHERE depends_on = tasks.id) \
+         + 4 * EXISTS (SELECT 1 FROM test_cases WHERE task_id = tasks.id)"
+    };
+}
+use related;
+
+/// The columns of both.
+type FoundColumns = (Binary, BigInt);
 /// A task, and what there is around it.
 type Found = (TaskRecord, Related);
 
@@ -61,7 +50,7 @@ statement! {
 
 statement! {
     /// A task without what there is around it.
-    OnlyTaskById { id: &'a str => Text } -> TaskColumns, after READ_TASK = " WHERE id = ?"
+    OnlyTaskById { id: &'a str => Text } -> Binary, after READ_TASK = " WHERE id = ?"
 }
 
 /// Some tasks.
@@ -80,7 +69,7 @@ impl<const N: usize> RunQueryDsl<SqliteConnection> for TasksById<'_, N> {}
 
 impl<const N: usize> QueryFragment<Sqlite> for TasksById<'_, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(&FIND_TASK);
+        out.push_sql(FIND_TASK);
         out.push_sql(" WHERE id IN (");
         for (number, id) in self.0.iter().enumerate() {
             if number > 0 {
@@ -160,7 +149,7 @@ pub(crate) fn only_task(
     let row = OnlyTaskById::new(id.as_str())
         .get_result::<StoredTask>(conn)
         .optional()?;
-    Ok(row.map(StoredTask::read).transpose()?)
+    Ok(row.map(|row| row.0).transpose()?)
 }
 
 /// The tasks of these ids, as far as they are there and it takes a statement of several; those left over are no worse off
@@ -215,7 +204,7 @@ fn read((row, related): (StoredTask, i64)) -> Result<Found, Fault> {
         dependents: related & 2 != 0,
         tests: related & 4 != 0,
     };
-    Ok((row.read()?, related))
+    Ok((row.0?, related))
 }
 
 pub(crate) fn expired(
@@ -227,12 +216,12 @@ pub(crate) fn expired(
     if some.is_none() {
         return Ok(Vec::new());
     }
-    let rows = expired_query(now, limit)
-        .select(StoredTask::as_select())
+    let rows: Vec<StoredTask> = expired_query(now, limit)
+        .select(sql::<Binary>(WHOLE_TASK))
         .load(conn)?;
     Ok(rows
         .into_iter()
-        .map(StoredTask::read)
+        .map(|row| row.0)
         .collect::<Result<_, _>>()?)
 }
 
@@ -308,7 +297,7 @@ fn first_due(
     let rows: Vec<(StoredTask, i64)> = query
         .order((tasks::effective_priority, tasks::seq))
         .limit(limit.into())
-        .select((StoredTask::as_select(), sql::<BigInt>(RELATED)))
+        .select((sql::<Binary>(WHOLE_TASK), sql::<BigInt>(related!())))
         .load(conn)?;
     rows.into_iter().map(read).collect()
 }

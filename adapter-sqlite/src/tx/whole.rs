@@ -23,7 +23,7 @@ use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow}
 use crate::rows::plain::{Condition, FRESH, PLAIN, PlainTask, is_fresh, is_plain};
 use crate::rows::question::QuestionRow;
 use crate::rows::settings::SettingsRow;
-use crate::rows::task::{StoredTask, shelf};
+use crate::rows::task::{StoredTask, WHOLE_TASK, shelf};
 use crate::schema::{
     checkpoints, dependencies, epics, events, features, operations, questions as question_rows,
     settings, tasks,
@@ -142,11 +142,11 @@ pub(crate) fn each_task(
     let rows = tasks::table
         .filter(not(is_plain()))
         .order(tasks::seq)
-        .select(StoredTask::as_select())
+        .select(sql::<Binary>(WHOLE_TASK))
         .load_iter::<StoredTask, DefaultLoadingMode>(conn)?;
     for row in rows {
         left -= 1;
-        if visit.visit(row?.read()?.task).is_break() {
+        if visit.visit(row?.0?.task).is_break() {
             return Ok(());
         }
     }
