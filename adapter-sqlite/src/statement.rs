@@ -6,9 +6,9 @@
 
 use std::marker::PhantomData;
 
-use diesel::query_builder::{AstPass, QueryBuilder as _, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::Text;
-use diesel::sqlite::{Sqlite, SqliteQueryBuilder};
+use diesel::sqlite::Sqlite;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
 /// Declares a statement: its name, its bound values, the type of its one column, and its text with a `?` for each value;
@@ -108,7 +108,9 @@ const fn utf8(bytes: &'static [u8]) -> &'static str {
 /// The text of a query, as SQLite gets it.
 #[cfg(test)]
 pub(crate) fn text(query: &impl QueryFragment<Sqlite>) -> String {
-    let mut builder = SqliteQueryBuilder::new();
+    use diesel::query_builder::QueryBuilder as _;
+
+    let mut builder = diesel::sqlite::SqliteQueryBuilder::new();
     query
         .to_sql(&mut builder, &Sqlite)
         .expect("a text can be put together");
