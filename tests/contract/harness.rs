@@ -89,7 +89,7 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
-/// The files below a folder with what is in them, to see whether any changed.
+/// The files below a folder with what is in them, to see whether any changed. What stands in a lock says only who had it.
 pub(crate) fn files_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -99,8 +99,9 @@ pub(crate) fn files_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             if path.is_dir() {
                 folders.push(path);
             } else {
+                let is_lock = path.extension().is_some_and(|it| it == "lock");
                 let content = std::fs::read(&path).unwrap();
-                files.push((path, content));
+                files.push((path, if is_lock { Vec::new() } else { content }));
             }
         }
     }
