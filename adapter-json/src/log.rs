@@ -512,6 +512,41 @@ mod tests {
     }
 
     #[test]
+    fn events_that_have_much_in_common_are_read_as_each_alone() {
+        let event = |seq: i64, at: i64, actor: &str, data: &str| Event {
+            seq,
+            at: tasq_domain::Timestamp::from_micros(at),
+            actor: tasq_domain::Actor::new(actor).unwrap(),
+            kind: EventKind::Created,
+            entity: AnyId::Task(TaskId::new(format!("T{seq}")).unwrap()),
+            data: tasq_domain::JsonObject::new(data).unwrap(),
+        };
+        let mut events = Vec::new();
+        for (seq, at) in (1..).zip([5, 5, 6, 5, 7, 7]) {
+            for actor in ["ada", "ada", "bob"] {
+                for data in ["{}", "{}", "{\"status\":\"pending\"}"] {
+                    events.push(event(seq, at, actor, data));
+                }
+            }
+        }
+        let begin = "{\"generation\":1,\"";
+        let lines: Vec<String> = events
+            .iter()
+            .map(|event| {
+                let record = to_text(&history::event(event).unwrap().into());
+                format!("{begin}event\":{record}}}")
+            })
+            .collect();
+        let mut before = Before::default();
+        for (line, event) in lines.iter().zip(&events) {
+            let Some(Record::Event(read)) = own_record(line.as_bytes(), begin, &mut before) else {
+                panic!("{line} is read quickly");
+            };
+            assert_eq!(read, *event);
+        }
+    }
+
+    #[test]
     fn a_record_of_an_unknown_kind_is_passed_over() {
         let (text, ends) = three();
         let newer = text.replacen("operation", "oparation", 1);

@@ -11,12 +11,11 @@ use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
-/// Declares a statement: its name, its bound values, the type of its one column, and its text with a `?` for each value;
-/// before that, perhaps, a text that is only known when the program runs.
+/// Declares a statement: its name, its bound values, the types of its columns, and its text with a `?` for each value.
 macro_rules! statement {
     (
         $(#[$doc:meta])*
-        $name:ident { $($bind:ident: $rust:ty => $sql_type:ty),* $(,)? } -> $row:ty $(, after $head:path)? = $text:expr
+        $name:ident { $($bind:ident: $rust:ty => $sql_type:ty),* $(,)? } -> $row:ty = $text:expr
     ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
@@ -26,7 +25,7 @@ macro_rules! statement {
         }
 
         impl<'a> $name<'a> {
-            /// The text, as SQLite gets it; without what it may come after.
+            /// The text, as SQLite gets it.
             pub(crate) const TEXT: &'static str = $text;
 
             #[allow(
@@ -59,7 +58,6 @@ macro_rules! statement {
                 // Split when this is compiled: Diesel walks here several times for each use.
                 const PARTS: [&str; BINDS + 1] = $crate::statement::parts(<$name<'static>>::TEXT);
                 let mut parts = PARTS.into_iter();
-                $(out.push_sql(&$head);)?
                 out.push_sql(parts.next().unwrap_or_default());
                 $(
                     out.push_bind_param::<$sql_type, _>(&self.$bind)?;

@@ -5,24 +5,20 @@ use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
-/// From so many bytes on it is worth a thread to have the disk work meanwhile.
-pub(crate) const MUCH_BYTES: u64 = 16 * 1024 * 1024;
+/// After so many bytes it is worth a thread to have the disk work meanwhile.
+const MUCH_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Does something on another thread, if there is one to be had; else it is dropped. For what is nobody's to wait for.
-pub fn aside(what: &str, work: Box<dyn FnOnce() + Send>) -> Option<JoinHandle<()>> {
-    thread::Builder::new()
-        .name(what.to_owned())
-        .spawn(work)
-        .ok()
-}
+/// How much of what comes at once is written at once, so that the disk can work on the first of it.
+const PART_BYTES: usize = 4 * 1024 * 1024;
 
-/// A large file that is written and goes to the disk meanwhile, so that the end of it is all that is waited for.
-pub(crate) struct Ahead<'f> {
-    file: &'f File,
+/// A file that is written and, if it is large, goes to the disk meanwhile, so that only the last of it is waited for.
+pub(crate) struct Ahead {
+    /// Shared and not opened twice: some network file systems tell of a failed write to the first who closes the file.
+    file: Arc<File>,
     /// How many bytes were written since the disk was last asked to have all.
     waiting: u64,
     syncing: Option<Syncing>,
-    /// What came of that so far. After a failure the disk is not asked again.
+    /// What came of that so far. After a failure the disk is not asked again, because it would say yes.
     synced: io::Result<()>,
 }
 
@@ -32,10 +28,10 @@ struct Syncing {
     outcome: Arc<OnceLock<io::Result<()>>>,
 }
 
-impl<'f> Ahead<'f> {
-    pub(crate) const fn of(file: &'f File) -> Self {
+impl Ahead {
+    pub(crate) fn of(file: File) -> Self {
         Self {
-            file,
+            file: Arc::new(file),
             waiting: 0,
             syncing: None,
             synced: Ok(()),
@@ -44,7 +40,7 @@ impl<'f> Ahead<'f> {
 
     /// Has what is written so far go to the disk, unless that is under way. Without another thread all is waited for at
     /// the end.
-    fn sync(&mut self) {
+    fn sync_aside(&mut self) {
         let under_way = self.syncing.as_ref();
         if under_way.is_some_and(|it| !it.thread.is_finished()) {
             return;
@@ -53,14 +49,13 @@ impl<'f> Ahead<'f> {
         if self.synced.is_err() {
             return;
         }
-        if let Ok(file) = self.file.try_clone() {
-            let outcome = Arc::new(OnceLock::new());
-            let told = Arc::clone(&outcome);
-            let sync = move || drop(told.set(file.sync_data()));
-            let thread = aside("sync ahead", Box::new(sync));
-            self.syncing = thread.map(|thread| Syncing { thread, outcome });
-            self.waiting = 0;
-        }
+        let file = Arc::clone(&self.file);
+        let outcome = Arc::new(OnceLock::new());
+        let told = Arc::clone(&outcome);
+        let thread = thread::Builder::new().name("sync ahead".to_owned());
+        let started = thread.spawn(move || drop(told.set(file.sync_data())));
+        self.syncing = started.ok().map(|thread| Syncing { thread, outcome });
+        self.waiting = 0;
     }
 
     fn wait(&mut self) {
@@ -76,25 +71,27 @@ impl<'f> Ahead<'f> {
         }
     }
 
-    /// Waits for what is under way, and says what came of it all.
+    /// Waits until the disk has all of it.
     pub(crate) fn end(mut self) -> io::Result<()> {
         self.wait();
-        self.synced
+        self.synced?;
+        self.file.sync_all()
     }
 }
 
-impl Write for Ahead<'_> {
+impl Write for Ahead {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.waiting += written as u64;
         if self.waiting >= MUCH_BYTES {
-            self.sync();
+            self.sync_aside();
         }
+        let part = &bytes[..bytes.len().min(PART_BYTES)];
+        let written = self.file.as_ref().write(part)?;
+        self.waiting += written as u64;
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file.as_ref().flush()
     }
 }
 
@@ -106,28 +103,25 @@ mod tests {
     fn a_large_file_is_all_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
-        let file = File::create(&path).unwrap();
-        let mut ahead = Ahead::of(&file);
-        let part: Vec<u8> = (0..=u8::MAX).cycle().take(5_000_000).collect();
-        for _ in 0..8 {
-            ahead.write_all(&part).unwrap();
-        }
+        let mut ahead = Ahead::of(File::create(&path).unwrap());
+        let all: Vec<u8> = (0..=u8::MAX).cycle().take(40_000_000).collect();
+        // In one piece, as a whole store comes.
+        ahead.write_all(&all).unwrap();
         assert!(ahead.syncing.is_some(), "it goes to the disk meanwhile");
         ahead.end().unwrap();
-        assert!(std::fs::read(&path).unwrap() == part.repeat(8));
+        assert!(std::fs::read(&path).unwrap() == all);
     }
 
     #[test]
     fn a_disk_that_failed_once_is_not_asked_again() {
-        let file = tempfile::tempfile().unwrap();
-        let mut ahead = Ahead::of(&file);
+        let mut ahead = Ahead::of(tempfile::tempfile().unwrap());
         let broken = OnceLock::from(Err(io::Error::other("broken")));
         ahead.syncing = Some(Syncing {
             thread: thread::spawn(|| ()),
             outcome: Arc::new(broken),
         });
         ahead.wait();
-        ahead.sync();
+        ahead.sync_aside();
         assert!(ahead.syncing.is_none());
         assert_eq!(ahead.end().unwrap_err().to_string(), "broken");
     }

@@ -20,7 +20,6 @@ mod open;
 mod replace;
 mod space;
 
-pub use ahead::aside;
 pub use error::{FileError, Holder};
 pub use lock::{LockFile, LockGuard};
 pub use open::{

@@ -458,6 +458,27 @@ mod tests {
     }
 
     #[test]
+    fn whoever_goes_on_in_its_turn_signs_again_where_another_had_it_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = LockFile {
+            turn: Duration::from_secs(600),
+            ..LockFile::new(folder.path().join("lock"))
+        };
+        drop(lock.acquire(Duration::ZERO).unwrap());
+        std::fs::write(&lock.path, holder::record(1, 0)).unwrap();
+        let again = lock.acquire(Duration::ZERO).unwrap();
+        assert!(again.turn.is_some(), "it is still its turn");
+        let busy = LockFile::new(&lock.path).acquire(Duration::ZERO);
+        let Err(FileError::Busy {
+            holder: Some(it), ..
+        }) = busy
+        else {
+            panic!("it is held by somebody: {busy:?}");
+        };
+        assert_eq!(it.pid, std::process::id());
+    }
+
+    #[test]
     fn a_turn_ends_with_the_file_it_was_had_on() {
         let folder = tempfile::tempdir().unwrap();
         let lock = LockFile {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::ahead::{Ahead, MUCH_BYTES, aside};
+use crate::ahead::Ahead;
 use crate::error::FileError;
 use crate::open::{Facts, facts_of, lstat, lstat_single};
 
@@ -32,8 +32,6 @@ const TEMP_SUFFIX: &str = ".tmp";
 pub struct Replacement {
     target: PathBuf,
     temp: Temp,
-    /// Whether what it replaces is so large that giving its room back takes a while.
-    replaces_much: bool,
 }
 
 /// Puts `bytes` under `path`: [`Replacement::prepare`] and [`Replacement::commit`] in one.
@@ -76,17 +74,14 @@ impl Replacement {
         if let Some(replaced) = &replaced {
             dress(&file, path, replaced)?;
         }
-        let mut ahead = Ahead::of(&file);
-        let written = write(&mut ahead);
-        let synced = ahead.end();
-        written.map_err(|source| FileError::new(path, "write", source))?;
-        synced
-            .and_then(|()| file.sync_all())
+        let mut ahead = Ahead::of(file);
+        write(&mut ahead).map_err(|source| FileError::new(path, "write", source))?;
+        ahead
+            .end()
             .map_err(|source| FileError::new(path, "sync", source))?;
         Ok(Self {
             target: path.to_owned(),
             temp,
-            replaces_much: replaced.is_some_and(|replaced| replaced.len() >= MUCH_BYTES),
         })
     }
 
@@ -96,27 +91,11 @@ impl Replacement {
     /// [`FileError::OutcomeUnknown`] if the new content is visible but its folder could not be
     /// synced. After any other error nothing has changed.
     pub fn commit(self) -> Result<Facts, FileError> {
-        let Self {
-            target,
-            mut temp,
-            replaces_much,
-        } = self;
+        let Self { target, mut temp } = self;
         let facts = facts_of(&lstat(&temp.path)?);
-        let replaced = if replaces_much {
-            File::open(&target).ok()
-        } else {
-            None
-        };
         std::fs::rename(&temp.path, &target)
             .map_err(|source| FileError::new(&target, "replace", source))?;
         temp.renamed = true;
-        if let Some(replaced) = replaced {
-            // Whoever closes it last gives its room back. Without another thread that is done here.
-            drop(aside(
-                "close the replaced",
-                Box::new(move || drop(replaced)),
-            ));
-        }
         match sync_dir(parent(&target)) {
             Ok(()) => Ok(facts),
             Err(source) => Err(FileError::OutcomeUnknown {

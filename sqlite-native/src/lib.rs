@@ -6,8 +6,8 @@
 //! before are prepared anew by SQLite when they are used next, so switch seldom. Call it alone, as above, with no
 //! other statement under way: one that opens another table after the switch is aborted by SQLite.
 //!
-//! It also gives them [`PACK`]: `SELECT tasq_pack(a, b, …)` answers with all its arguments in one blob, which [`Values`]
-//! takes apart again. It changes nothing.
+//! It also gives them another: `SELECT tasq_pack(a, b, …)` answers with all its arguments, of which there are at most 255,
+//! in one blob, which [`Values`] takes apart again. It changes nothing.
 //!
 //! And it makes a file system for SQLite known, [`FILE_SYSTEM`]: a database that is opened with it (`vfs=` in its URI) has a
 //! commit written to its log by one call instead of two for each page, if it is carried out [`in_one_piece`]. The bytes
@@ -28,9 +28,6 @@ pub use pack::{Value, Values};
 /// The SQL function: one argument, 0 for off, any other number for on. Only a statement itself can call it; a trigger or
 /// a view cannot.
 pub const FUNCTION: &str = follow::FUNCTION;
-
-/// The SQL function that makes one blob of its arguments, of which there are at most 255.
-pub const PACK: &str = pack::FUNCTION;
 
 /// The name of the file system, for the `vfs=` of a URI.
 pub const FILE_SYSTEM: &str = log::NAME;

@@ -13,11 +13,11 @@ use std::slice::from_raw_parts;
 
 use libsqlite3_sys as ffi;
 
-/// The SQL function: any number of arguments.
-pub(crate) const FUNCTION: &str = "tasq_pack";
-
 /// What each value has at the beginning of a blob.
 const HEAD_BYTES: usize = 9;
+
+/// How much memory is kept for the next row, however long one was.
+const KEPT_BYTES: usize = 64 * 1024;
 
 /// A value of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +163,8 @@ unsafe extern "C" fn pack(
         unsafe {
             ffi::sqlite3_result_blob64(context, blob.as_ptr().cast(), len, ffi::SQLITE_TRANSIENT());
         }
+        blob.clear();
+        blob.shrink_to(KEPT_BYTES);
         true
     });
     if done != Ok(true) {

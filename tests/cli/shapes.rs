@@ -397,6 +397,25 @@ fn the_log_tells_events() {
 }
 
 #[test]
+fn an_export_over_the_store_itself_is_refused() {
+    for (kind, own) in [
+        (Kind::Sqlite, ["queue.db", "queue.db.lock"]),
+        (Kind::Json, ["queue.json", "queue.lock"]),
+    ] {
+        let sandbox = Sandbox::with(kind);
+        sandbox.id(&["add", "one"]);
+        let before = sandbox.export();
+        for name in own {
+            let path = format!("../project/.tasq/{name}");
+            let error = sandbox.error(2, &["--store", kind.file(), "export", "-o", &path]);
+            let message = text(&error["message"]);
+            assert!(message.contains("belongs to the store itself"), "{message}");
+            assert_eq!(sandbox.export(), before);
+        }
+    }
+}
+
+#[test]
 fn an_export_is_read_back_and_a_copy_is_the_same() {
     on_each(|sandbox| {
         sandbox.id(&[

@@ -1,5 +1,5 @@
 //! Rows: what the database holds, mapped to what a queue is, field by field in both directions, so that a new field
-//! that is not mapped does not compile.
+//! that is not mapped does not compile. Only the order of a task's columns, which come in one piece, is for tests to see to.
 
 pub(crate) mod epic;
 pub(crate) mod feature;

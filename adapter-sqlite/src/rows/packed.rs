@@ -32,6 +32,15 @@ impl<'a> Columns<'a> {
         Err(reading.bad("id", "is no text".to_owned()))
     }
 
+    /// That was all: what is packed and never read would be a column that is forgotten.
+    pub(crate) fn end(&self) {
+        debug_assert!(
+            self.is_empty(),
+            "a column of {} is read",
+            self.reading.table
+        );
+    }
+
     /// Whether that was all.
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()

@@ -1,6 +1,6 @@
-//! Tasks as most are: not on hold, held by nobody, and not completed by a person's word alone. They are read without the
-//! columns that are NULL in all of them, and those that nobody has worked on without what only work sets: taking columns
-//! from SQLite is what reading a whole queue takes most of its time for. Those that are read come in one piece.
+//! Tasks as most are: not on hold, held by nobody, and not completed by a person's word alone. Where a whole queue is read,
+//! they are read without the columns that are NULL in all of them, and those that nobody has worked on without what only
+//! work sets: each column takes its time, though all that are read come in one piece.
 
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::prelude::*;
@@ -91,22 +91,58 @@ fn read(blob: &[u8]) -> Result<Task, BadRow> {
         claim: None,
     };
     if row.is_empty() {
-        Ok(task)
-    } else {
-        rest(&mut row, task)
+        return Ok(task);
     }
+    let task = rest(&mut row, task)?;
+    row.end();
+    Ok(task)
 }
 
 /// What a fresh task has not.
-fn rest(row: &mut Columns<'_>, task: Task) -> Result<Task, BadRow> {
+fn rest(row: &mut Columns<'_>, fresh: Task) -> Result<Task, BadRow> {
     let reading = row.reading;
-    let priority = row.maybe_number("priority")?;
-    let source = read_source(row)?;
-    let blocked_reason = row.maybe_text("blocked_reason")?;
+    let Task {
+        id,
+        seq,
+        feature,
+        description,
+        retry_budget,
+        created_at,
+        updated_at,
+        metadata,
+        status,
+        hold,
+        claim,
+        // What it has instead is read.
+        own_priority: _,
+        source: _,
+        blocked_reason: _,
+        retries_used: _,
+        not_before: _,
+        attempts: _,
+        lost_in_a_row: _,
+        completed_at: _,
+        proof: _,
+    } = fresh;
     Ok(Task {
-        own_priority: reading.maybe("priority", priority, Priority::new)?,
-        source,
-        blocked_reason: reading.maybe("blocked_reason", blocked_reason, Reason::new)?,
+        id,
+        seq,
+        feature,
+        description,
+        retry_budget,
+        created_at,
+        updated_at,
+        metadata,
+        status,
+        hold,
+        claim,
+        own_priority: reading.maybe("priority", row.maybe_number("priority")?, Priority::new)?,
+        source: read_source(row)?,
+        blocked_reason: reading.maybe(
+            "blocked_reason",
+            row.maybe_text("blocked_reason")?,
+            Reason::new,
+        )?,
         retries_used: reading.number("retries_used", row.number("retries_used")?)?,
         not_before: row.maybe_time("not_before")?,
         attempts: reading.number("attempts", row.number("attempts")?)?,
@@ -119,6 +155,5 @@ fn rest(row: &mut Columns<'_>, task: Task) -> Result<Task, BadRow> {
             Some("imported") => Some(Proof::Imported),
             Some(other) => return Err(reading.bad("proof", format!("{other:?} is not a proof"))),
         },
-        ..task
     })
 }

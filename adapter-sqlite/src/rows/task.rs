@@ -311,7 +311,7 @@ fn read(blob: &[u8]) -> Result<TaskRecord, BadRow> {
         completed_at: row.maybe_time("completed_at")?,
         proof: read_proof(row)?,
     };
-    Ok(TaskRecord {
+    let record = TaskRecord {
         task,
         epic: reading.maybe("epic_id", row.maybe_text("epic_id")?, EpicId::new)?,
         priority: reading.of(
@@ -320,7 +320,9 @@ fn read(blob: &[u8]) -> Result<TaskRecord, BadRow> {
         )?,
         open_dependencies: reading.number("open_deps", row.number("open_deps")?)?,
         held_above: row.number("held_above")? != 0,
-    })
+    };
+    row.end();
+    Ok(record)
 }
 
 fn read_hold(row: &mut Columns<'_>) -> Result<Option<Hold>, BadRow> {

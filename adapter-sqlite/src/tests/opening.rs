@@ -5,8 +5,9 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use tasq_domain::ready::Scope;
 use tasq_files::LockFile;
-use tasq_ports::{Access, Inserted, Store, StoreError, StoreExt, Verdict};
+use tasq_ports::{Access, Inserted, Page, Sort, Store, StoreError, StoreExt, TaskFilter, Verdict};
 
 use super::{Fixture, clock, epic, feature, lines, options, settings, task};
 use crate::connect::{Journal, configure, establish, lock_path, log_path};
@@ -407,6 +408,66 @@ fn a_value_that_no_queue_can_hold_is_named() {
     let text = error.to_string();
     assert!(matches!(error, StoreError::Damaged { .. }));
     assert!(text.contains("tasks T1, column priority"), "{text}");
+}
+
+/// However a task is asked for, its row and the column are named.
+#[test]
+fn a_value_of_another_kind_than_its_column_is_named() {
+    for (column, value, what) in [
+        ("description", "CAST(x'61ff' AS TEXT)", "no UTF-8"),
+        ("source_digest", "CAST(x'ff' AS TEXT)", "no UTF-8"),
+        ("description", "NULL", "is missing"),
+        ("description", "x'6162'", "of another type"),
+        ("metadata", "NULL", "is missing"),
+        ("attempts", "1.5", "of another type"),
+        ("attempts", "'one'", "a text"),
+        ("completed_at", "'soon'", "a text"),
+    ] {
+        let fixture = Fixture::new();
+        let _ = fixture
+            .store
+            .write(|tx| {
+                let _ = tx.insert_feature(&feature("F1", None))?;
+                tx.insert_task(&task("T1", "F1"))
+            })
+            .unwrap();
+        let mut plain = fixture.plain();
+        // What the schema would refuse, from a file that was made without it.
+        plain
+            .batch_execute(&format!(
+                "PRAGMA ignore_check_constraints = ON; PRAGMA writable_schema = ON;
+                 UPDATE sqlite_schema SET sql = replace(replace(sql, ' STRICT', ''), ' NOT NULL', '') WHERE name = 'tasks';
+                 PRAGMA writable_schema = RESET;
+                 UPDATE tasks SET source_origin = 'a', source_digest = 'b' WHERE '{column}' = 'source_digest';
+                 UPDATE tasks SET {column} = {value};"
+            ))
+            .unwrap();
+        drop(plain);
+        let store = open(&fixture.path).unwrap();
+        let id = task("T1", "F1").id;
+        let filter = TaskFilter::default();
+        let page = Page {
+            sort: Sort::Claim,
+            after: None,
+            limit: 10,
+        };
+        let errors = [
+            store.read(|tx| tx.task(&id).map(drop)),
+            store.read(|tx| tx.next_ready(&Scope::Queue).map(drop)),
+            store.read(|tx| tx.tasks(&filter, &page).map(drop)),
+            store.read(|tx| tx.contents().map(drop)),
+        ];
+        for (way, error) in errors.into_iter().enumerate() {
+            let error = error.unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error, StoreError::Damaged { .. }), "{way}: {text}");
+            let place = format!("tasks T1, column {column}");
+            assert!(
+                text.contains(&place) && text.contains(what),
+                "{way}: {text}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -13,11 +13,11 @@ use tasq_domain::ready::Scope;
 use tasq_domain::{AnyId, EntityKind, Status, StatusCounts, TaskRecord, Timestamp};
 use tasq_ports::{Cursor, Page, Sort, TaskFilter, TaskPage};
 
-use super::ready::READ_TASK;
+use super::ready::read_task;
 use super::unsigned;
 use crate::error::Fault;
 use crate::rows::Reading;
-use crate::rows::task::{BLOCKED, STARTED, StoredTask};
+use crate::rows::task::{BLOCKED, STARTED, StoredTask, whole_task};
 use crate::schema::{epics, features, tasks, test_cases, totals};
 use crate::statement::statement;
 
@@ -88,8 +88,7 @@ impl QueryFragment<Sqlite> for TasksAt<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         // A connection would keep one prepared for each number that was ever asked for.
         out.unsafe_to_cache_prepared();
-        out.push_sql(READ_TASK);
-        out.push_sql(" WHERE seq IN (");
+        out.push_sql(read_task!(" WHERE seq IN ("));
         for (number, (_, seq)) in self.0.iter().enumerate() {
             if number > 0 {
                 out.push_sql(", ");

@@ -22,12 +22,6 @@ use crate::rows::task::{StoredTask, WHOLE_TASK, read_process, whole_task};
 use crate::schema::tasks;
 use crate::statement::statement;
 
-/// What reading all of a task begins with.
-pub(super) const READ_TASK: &str = concat!("SELECT ", whole_task!(), " FROM tasks");
-
-/// The same, with what there is around the task.
-const FIND_TASK: &str = concat!("SELECT ", whole_task!(), ", ", related!(), " FROM tasks");
-
 /// What there is around a task, a bit for each kind.
 macro_rules! related {
     () => {
@@ -36,21 +30,42 @@ macro_rules! related {
          + 4 * EXISTS (SELECT 1 FROM test_cases WHERE task_id = tasks.id)"
     };
 }
-use related;
 
-/// The columns of both.
+/// A text that reads all of a task, and ends as it says.
+macro_rules! read_task {
+    ($rest:literal) => {
+        concat!("SELECT ", whole_task!(), " FROM tasks", $rest)
+    };
+}
+pub(super) use read_task;
+
+/// The same, with what there is around the task.
+macro_rules! find_task {
+    ($rest:literal) => {
+        concat!(
+            "SELECT ",
+            whole_task!(),
+            ", ",
+            related!(),
+            " FROM tasks",
+            $rest
+        )
+    };
+}
+
+/// The columns of that.
 type FoundColumns = (Binary, BigInt);
 /// A task, and what there is around it.
 type Found = (TaskRecord, Related);
 
 statement! {
     /// A task.
-    TaskById { id: &'a str => Text } -> FoundColumns, after FIND_TASK = " WHERE id = ?"
+    TaskById { id: &'a str => Text } -> FoundColumns = find_task!(" WHERE id = ?")
 }
 
 statement! {
     /// A task without what there is around it.
-    OnlyTaskById { id: &'a str => Text } -> Binary, after READ_TASK = " WHERE id = ?"
+    OnlyTaskById { id: &'a str => Text } -> Binary = read_task!(" WHERE id = ?")
 }
 
 /// Some tasks.
@@ -69,8 +84,7 @@ impl<const N: usize> RunQueryDsl<SqliteConnection> for TasksById<'_, N> {}
 
 impl<const N: usize> QueryFragment<Sqlite> for TasksById<'_, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(FIND_TASK);
-        out.push_sql(" WHERE id IN (");
+        out.push_sql(find_task!(" WHERE id IN ("));
         for (number, id) in self.0.iter().enumerate() {
             if number > 0 {
                 out.push_sql(", ");
@@ -86,32 +100,36 @@ statement! {
     /// The first ready tasks of the queue. SQLite would plan anew for each limit that it sees, so that it sees a sum.
     /// `not_before` is looked at again because a clock may have gone back, and the status because `stage` follows from a
     /// column that a plain client may have set wrong.
-    ReadyInQueue { now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns, after FIND_TASK =
+    ReadyInQueue { now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
         " INDEXED BY idx_tasks_status \
          WHERE stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
+    )
 }
 statement! {
     /// The first ready tasks of an epic.
-    ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns, after FIND_TASK =
+    ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
         " INDEXED BY idx_tasks_epic \
          WHERE epic_id = ? AND stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
+    )
 }
 statement! {
     /// The first ready tasks of a feature.
-    ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns, after FIND_TASK =
+    ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
         " INDEXED BY idx_tasks_feature_id \
          WHERE feature_id = ? AND stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
+    )
 }
 statement! {
     /// The first ready tasks of a lane.
-    ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns, after FIND_TASK =
+    ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
         " INDEXED BY idx_tasks_feature_id \
          WHERE feature_id = ? AND stage = 0 AND effective_priority = ? AND status = 'pending' \
          AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY seq LIMIT ? + 0"
+    )
 }
 statement! {
     /// Whether a waiting task's time has come.

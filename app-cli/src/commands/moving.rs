@@ -1,8 +1,8 @@
 //! Queues that come, go and move.
 
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use tasq_adapter_json::SideFiles;
 use tasq_adapter_sqlite::{Applied, Pending, migrate as bring_up_to_date, migrations_pending};
 use tasq_app::NewQueue;
 use tasq_formats::snapshot::SnapshotText;
@@ -20,10 +20,47 @@ pub(super) fn export(session: &mut Session, args: Export) -> Result<u8, Failure>
     let queue = session.open()?;
     let text = queue.app().export_text()?;
     match args.output {
-        Some(path) if path != Path::new("-") => write_file(&path, text)?,
+        Some(path) if path != Path::new("-") => {
+            refuse_own_files(queue.place(), &path)?;
+            write_file(&path, text)?;
+        }
         _ => session.out.raw_from(|out| text.write_to(out))?,
     }
     Ok(0)
+}
+
+/// Refuses to write an export over the store that it is of, or over what lies beside that.
+fn refuse_own_files(place: &Place, path: &Path) -> Result<(), Failure> {
+    let Ok(target) = tasq_files::identity(path) else {
+        // Nothing is there, or nothing that could be a store's.
+        return Ok(());
+    };
+    let store = place.path();
+    let beside = |ending: &str| {
+        let mut name = store.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let side = SideFiles::of(store);
+    let own = match place {
+        Place::Sqlite(_) => vec![
+            beside("-wal"),
+            beside("-shm"),
+            beside(".lock"),
+            beside(".lock.turn"),
+        ],
+        Place::Json(_) => vec![side.lock.with_extension("lock.turn"), side.lock, side.log],
+    };
+    let own = own.iter().map(PathBuf::as_path).chain([store]);
+    for file in own {
+        if tasq_files::identity(file).is_ok_and(|found| found == target) {
+            return Err(Failure::usage(format!(
+                "{} belongs to the store itself: name another file for the export",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Whole or not at all: beside it first, then in its place.
@@ -42,16 +79,9 @@ fn write_file(path: &Path, text: SnapshotText) -> Result<(), Failure> {
             .map_err(failed)?;
         return text.write_to(&mut file).map_err(failed);
     }
-    let write = |out: &mut dyn Write| {
-        text.write_to(out)?;
-        // Of a large queue its memory takes a while to be given back, and the disk is waited for meanwhile.
-        drop(tasq_files::aside(
-            "free the text",
-            Box::new(move || drop(text)),
-        ));
-        Ok(())
-    };
-    tasq_files::Replacement::prepare_with(path, write)?.commit()?;
+    tasq_files::Replacement::prepare_with(path, |out| text.write_to(out))?.commit()?;
+    // Nobody needs its memory again before the process ends, which gives it back at once.
+    std::mem::forget(text);
     Ok(())
 }
 
