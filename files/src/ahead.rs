@@ -74,8 +74,15 @@ impl Ahead {
     /// Waits until the disk has all of it.
     pub(crate) fn end(mut self) -> io::Result<()> {
         self.wait();
-        self.synced?;
+        std::mem::replace(&mut self.synced, Ok(()))?;
         self.file.sync_all()
+    }
+}
+
+/// No thread goes on after a write has failed either: the room of what it syncs is given back when it ends.
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.wait();
     }
 }
 

@@ -36,7 +36,7 @@ impl<'a> Columns<'a> {
     pub(crate) fn end(&self) {
         debug_assert!(
             self.is_empty(),
-            "a column of {} is read",
+            "every column of {} is read",
             self.reading.table
         );
     }

@@ -410,7 +410,7 @@ fn a_value_that_no_queue_can_hold_is_named() {
     assert!(text.contains("tasks T1, column priority"), "{text}");
 }
 
-/// However a task is asked for, its row and the column are named.
+/// In each of these ways of asking for a task, its row and the column are named.
 #[test]
 fn a_value_of_another_kind_than_its_column_is_named() {
     for (column, value, what) in [

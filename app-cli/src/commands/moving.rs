@@ -18,23 +18,20 @@ use crate::view::{Copied, Migrated};
 
 pub(super) fn export(session: &mut Session, args: Export) -> Result<u8, Failure> {
     let queue = session.open()?;
+    let to_file = args.output.filter(|path| path != Path::new("-"));
+    if let Some(path) = &to_file {
+        refuse_own_files(queue.place(), path)?;
+    }
     let text = queue.app().export_text()?;
-    match args.output {
-        Some(path) if path != Path::new("-") => {
-            refuse_own_files(queue.place(), &path)?;
-            write_file(&path, text)?;
-        }
-        _ => session.out.raw_from(|out| text.write_to(out))?,
+    match to_file {
+        Some(path) => write_file(&path, text)?,
+        None => session.out.raw_from(|out| text.write_to(out))?,
     }
     Ok(0)
 }
 
-/// Refuses to write an export over the store that it is of, or over what lies beside that.
+/// Refuses to write an export over the store that it is of, its log or its locks, whether or not they are there now.
 fn refuse_own_files(place: &Place, path: &Path) -> Result<(), Failure> {
-    let Ok(target) = tasq_files::identity(path) else {
-        // Nothing is there, or nothing that could be a store's.
-        return Ok(());
-    };
     let store = place.path();
     let beside = |ending: &str| {
         let mut name = store.as_os_str().to_owned();
@@ -46,21 +43,31 @@ fn refuse_own_files(place: &Place, path: &Path) -> Result<(), Failure> {
         Place::Sqlite(_) => vec![
             beside("-wal"),
             beside("-shm"),
+            beside("-journal"),
             beside(".lock"),
             beside(".lock.turn"),
         ],
         Place::Json(_) => vec![side.lock.with_extension("lock.turn"), side.lock, side.log],
     };
-    let own = own.iter().map(PathBuf::as_path).chain([store]);
-    for file in own {
-        if tasq_files::identity(file).is_ok_and(|found| found == target) {
-            return Err(Failure::usage(format!(
-                "{} belongs to the store itself: name another file for the export",
-                path.display()
-            )));
-        }
+    let named = own.iter().map(PathBuf::as_path).chain([store]);
+    let is_own = named.map(Path::file_name).any(|it| it == path.file_name());
+    // A link is refused where it is replaced.
+    if is_own && folder(path) == folder(store) {
+        return Err(Failure::usage(format!(
+            "{} belongs to the store itself: name another file for the export",
+            path.display()
+        )));
     }
     Ok(())
+}
+
+/// The folder of a file, by the one name that it has; none if it is not there.
+fn folder(path: &Path) -> Option<PathBuf> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    folder.canonicalize().ok()
 }
 
 /// Whole or not at all: beside it first, then in its place.
