@@ -32,7 +32,7 @@ pub struct Options {
     pub network_fs: NetworkFs,
     /// Move the log into the database after the first commit, if it is longer than so many bytes and nobody else is
     /// reading: for processes that write once and leave, each of which would read all of it. It costs two waits for the
-    /// disk, and the next commit a third. A process that stays leaves it to SQLite, which does so every 4000 pages.
+    /// disk, and the next commit a third. A process that stays leaves it to SQLite, which does so every 8000 pages.
     pub fold_log_above: Option<u64>,
 }
 
