@@ -338,7 +338,7 @@ CREATE INDEX idx_test_cases_id_any_case ON test_cases (id COLLATE NOCASE) WHERE 
 CREATE INDEX idx_dependencies_depends_on ON dependencies (depends_on, task_id);
 CREATE INDEX idx_checkpoints_task_id ON checkpoints (task_id);
 CREATE INDEX idx_questions_open ON questions (asked_at, task_id, number) WHERE answered_at ISNULL;
-CREATE INDEX idx_events_entity ON events (entity_kind, entity_seq);
+CREATE INDEX idx_events_entity ON events (entity_seq, entity_kind);
 
 -- What holds whether or not the client switched foreign keys on. One trigger for each event: whoever opens the file reads
 -- all of them.
