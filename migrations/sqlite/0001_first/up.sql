@@ -178,16 +178,17 @@ CREATE TABLE tasks (
     -- 0 pending, 2 in progress or completed, 3 blocked: a task that is completed stays where it is in every index of `stage`.
     -- It is stored, because SQLite rewrites the entries of a column that follows from `status` whenever that is set.
     shelf INTEGER NOT NULL DEFAULT 0,
-    effective_priority INTEGER GENERATED ALWAYS AS (coalesce(priority, feature_priority)) VIRTUAL,
+    effective_priority INTEGER GENERATED ALWAYS AS (coalesce(priority, feature_priority)) STORED,
     waits_until INTEGER GENERATED ALWAYS AS (
         CASE WHEN shelf = 0 AND not_before IS NOT promoted THEN not_before END
     ) VIRTUAL,
     -- 0 ready, 1 pending but not ready, the others as `shelf`: one index has the order of claims and of lists
+    -- (Both are stored, because each index would have what they were computed anew.)
     stage INTEGER GENERATED ALWAYS AS (
         CASE WHEN shelf THEN shelf
             ELSE open_deps <> 0 OR hold_at NOTNULL OR held_above <> 0 OR (not_before NOTNULL AND not_before IS NOT promoted)
         END
-    ) VIRTUAL,
+    ) STORED,
     ready_rank INTEGER GENERATED ALWAYS AS (CASE WHEN stage = 0 THEN effective_priority END) VIRTUAL,
     CHECK (retries_used BETWEEN 0 AND retry_budget),
     CHECK (
