@@ -130,19 +130,23 @@ impl<'t> Scan<'t> {
                 let message = format!("duplicate key {}", shown(&key));
                 Fault::new(JsonErrorKind::Duplicate, start, message)
             };
-            if self.repeats == Repeats::Refused && object.contains_key(&key) {
+            let known = object.contains_key(&key);
+            if known && self.repeats == Repeats::Refused {
                 return Err(duplicate());
             }
             self.skip_space();
             self.expect(b':')?;
             let value = self.value()?;
-            if let Some(earlier) = object.get(&key) {
-                if !earlier.is_null() && *earlier != value {
+            if known {
+                let differs = |earlier: &Value| !earlier.is_null() && *earlier != value;
+                if object.get(&key).is_some_and(differs) {
                     return Err(duplicate());
                 }
                 self.repeated.push((start, path_text(&self.steps)));
+                object.insert(key, value);
+            } else {
+                object.append(key.into_owned(), value);
             }
-            object.insert(key, value);
             self.skip_space();
             if !self.eat(b',') {
                 self.steps.pop();

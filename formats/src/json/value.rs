@@ -138,8 +138,12 @@ impl Number {
 #[derive(Debug, Clone, Default)]
 pub struct Object {
     entries: Vec<(String, Value)>,
-    /// Where each key is; empty while the object is small enough to be walked.
-    index: HashMap<String, usize>,
+    /// Where each key is; none while the object is small enough to be walked.
+    #[expect(
+        clippy::box_collection,
+        reason = "most objects have none and are kept small"
+    )]
+    index: Option<Box<HashMap<String, usize>>>,
 }
 
 impl Object {
@@ -162,21 +166,27 @@ impl Object {
         if let Some(at) = self.position(&key) {
             return Some(std::mem::replace(&mut self.entries[at].1, value));
         }
-        if self.entries.len() >= WALKED_KEYS {
-            if self.index.is_empty() {
-                self.rebuild_index();
-            }
-            self.index.insert(key.clone(), self.entries.len());
+        self.append(key, value);
+        None
+    }
+
+    /// Sets a `key` that is known not to be there, at the end.
+    pub(super) fn append(&mut self, key: String, value: Value) {
+        debug_assert!(!self.contains_key(&key), "a key twice");
+        if let Some(index) = &mut self.index {
+            index.insert(key.clone(), self.entries.len());
         }
         self.entries.push((key, value));
-        None
+        if self.index.is_none() && self.entries.len() > WALKED_KEYS {
+            self.rebuild_index();
+        }
     }
 
     /// Takes `key` out; the others keep their order. Costs a walk over the object.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let at = self.position(key)?;
         let (_, value) = self.entries.remove(at);
-        self.index.clear();
+        self.index = None;
         if self.entries.len() > WALKED_KEYS {
             self.rebuild_index();
         }
@@ -215,16 +225,16 @@ impl Object {
     }
 
     fn position(&self, key: &str) -> Option<usize> {
-        if self.index.is_empty() {
-            self.entries.iter().position(|(name, _)| name == key)
-        } else {
-            self.index.get(key).copied()
+        match &self.index {
+            None => self.entries.iter().position(|(name, _)| name == key),
+            Some(index) => index.get(key).copied(),
         }
     }
 
     fn rebuild_index(&mut self) {
         let keys = self.entries.iter().enumerate();
-        self.index = keys.map(|(at, (key, _))| (key.clone(), at)).collect();
+        let index = keys.map(|(at, (key, _))| (key.clone(), at)).collect();
+        self.index = Some(Box::new(index));
     }
 }
 
