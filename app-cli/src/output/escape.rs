@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 /// The text with every character that could steer a terminal or hide what is written spelled out as `\u{…}`: control
 /// characters (the 8-bit ones, too), marks that turn the direction of writing, and characters without width.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(unsafe_to_show) {
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if plain || !text.contains(unsafe_to_show) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
