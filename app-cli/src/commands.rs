@@ -14,7 +14,7 @@ mod trust;
 mod views;
 mod work;
 
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 
 use crate::args::{Cli, Command};
 use crate::failure::Failure;
@@ -94,8 +94,8 @@ fn version(session: &mut Session) -> Result<u8, Failure> {
 struct Version;
 
 impl View for Version {
-    fn json(&self) -> Value {
-        Object::new()
+    fn json(&self) -> Written {
+        WrittenObject::new()
             .with("version", env!("CARGO_PKG_VERSION"))
             .into()
     }

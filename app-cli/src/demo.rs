@@ -19,7 +19,7 @@ use tasq_domain::backoff::Backoff;
 use tasq_domain::brakes::Brakes;
 use tasq_domain::life::LEASE_UNDER_RUN_SECS;
 use tasq_domain::{Actor, Proof, StatusCounts, Worker};
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 use tasq_ports::Store;
 
 use crate::args::moving::Demo;
@@ -198,7 +198,7 @@ impl Outcome {
 }
 
 impl View for Outcome {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let RunSummary {
             attempts,
             took,
@@ -206,7 +206,7 @@ impl View for Outcome {
             ..
         } = &self.summary;
         let StatusCounts { completed, .. } = *counts;
-        Object::new()
+        WrittenObject::new()
             .with("tasks", counts.total())
             .with("completed", completed)
             .with("proven", self.proven)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tasq_app::Code;
 use tasq_files::check_private_dir;
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::WrittenObject;
 
 use crate::failure::Failure;
 
@@ -167,7 +167,7 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Option<Place>, Failure> {
     match (there(&sqlite), there(&json)) {
         (true, true) => {
             let both = [&sqlite, &json].map(|path| path.display().to_string());
-            let details = Object::new().with("candidates", both.iter().cloned().collect::<Value>());
+            let details = WrittenObject::new().with_list("candidates", both.iter().cloned());
             Err(Failure::new(
                 Code::Ambiguous,
                 format!("there are two stores: {} and {}", both[0], both[1]),
@@ -200,10 +200,10 @@ fn nearest() -> Result<Place, Failure> {
 }
 
 fn none_at(path: &Path) -> Failure {
-    let details = Object::new()
+    let details = WrittenObject::new()
         .with("kind", "store")
         .with("id", path.display().to_string())
-        .with("candidates", Value::Array(Vec::new()));
+        .with_list("candidates", [""; 0]);
     Failure::new(
         Code::NotFound,
         format!("there is no store in {} or above it", path.display()),

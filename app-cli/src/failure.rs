@@ -6,7 +6,7 @@ use std::io;
 
 use tasq_app::{AppError, Code};
 use tasq_files::FileError;
-use tasq_formats::json::{Document, Object, Value};
+use tasq_formats::json::{Document, Written, WrittenObject};
 use tasq_ports::StoreError;
 
 /// Why a command ends early.
@@ -28,13 +28,13 @@ pub(crate) struct Problem {
     /// What to do next.
     pub(crate) hint: Option<String>,
     /// Facts for programs.
-    pub(crate) details: Value,
+    pub(crate) details: Written,
 }
 
 impl Failure {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         let message = message.into();
-        let details = Value::Object(Object::new());
+        let details = WrittenObject::new().into();
         Self::Told(Box::new(Problem {
             code,
             message,
@@ -57,10 +57,10 @@ impl Failure {
         }
     }
 
-    pub(crate) fn with_details(self, details: Object) -> Self {
+    pub(crate) fn with_details(self, details: WrittenObject) -> Self {
         match self {
             Self::Told(problem) => Self::Told(Box::new(Problem {
-                details: Value::Object(details),
+                details: details.into(),
                 ..*problem
             })),
             Self::ClosedPipe => Self::ClosedPipe,
@@ -95,8 +95,8 @@ impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         // The use case speaks another dialect of JSON; both are text in between.
         let details = Document::parse(error.details().to_string().as_bytes()).map_or_else(
-            |_| Value::Object(Object::new()),
-            |document| document.value().clone(),
+            |_| WrittenObject::new().into(),
+            |document| Written::of(document.value()),
         );
         Self::Told(Box::new(Problem {
             code: error.code(),

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tasq_app::{Assignment, Host, Stop};
 use tasq_domain::{TaskId, Token};
-use tasq_formats::json::to_text;
 
 use crate::discover::Place;
 use crate::runner::Interrupt;
@@ -44,7 +43,7 @@ impl LoopHost {
 
 impl Host for LoopHost {
     fn input(&self, assignment: &Assignment) -> Vec<u8> {
-        (to_text(&worker_input(assignment)) + "\n").into_bytes()
+        (worker_input(assignment).into_text() + "\n").into_bytes()
     }
 
     fn log(&self, task: &TaskId, token: Token) -> Option<PathBuf> {

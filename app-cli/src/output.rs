@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 
-use tasq_formats::json::{Object, Value, to_text};
+use tasq_formats::json::{Written, WrittenObject};
 
 pub(crate) use escape::{escaped, without_sequences};
 pub(crate) use text::{Cell, Style, Table, Text, Tone, cut};
@@ -32,7 +32,7 @@ pub(crate) enum ColorChoice {
 /// What a command answers: the same facts as JSON and as text for people.
 pub(crate) trait View {
     /// The `data` of the envelope.
-    fn json(&self) -> Value;
+    fn json(&self) -> Written;
     /// The text for people.
     fn text(&self, text: &mut Text);
 }
@@ -122,11 +122,11 @@ impl Output {
     pub(crate) fn answer(&mut self, view: &dyn View) -> Result<(), Failure> {
         if self.json {
             let warnings = std::mem::take(&mut self.warnings);
-            let envelope = Object::new()
+            let envelope = WrittenObject::new()
                 .with("schema_version", SCHEMA_VERSION)
                 .with("data", view.json())
-                .with("warnings", warnings.into_iter().collect::<Value>());
-            return self.json_line(&Value::Object(envelope));
+                .with_list("warnings", warnings);
+            return self.json_line(envelope.into());
         }
         let mut text = Text::new(self.style);
         view.text(&mut text);
@@ -136,7 +136,7 @@ impl Output {
     /// One item of a stream: a line of JSON, or text.
     pub(crate) fn item(&mut self, view: &dyn View) -> Result<(), Failure> {
         if self.json {
-            return self.json_line(&view.json());
+            return self.json_line(view.json());
         }
         let mut text = Text::new(self.style);
         view.text(&mut text);
@@ -144,8 +144,8 @@ impl Output {
     }
 
     /// One line of JSON.
-    pub(crate) fn json_line(&mut self, value: &Value) -> Result<(), Failure> {
-        let mut line = to_text(value);
+    pub(crate) fn json_line(&mut self, value: Written) -> Result<(), Failure> {
+        let mut line = value.into_text();
         line.push('\n');
         self.raw(line.as_bytes())
     }
@@ -172,16 +172,16 @@ impl Output {
             details,
         } = problem;
         if self.json {
-            let error = Object::new()
+            let error = WrittenObject::new()
                 .with("code", code.as_str())
                 .with("message", message.as_str())
                 .with("hint", hint.as_deref())
                 .with("details", details.clone());
-            let envelope = Object::new()
+            let envelope = WrittenObject::new()
                 .with("schema_version", SCHEMA_VERSION)
                 .with("error", error);
             // The exit status still tells when there is nowhere to write to.
-            let _ = self.json_line(&Value::Object(envelope));
+            let _ = self.json_line(envelope.into());
             return;
         }
         let mut text = Text::new(self.err_style);

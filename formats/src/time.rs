@@ -13,6 +13,10 @@ pub const MIN_MICROS: i64 = -62_167_219_200 * MICROS_PER_SECOND;
 /// The last instant there is, 9999-12-31T23:59:59.999999Z, in microseconds since the Unix epoch.
 pub const MAX_MICROS: i64 = 253_402_300_800 * MICROS_PER_SECOND - 1;
 
+/// An instant in microseconds since the Unix epoch that is spelled as [`to_rfc3339_clamped`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rfc3339(pub i64);
+
 /// Why a time could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {

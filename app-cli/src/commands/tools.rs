@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory as _;
 use clap_mangen::Man as Page;
 use tasq_app::Code;
-use tasq_formats::json::{Document, Layout, Object, Value, to_pretty};
+use tasq_formats::json::{Document, Layout, Object, Value, Written, WrittenObject, to_pretty};
 
 use crate::args::Cli;
 use crate::args::tools::{Completions, Man, Schema};
@@ -131,9 +131,9 @@ fn write_pages(
 struct Pages(Vec<PathBuf>);
 
 impl View for Pages {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let files = self.0.iter().map(|path| path.display().to_string());
-        Object::new().with("files", files.collect::<Value>()).into()
+        WrittenObject::new().with_list("files", files).into()
     }
 
     fn text(&self, text: &mut Text) {

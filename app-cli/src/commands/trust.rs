@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 
 use tasq_app::{App, Code, TestCommand};
 use tasq_domain::CommandLine;
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::WrittenObject;
 use tasq_ports::Store;
 
 use crate::args::trust::Trust;
@@ -51,7 +51,7 @@ fn answer(session: &mut Session, queue: &Queue, change: TrustChange) -> Result<u
 /// Shows the commands to the person at the terminal and waits for a yes.
 fn ask(session: &mut Session, waiting: &[TestCommand]) -> Result<(), Failure> {
     let list = waiting.iter().map(|it| it.command.as_str());
-    let details = Object::new().with("commands", list.collect::<Value>());
+    let details = WrittenObject::new().with_list("commands", list);
     let refused = |message: &str, hint: &str| {
         Failure::new(Code::Denied, message)
             .with_hint(hint)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tasq_formats::json::{Number, Object, Value};
+use tasq_formats::json::{Number, Written, WrittenObject};
 
 use super::OfStore;
 use super::check::Violation;
@@ -36,10 +36,10 @@ impl Outcome {
 }
 
 impl View for Outcome {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let folder = self.folder.display().to_string();
         let parent = self.folder.parent().map(|it| it.display().to_string());
-        Object::new()
+        WrittenObject::new()
             .with("version", env!("CARGO_PKG_VERSION"))
             .with("mode", self.mode())
             .with("seed", self.seed)
@@ -47,10 +47,7 @@ impl View for Outcome {
             .with("passed", !self.failed() && !self.interrupted)
             .with("interrupted", self.interrupted)
             .with("kept", self.kept.then_some(folder))
-            .with(
-                "stores",
-                self.stores.iter().map(store_json).collect::<Value>(),
-            )
+            .with_list("stores", self.stores.iter().map(store_json))
             .into()
     }
 
@@ -76,7 +73,7 @@ impl View for Outcome {
     }
 }
 
-fn store_json(store: &OfStore) -> Object {
+fn store_json(store: &OfStore) -> WrittenObject {
     let OfStore {
         kind,
         counts,
@@ -94,7 +91,7 @@ fn store_json(store: &OfStore) -> Object {
         releases,
         refused,
     } = *counts;
-    Object::new()
+    WrittenObject::new()
         .with("kind", kind.as_str())
         .with("passed", violations.is_empty())
         .with("rounds", rounds)
@@ -107,15 +104,12 @@ fn store_json(store: &OfStore) -> Object {
         .with("releases", releases)
         .with("stale_writes_refused", refused)
         .with("fairness", fairness.as_ref().map(fairness_json))
-        .with(
-            "violations",
-            violations.iter().map(violation).collect::<Value>(),
-        )
+        .with_list("violations", violations.iter().map(violation))
 }
 
-fn fairness_json(fairness: &Fairness) -> Object {
+fn fairness_json(fairness: &Fairness) -> WrittenObject {
     let share = Number::parse(&share(fairness)).expect("digits and a point are a number");
-    Object::new()
+    WrittenObject::new()
         .with("writers", WRITERS)
         .with("duration_ms", millis(fairness.took))
         .with("writes", fairness.total())
@@ -123,8 +117,8 @@ fn fairness_json(fairness: &Fairness) -> Object {
         .with("smallest_share", share)
 }
 
-fn violation(violation: &Violation) -> Object {
-    Object::new()
+fn violation(violation: &Violation) -> WrittenObject {
+    WrittenObject::new()
         .with("promise", violation.promise.as_str())
         .with("what", violation.what.as_str())
 }

@@ -2,7 +2,7 @@
 
 use tasq_domain::{Attempt, Reason, TaskId};
 use tasq_formats::duration;
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 
 use super::parts::{attempt, short_time};
 use crate::output::{Cell, Table, Text, Tone, View, without_sequences};
@@ -14,11 +14,11 @@ pub(crate) struct Attempts {
 }
 
 impl View for Attempts {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Self { task, attempts } = self;
-        Object::new()
+        WrittenObject::new()
             .with("task_id", task.as_str())
-            .with("attempts", attempts.iter().map(attempt).collect::<Value>())
+            .with_list("attempts", attempts.iter().map(attempt))
             .into()
     }
 
@@ -73,7 +73,7 @@ pub(crate) struct WholeOutput {
 }
 
 impl View for WholeOutput {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Self {
             task,
             attempt,
@@ -82,7 +82,7 @@ impl View for WholeOutput {
             bytes,
         } = self;
         let text = String::from_utf8_lossy(bytes);
-        Object::new()
+        WrittenObject::new()
             .with("task_id", task.as_str())
             .with("attempt", *attempt)
             .with("open", *open)
@@ -102,8 +102,8 @@ impl View for WholeOutput {
 pub(crate) struct Piece(pub(crate) Vec<u8>);
 
 impl View for Piece {
-    fn json(&self) -> Value {
-        Object::new()
+    fn json(&self) -> Written {
+        WrittenObject::new()
             .with("text", String::from_utf8_lossy(&self.0).as_ref())
             .into()
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tasq_app::{Checkup, CopyReport};
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 use tasq_ports::{BackupReport, Finding, Severity};
 
 use crate::discover::Place;
@@ -25,23 +25,17 @@ const SEVERITIES: [Severity; 4] = [
 ];
 
 impl View for Diagnosis {
-    fn json(&self) -> Value {
-        let counts: Object = SEVERITIES
+    fn json(&self) -> Written {
+        let counts: WrittenObject = SEVERITIES
             .into_iter()
             .map(|severity| (severity.as_str(), self.checkup.count(severity)))
             .collect();
-        Object::new()
+        WrittenObject::new()
             .with("store", self.place.url())
             .with("well", self.checkup.is_well())
             .with("counts", counts)
-            .with(
-                "findings",
-                self.checkup.findings.iter().map(finding).collect::<Value>(),
-            )
-            .with(
-                "fixed",
-                self.done.iter().map(String::as_str).collect::<Value>(),
-            )
+            .with_list("findings", self.checkup.findings.iter().map(finding))
+            .with_list("fixed", self.done.iter().map(String::as_str))
             .with("backup", self.backup.as_ref().map(backup_json))
             .into()
     }
@@ -83,7 +77,7 @@ impl View for Diagnosis {
     }
 }
 
-fn finding(finding: &Finding) -> Object {
+fn finding(finding: &Finding) -> WrittenObject {
     let Finding {
         check,
         severity,
@@ -93,7 +87,7 @@ fn finding(finding: &Finding) -> Object {
         hint,
     } = finding;
     let place = Some(place.as_str()).filter(|place| !place.is_empty());
-    Object::new()
+    WrittenObject::new()
         .with("check", check.as_str())
         .with("severity", severity.as_str())
         .with("what", what.as_str())
@@ -127,7 +121,7 @@ pub(crate) struct BackedUp {
 }
 
 impl View for BackedUp {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         backup_json(&self.report)
             .with("store", self.from.url())
             .into()
@@ -152,7 +146,7 @@ impl View for BackedUp {
     }
 }
 
-fn backup_json(report: &BackupReport) -> Object {
+fn backup_json(report: &BackupReport) -> WrittenObject {
     let BackupReport {
         files,
         bytes,
@@ -166,9 +160,9 @@ fn backup_json(report: &BackupReport) -> Object {
         .iter()
         .map(|file| file.display().to_string())
         .collect();
-    Object::new()
+    WrittenObject::new()
         .with("file", files.first().map(String::as_str))
-        .with("files", files.iter().map(String::as_str).collect::<Value>())
+        .with_list("files", files.iter().map(String::as_str))
         .with("bytes", *bytes)
         .with("epics", *epics)
         .with("features", *features)
@@ -186,7 +180,7 @@ pub(crate) struct Restored {
 }
 
 impl View for Restored {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let CopyReport {
             epics,
             features,
@@ -200,7 +194,7 @@ impl View for Restored {
             closed,
         } = &self.report;
         let kept = self.kept.as_ref().map(|kept| kept.display().to_string());
-        Object::new()
+        WrittenObject::new()
             .with("from", self.from.url())
             .with("store", self.to.url())
             .with("epics", *epics)

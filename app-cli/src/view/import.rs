@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tasq_app::import::{ImportReport, Tally};
 use tasq_domain::EpicId;
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 
 use crate::output::{Text, Tone, View};
 
@@ -25,7 +25,7 @@ pub(crate) struct Imported {
 
 impl View for Imported {
     /// The sums over all files, and each file's own report.
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let sum = |of: fn(&ImportReport) -> Tally| {
             let all = self.files.iter().map(|file| of(&file.report));
             tally(all.fold(Tally::default(), |sum, more| Tally {
@@ -34,7 +34,7 @@ impl View for Imported {
                 unchanged: sum.unchanged + more.unchanged,
             }))
         };
-        Object::new()
+        WrittenObject::new()
             .with("dry_run", self.dry_run)
             .with("epics", sum(|report| report.epics))
             .with("features", sum(|report| report.features))
@@ -47,7 +47,7 @@ impl View for Imported {
                     .map(|file| file.report.dependencies)
                     .sum::<u64>(),
             )
-            .with("files", self.files.iter().map(file_json).collect::<Value>())
+            .with_list("files", self.files.iter().map(file_json))
             .into()
     }
 
@@ -58,7 +58,7 @@ impl View for Imported {
     }
 }
 
-fn file_json(file: &OneFile) -> Object {
+fn file_json(file: &OneFile) -> WrittenObject {
     let OneFile { file, report } = file;
     let ImportReport {
         origin,
@@ -78,20 +78,17 @@ fn file_json(file: &OneFile) -> Object {
         remapped,
     } = report;
     let remapped = remapped.iter().map(|(from, to)| {
-        Object::new()
+        WrittenObject::new()
             .with("from", from.as_str())
             .with("to", to.as_str())
     });
-    Object::new()
+    WrittenObject::new()
         .with("file", file.as_str())
         .with("origin", origin.as_str())
         .with("format", format.as_str())
         .with("dry_run", *dry_run)
         .with("records", *records)
-        .with(
-            "epic_ids",
-            epic_ids.iter().map(EpicId::as_str).collect::<Value>(),
-        )
+        .with_list("epic_ids", epic_ids.iter().map(EpicId::as_str))
         .with("epics", tally(*epics))
         .with("features", tally(*features))
         .with("tasks", tally(*tasks))
@@ -99,29 +96,26 @@ fn file_json(file: &OneFile) -> Object {
         .with("dependencies", *dependencies)
         .with("normalised", numbers(normalised))
         .with("guesses", numbers(guesses))
-        .with(
-            "warnings",
-            warnings.iter().map(String::as_str).collect::<Value>(),
-        )
+        .with_list("warnings", warnings.iter().map(String::as_str))
         .with("more_warnings", *more_warnings)
-        .with("remapped", remapped.collect::<Value>())
+        .with_list("remapped", remapped)
 }
 
-fn tally(tally: Tally) -> Value {
+fn tally(tally: Tally) -> Written {
     let Tally {
         created,
         updated,
         unchanged,
     } = tally;
-    Object::new()
+    WrittenObject::new()
         .with("created", created)
         .with("updated", updated)
         .with("unchanged", unchanged)
         .into()
 }
 
-fn numbers(counts: &BTreeMap<String, u64>) -> Value {
-    let counts: Object = counts
+fn numbers(counts: &BTreeMap<String, u64>) -> Written {
+    let counts: WrittenObject = counts
         .iter()
         .map(|(what, count)| (what.as_str(), *count))
         .collect();

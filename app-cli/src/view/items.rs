@@ -2,23 +2,24 @@
 
 use tasq_app::{EpicView, FeatureView, TaskView};
 use tasq_domain::{
-    Epic, EpicId, Feature, FeatureId, Priority, Proof, Reason, Task, TaskId, TaskRecord, TestCase,
-    TestOwner,
+    Attempt, Epic, EpicId, Feature, FeatureId, Priority, Proof, Reason, Task, TaskId, TaskRecord,
+    TestCase, TestOwner,
 };
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 
 use super::parts::{
-    claim, counts, counts_in_words, hold, mark, short_time, test_result, test_tone, time, tone,
-    verbatim,
+    attempt, claim, counts, counts_in_words, hold, mark, short_time, test_result, test_tone, time,
+    tone, verbatim,
 };
 use crate::output::{Cell, Table, Text, Tone, View};
 
-fn ids(ids: &[TaskId]) -> Value {
-    ids.iter().map(TaskId::as_str).collect()
+/// The shape of a task.
+pub(crate) fn task_json(view: &TaskView) -> WrittenObject {
+    task_with_attempts(view, None)
 }
 
-/// The shape of a task.
-pub(crate) fn task_json(view: &TaskView) -> Object {
+/// The shape of a task, whose `attempts` are a list if they are `listed`, else their number.
+pub(crate) fn task_with_attempts(view: &TaskView, listed: Option<&[Attempt]>) -> WrittenObject {
     let TaskView {
         record,
         depends_on,
@@ -53,7 +54,7 @@ pub(crate) fn task_json(view: &TaskView) -> Object {
         completed_at,
         proof,
     } = task;
-    Object::new()
+    let object = WrittenObject::new()
         .with("id", id.as_str())
         .with("feature_id", feature.as_str())
         .with("epic_id", epic.as_ref().map(EpicId::as_str))
@@ -68,13 +69,17 @@ pub(crate) fn task_json(view: &TaskView) -> Object {
         .with("own_priority", own_priority.map(Priority::number))
         .with("retry_budget", retry_budget.number())
         .with("retries_used", *retries_used)
-        .with("not_before", not_before.map(time))
-        .with("attempts", *attempts)
+        .with("not_before", not_before.map(time));
+    let object = match listed {
+        Some(listed) => object.with_list("attempts", listed.iter().map(attempt)),
+        None => object.with("attempts", *attempts),
+    };
+    object
         .with("claim", held.as_ref().map(claim))
         .with("proof", proof.as_ref().map(Proof::as_str))
         .with("hold", on_hold.as_ref().map(hold))
-        .with("depends_on", ids(depends_on))
-        .with("waits_for", ids(waits_for))
+        .with_list("depends_on", depends_on.iter().map(TaskId::as_str))
+        .with_list("waits_for", waits_for.iter().map(TaskId::as_str))
         .with("created_at", time(*created_at))
         .with("updated_at", time(*updated_at))
         .with("completed_at", completed_at.map(time))
@@ -83,7 +88,7 @@ pub(crate) fn task_json(view: &TaskView) -> Object {
 }
 
 /// The shape of a feature.
-pub(crate) fn feature_json(view: &FeatureView) -> Object {
+pub(crate) fn feature_json(view: &FeatureView) -> WrittenObject {
     let FeatureView {
         feature,
         counts: below,
@@ -103,7 +108,7 @@ pub(crate) fn feature_json(view: &FeatureView) -> Object {
         updated_at,
         metadata,
     } = feature;
-    Object::new()
+    WrittenObject::new()
         .with("id", id.as_str())
         .with("epic_id", epic.as_ref().map(EpicId::as_str))
         .with("name", name.as_str())
@@ -121,7 +126,7 @@ pub(crate) fn feature_json(view: &FeatureView) -> Object {
 }
 
 /// The shape of an epic.
-pub(crate) fn epic_json(view: &EpicView) -> Object {
+pub(crate) fn epic_json(view: &EpicView) -> WrittenObject {
     let EpicView {
         epic,
         counts: below,
@@ -139,7 +144,7 @@ pub(crate) fn epic_json(view: &EpicView) -> Object {
         updated_at,
         metadata,
     } = epic;
-    Object::new()
+    WrittenObject::new()
         .with("id", id.as_str())
         .with("name", name.as_str())
         .with(
@@ -155,7 +160,7 @@ pub(crate) fn epic_json(view: &EpicView) -> Object {
 }
 
 /// The shape of a test case.
-pub(crate) fn test_json(test: &TestCase) -> Object {
+pub(crate) fn test_json(test: &TestCase) -> WrittenObject {
     let TestCase {
         seq: _,
         id,
@@ -174,7 +179,7 @@ pub(crate) fn test_json(test: &TestCase) -> Object {
         TestOwner::Task(id) => (Some(id), None),
         TestOwner::Feature(id) => (None, Some(id)),
     };
-    Object::new()
+    WrittenObject::new()
         .with("id", id.as_str())
         .with("task_id", task.map(TaskId::as_str))
         .with("feature_id", feature.map(FeatureId::as_str))
@@ -235,7 +240,7 @@ pub(crate) fn task_table(tasks: &[TaskView]) -> Table {
 }
 
 impl View for TaskView {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         task_json(self).into()
     }
 
@@ -255,7 +260,7 @@ impl View for TaskView {
 }
 
 impl View for FeatureView {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         feature_json(self).into()
     }
 
@@ -281,7 +286,7 @@ impl View for FeatureView {
 }
 
 impl View for EpicView {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         epic_json(self).into()
     }
 
@@ -302,7 +307,7 @@ impl View for EpicView {
 }
 
 impl View for TestCase {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         test_json(self).into()
     }
 
@@ -327,9 +332,10 @@ pub(crate) struct Several<T> {
 }
 
 impl<T: View> View for Several<T> {
-    fn json(&self) -> Value {
-        let items: Value = self.items.iter().map(View::json).collect();
-        Object::new().with(self.name, items).into()
+    fn json(&self) -> Written {
+        WrittenObject::new()
+            .with_list(self.name, self.items.iter().map(View::json))
+            .into()
     }
 
     fn text(&self, text: &mut Text) {

@@ -6,14 +6,14 @@ use tasq_domain::{
     Attempt, AttemptEnd, Checkpoint, Claim, Event, Hold, JsonObject, Proof, Reason, Status,
     StatusCounts, TestResult, TestStatus, Timestamp,
 };
-use tasq_formats::json::{Document, Object, Value};
-use tasq_formats::time::to_rfc3339_clamped;
+use tasq_formats::json::{Document, Written, WrittenObject};
+use tasq_formats::time::{Rfc3339, to_rfc3339_clamped};
 
 use crate::output::Tone;
 
 /// An instant in RFC 3339.
-pub(crate) fn time(at: Timestamp) -> String {
-    to_rfc3339_clamped(at.micros())
+pub(crate) const fn time(at: Timestamp) -> Rfc3339 {
+    Rfc3339(at.micros())
 }
 
 /// An instant for people: to the second.
@@ -23,31 +23,34 @@ pub(crate) fn short_time(at: Timestamp) -> String {
 }
 
 /// A user's JSON object as it is.
-pub(crate) fn verbatim(object: &JsonObject) -> Value {
+pub(crate) fn verbatim(object: &JsonObject) -> Written {
+    if object.as_str() == "{}" {
+        return WrittenObject::new().into();
+    }
     // What is not JSON after all (a hand edit) is shown as the text it is rather than hidden.
     Document::parse(object.as_str().as_bytes()).map_or_else(
-        |_| object.as_str().into(),
-        |document| document.value().clone(),
+        |_| Written::of(object.as_str()),
+        |document| Written::of(document.value()),
     )
 }
 
-pub(crate) fn hold(hold: &Hold) -> Value {
+pub(crate) fn hold(hold: &Hold) -> Written {
     let Hold { by, reason, at } = hold;
-    Object::new()
+    WrittenObject::new()
         .with("by", by.as_str())
         .with("reason", reason.as_str())
         .with("at", time(*at))
         .into()
 }
 
-pub(crate) fn counts(counts: StatusCounts) -> Value {
+pub(crate) fn counts(counts: StatusCounts) -> Written {
     let StatusCounts {
         pending,
         in_progress,
         completed,
         blocked,
     } = counts;
-    Object::new()
+    WrittenObject::new()
         .with("pending", pending)
         .with("in_progress", in_progress)
         .with("completed", completed)
@@ -56,7 +59,7 @@ pub(crate) fn counts(counts: StatusCounts) -> Value {
         .into()
 }
 
-pub(crate) fn claim(claim: &Claim) -> Value {
+pub(crate) fn claim(claim: &Claim) -> Written {
     let Claim {
         worker,
         token,
@@ -66,7 +69,7 @@ pub(crate) fn claim(claim: &Claim) -> Value {
         cancel: _,
         process: _,
     } = claim;
-    Object::new()
+    WrittenObject::new()
         .with("worker", worker.as_str())
         .with("token", token.to_string())
         .with("attempt", token.attempt)
@@ -76,17 +79,18 @@ pub(crate) fn claim(claim: &Claim) -> Value {
 }
 
 /// Who insisted on a completion, and why.
-pub(crate) fn word_given(proof: &Proof) -> Value {
+pub(crate) fn word_given(proof: &Proof) -> Option<WrittenObject> {
     match proof {
-        Proof::Override { by, reason } => Object::new()
-            .with("by", by.as_str())
-            .with("reason", reason.as_str())
-            .into(),
-        Proof::Tests | Proof::Unproven | Proof::Imported => Value::Null,
+        Proof::Override { by, reason } => Some(
+            WrittenObject::new()
+                .with("by", by.as_str())
+                .with("reason", reason.as_str()),
+        ),
+        Proof::Tests | Proof::Unproven | Proof::Imported => None,
     }
 }
 
-pub(crate) fn test_result(result: &TestResult) -> Value {
+pub(crate) fn test_result(result: &TestResult) -> Written {
     let TestResult {
         at,
         attempt: _,
@@ -95,7 +99,7 @@ pub(crate) fn test_result(result: &TestResult) -> Value {
         output_tail,
         by,
     } = result;
-    Object::new()
+    WrittenObject::new()
         .with("at", time(*at))
         .with("exit_code", *exit_code)
         .with("duration_ms", *duration_ms)
@@ -104,7 +108,7 @@ pub(crate) fn test_result(result: &TestResult) -> Value {
         .into()
 }
 
-pub(crate) fn attempt(attempt: &Attempt) -> Value {
+pub(crate) fn attempt(attempt: &Attempt) -> Written {
     let Attempt {
         task: _,
         token,
@@ -129,7 +133,7 @@ pub(crate) fn attempt(attempt: &Attempt) -> Value {
         ),
         None => (None, None, None, None),
     };
-    Object::new()
+    WrittenObject::new()
         .with("attempt", token.attempt)
         .with("worker", worker.as_str())
         .with("started_at", time(*started_at))
@@ -143,7 +147,7 @@ pub(crate) fn attempt(attempt: &Attempt) -> Value {
         .into()
 }
 
-pub(crate) fn checkpoint(checkpoint: &Checkpoint) -> Value {
+pub(crate) fn checkpoint(checkpoint: &Checkpoint) -> Written {
     let Checkpoint {
         seq,
         task,
@@ -153,21 +157,18 @@ pub(crate) fn checkpoint(checkpoint: &Checkpoint) -> Value {
         next_steps,
         data,
     } = checkpoint;
-    Object::new()
+    WrittenObject::new()
         .with("seq", *seq)
         .with("task_id", task.as_str())
         .with("attempt", *attempt)
         .with("at", time(*at))
         .with("summary", summary.as_str())
-        .with(
-            "next_steps",
-            next_steps.iter().map(String::as_str).collect::<Value>(),
-        )
+        .with_list("next_steps", next_steps.iter().map(String::as_str))
         .with("data", data.as_ref().map(verbatim))
         .into()
 }
 
-pub(crate) fn event(event: &Event) -> Value {
+pub(crate) fn event(event: &Event) -> Written {
     let Event {
         seq,
         at,
@@ -176,7 +177,7 @@ pub(crate) fn event(event: &Event) -> Value {
         entity,
         data,
     } = event;
-    Object::new()
+    WrittenObject::new()
         .with("seq", *seq)
         .with("at", time(*at))
         .with("actor", actor.as_str())

@@ -2,7 +2,7 @@
 
 use tasq_app::Asked;
 use tasq_domain::{Answer, Question};
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 
 use super::items::task_json;
 use super::parts::{short_time, time};
@@ -12,7 +12,7 @@ use crate::output::{Text, Tone, View};
 pub(crate) struct AskedView(pub(crate) Asked);
 
 impl View for AskedView {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         asked_json(&self.0)
     }
 
@@ -27,9 +27,10 @@ impl View for AskedView {
 pub(crate) struct Inbox(pub(crate) Vec<Asked>);
 
 impl View for Inbox {
-    fn json(&self) -> Value {
-        let questions = self.0.iter().map(asked_json).collect::<Value>();
-        Object::new().with("questions", questions).into()
+    fn json(&self) -> Written {
+        WrittenObject::new()
+            .with_list("questions", self.0.iter().map(asked_json))
+            .into()
     }
 
     fn text(&self, text: &mut Text) {
@@ -43,15 +44,15 @@ impl View for Inbox {
     }
 }
 
-fn asked_json(asked: &Asked) -> Value {
+fn asked_json(asked: &Asked) -> Written {
     let Asked { task, question } = asked;
-    Object::new()
+    WrittenObject::new()
         .with("task", task_json(task))
         .with("question", question_json(question))
         .into()
 }
 
-pub(super) fn question_json(question: &Question) -> Value {
+pub(super) fn question_json(question: &Question) -> Written {
     let Question {
         task,
         attempt,
@@ -62,20 +63,20 @@ pub(super) fn question_json(question: &Question) -> Value {
         answer,
     } = question;
     let choices = choices.iter().map(|choice| choice.as_str());
-    Object::new()
+    WrittenObject::new()
         .with("task_id", task.as_str())
         .with("attempt", *attempt)
         .with("at", time(*at))
         .with("by", by.as_str())
         .with("text", text.as_str())
-        .with("choices", choices.collect::<Value>())
+        .with_list("choices", choices)
         .with("answer", answer.as_ref().map(answer_json))
         .into()
 }
 
-fn answer_json(answer: &Answer) -> Value {
+fn answer_json(answer: &Answer) -> Written {
     let Answer { at, by, text } = answer;
-    Object::new()
+    WrittenObject::new()
         .with("at", time(*at))
         .with("by", by.as_str())
         .with("text", text.as_str())

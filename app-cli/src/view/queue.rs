@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tasq_app::{CopyReport, TaskView};
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 use tasq_ports::{Removed, StoreInfo};
 
 use super::items::{task_json, task_table};
@@ -17,8 +17,8 @@ pub(crate) struct Made {
 }
 
 impl View for Made {
-    fn json(&self) -> Value {
-        Object::new()
+    fn json(&self) -> Written {
+        WrittenObject::new()
             .with("store", self.place.url())
             .with("name", self.name.as_str())
             .into()
@@ -40,13 +40,13 @@ pub(crate) struct Found {
 }
 
 impl View for Found {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let StoreInfo {
             kind,
             place: _,
             schema_version,
         } = &self.info;
-        Object::new()
+        WrittenObject::new()
             .with("store", self.place.url())
             .with("kind", *kind)
             .with("found_by", self.found_by.as_str())
@@ -71,19 +71,19 @@ impl View for Found {
 pub(crate) struct Deleted(pub(crate) Removed);
 
 impl View for Deleted {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Removed {
             epics,
             features,
             tasks,
             tests,
         } = self.0;
-        let deleted = Object::new()
+        let deleted = WrittenObject::new()
             .with("epics", epics)
             .with("features", features)
             .with("tasks", tasks)
             .with("tests", tests);
-        Object::new().with("deleted", deleted).into()
+        WrittenObject::new().with("deleted", deleted).into()
     }
 
     fn text(&self, text: &mut Text) {
@@ -115,9 +115,9 @@ pub(crate) struct TaskPage {
 }
 
 impl View for TaskPage {
-    fn json(&self) -> Value {
-        Object::new()
-            .with("tasks", self.tasks.iter().map(task_json).collect::<Value>())
+    fn json(&self) -> Written {
+        WrittenObject::new()
+            .with_list("tasks", self.tasks.iter().map(task_json))
             .with("next_cursor", self.next_cursor.as_deref())
             .into()
     }
@@ -140,9 +140,9 @@ impl View for TaskPage {
 pub(crate) struct Tasks(pub(crate) Vec<TaskView>);
 
 impl View for Tasks {
-    fn json(&self) -> Value {
-        Object::new()
-            .with("tasks", self.0.iter().map(task_json).collect::<Value>())
+    fn json(&self) -> Written {
+        WrittenObject::new()
+            .with_list("tasks", self.0.iter().map(task_json))
             .into()
     }
 
@@ -159,7 +159,7 @@ pub(crate) struct Copied {
 }
 
 impl View for Copied {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let CopyReport {
             epics,
             features,
@@ -172,7 +172,7 @@ impl View for Copied {
             events,
             closed,
         } = &self.report;
-        Object::new()
+        WrittenObject::new()
             .with("from", self.from.url())
             .with("to", self.to.url())
             .with("epics", *epics)
@@ -220,7 +220,7 @@ pub(crate) struct Migrated {
 }
 
 impl View for Migrated {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Self {
             from,
             to,
@@ -228,13 +228,10 @@ impl View for Migrated {
             dry_run,
             backup,
         } = self;
-        Object::new()
+        WrittenObject::new()
             .with("from", *from)
             .with("to", *to)
-            .with(
-                "applied",
-                applied.iter().map(String::as_str).collect::<Value>(),
-            )
+            .with_list("applied", applied.iter().map(String::as_str))
             .with("dry_run", *dry_run)
             .with(
                 "backup",

@@ -1,7 +1,7 @@
 //! What broke that had passed before.
 
 use tasq_app::{Regressed, Verified};
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 
 use super::items::test_json;
 use super::work::Tests;
@@ -11,7 +11,7 @@ use crate::output::{Text, Tone, View};
 pub(crate) struct Regressions(pub(crate) Verified, pub(crate) Regressed);
 
 impl View for Regressions {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Self(Verified { passed, tests }, regressed) = self;
         let Regressed {
             tests: again,
@@ -20,14 +20,14 @@ impl View for Regressions {
         } = regressed;
         let broken = broken.iter().map(|id| id.as_str());
         let reopened = reopened.iter().map(|id| id.as_str());
-        let looked = Object::new()
+        let looked = WrittenObject::new()
             .with("passed", regressed.passed())
-            .with("tests", again.iter().map(test_json).collect::<Value>())
-            .with("broken", broken.collect::<Value>())
-            .with("reopened", reopened.collect::<Value>());
-        Object::new()
+            .with_list("tests", again.iter().map(test_json))
+            .with_list("broken", broken)
+            .with_list("reopened", reopened);
+        WrittenObject::new()
             .with("passed", *passed && regressed.passed())
-            .with("tests", tests.iter().map(test_json).collect::<Value>())
+            .with_list("tests", tests.iter().map(test_json))
             .with("regress", looked)
             .into()
     }

@@ -2,7 +2,7 @@
 
 use tasq_app::{EpicProgress, Progress, Tree, TreeEpic, TreeFeature};
 use tasq_domain::{StatusCounts, TestCase, TestStatus};
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 
 use super::items::{epic_json, feature_json, task_json, task_note, test_json};
 use super::parts::{counts, counts_in_words, mark, test_tone, tone};
@@ -15,14 +15,11 @@ const BAR: usize = 20;
 pub(crate) struct TreeView(pub(crate) Tree);
 
 impl View for TreeView {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Tree { epics, features } = &self.0;
-        Object::new()
-            .with("epics", epics.iter().map(tree_epic).collect::<Value>())
-            .with(
-                "features",
-                features.iter().map(tree_feature).collect::<Value>(),
-            )
+        WrittenObject::new()
+            .with_list("epics", epics.iter().map(tree_epic))
+            .with_list("features", features.iter().map(tree_feature))
             .into()
     }
 
@@ -43,15 +40,12 @@ impl View for TreeView {
     }
 }
 
-pub(crate) fn tree_epic(tree: &TreeEpic) -> Object {
+pub(crate) fn tree_epic(tree: &TreeEpic) -> WrittenObject {
     let TreeEpic { epic, features } = tree;
-    epic_json(epic).with(
-        "features",
-        features.iter().map(tree_feature).collect::<Value>(),
-    )
+    epic_json(epic).with_list("features", features.iter().map(tree_feature))
 }
 
-pub(crate) fn tree_feature(tree: &TreeFeature) -> Object {
+pub(crate) fn tree_feature(tree: &TreeFeature) -> WrittenObject {
     let TreeFeature {
         feature,
         tests,
@@ -59,14 +53,10 @@ pub(crate) fn tree_feature(tree: &TreeFeature) -> Object {
     } = tree;
     let tasks = tasks
         .iter()
-        .map(|(task, tests)| task_json(task).with("tests", list(tests)));
+        .map(|(task, tests)| task_json(task).with_list("tests", tests.iter().map(test_json)));
     feature_json(feature)
-        .with("tests", list(tests))
-        .with("tasks", tasks.collect::<Value>())
-}
-
-fn list(tests: &[TestCase]) -> Value {
-    tests.iter().map(test_json).collect()
+        .with_list("tests", tests.iter().map(test_json))
+        .with_list("tasks", tasks)
 }
 
 /// A feature with its tasks; `last` says whether it is the last of its epic, if it has one.
@@ -140,7 +130,7 @@ fn tests_in_words(tests: &[TestCase]) -> String {
 pub(crate) struct ProgressView(pub(crate) Progress);
 
 impl View for ProgressView {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Progress {
             counts: all,
             epics,
@@ -152,16 +142,16 @@ impl View for ProgressView {
                 .map(|feature| feature_json(feature).with("percent", feature.counts.percent()));
             epic_json(epic)
                 .with("percent", epic.counts.percent())
-                .with("features", features.collect::<Value>())
+                .with_list("features", features)
         });
         let loose = features
             .iter()
             .map(|feature| feature_json(feature).with("percent", feature.counts.percent()));
-        Object::new()
+        WrittenObject::new()
             .with("counts", counts(*all))
             .with("percent", all.percent())
-            .with("epics", epics.collect::<Value>())
-            .with("features", loose.collect::<Value>())
+            .with_list("epics", epics)
+            .with_list("features", loose)
             .into()
     }
 
@@ -226,13 +216,13 @@ impl Branch {
 }
 
 impl View for Branch {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Tree { epics, features } = &self.0;
         let item = epics
             .first()
             .map(tree_epic)
             .or_else(|| features.first().map(tree_feature));
-        item.into()
+        Written::of(item)
     }
 
     fn text(&self, text: &mut Text) {

@@ -1,7 +1,7 @@
 //! Which commands of test cases may run.
 
 use tasq_app::TestCommand;
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 
 use crate::output::{Text, Tone, View};
 
@@ -23,7 +23,7 @@ pub(crate) struct TrustView {
 }
 
 impl View for TrustView {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Self {
             store,
             change,
@@ -34,11 +34,11 @@ impl View for TrustView {
             TrustChange::Trusted(count) => (*count, 0),
             TrustChange::Revoked(count) => (0, *count),
         };
-        Object::new()
+        WrittenObject::new()
             .with("store", store.as_str())
             .with("trusted", trusted)
             .with("revoked", revoked)
-            .with("commands", commands.iter().map(json).collect::<Value>())
+            .with_list("commands", commands.iter().map(json))
             .into()
     }
 
@@ -73,7 +73,7 @@ impl View for TrustView {
 pub(crate) struct Waiting<'a>(pub(crate) &'a [TestCommand]);
 
 impl View for Waiting<'_> {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         self.0.iter().map(json).collect()
     }
 
@@ -95,18 +95,15 @@ fn line(text: &mut Text, command: &TestCommand) {
     text.paint(Tone::Faint, ")").end();
 }
 
-fn json(command: &TestCommand) -> Value {
+fn json(command: &TestCommand) -> Written {
     let TestCommand {
         command,
         trusted,
         tests,
     } = command;
-    Object::new()
+    WrittenObject::new()
         .with("command", command.as_str())
         .with("trusted", *trusted)
-        .with(
-            "tests",
-            tests.iter().map(|id| id.as_str()).collect::<Value>(),
-        )
+        .with_list("tests", tests.iter().map(|id| id.as_str()))
         .into()
 }

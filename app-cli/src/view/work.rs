@@ -9,19 +9,18 @@ use tasq_app::{
 };
 use tasq_domain::ready::NotReady;
 use tasq_domain::{Attempt, Checkpoint, Event, Proof, Reason, TestStatus};
-use tasq_formats::json::{Object, Value};
+use tasq_formats::json::{Written, WrittenObject};
 
-use super::items::{task_json, test_json};
+use super::items::{task_json, task_with_attempts, test_json};
 use super::parts::{
-    attempt, checkpoint, counts, counts_in_words, event, millis, short_time, time, verbatim,
-    word_given,
+    checkpoint, counts, counts_in_words, event, millis, short_time, time, verbatim, word_given,
 };
 use super::question::{newest_answer, question_json, question_lines};
 use crate::duration;
 use crate::output::{Text, Tone, View};
 
 impl View for Item {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         match self {
             Self::Epic(view) => view.json(),
             Self::Feature(view) => view.json(),
@@ -41,7 +40,7 @@ impl View for Item {
 }
 
 impl View for ClaimView {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         claim_json(self).into()
     }
 
@@ -71,7 +70,7 @@ impl View for ClaimView {
     }
 }
 
-fn claim_json(view: &ClaimView) -> Object {
+fn claim_json(view: &ClaimView) -> WrittenObject {
     let ClaimView {
         task,
         token,
@@ -80,21 +79,18 @@ fn claim_json(view: &ClaimView) -> Object {
         checkpoint: note,
         questions,
     } = view;
-    Object::new()
+    WrittenObject::new()
         .with("task", task_json(task))
         .with("token", token.to_string())
         .with("attempt", token.attempt)
         .with("lease_expires_at", time(*lease_expires_at))
         .with("last_failure", last_failure.as_ref().map(failure_json))
         .with("checkpoint", note.as_ref().map(checkpoint))
-        .with(
-            "questions",
-            questions.iter().map(question_json).collect::<Value>(),
-        )
+        .with_list("questions", questions.iter().map(question_json))
         .with("answer", newest_answer(questions))
 }
 
-fn failure_json(failure: &LastFailure) -> Value {
+fn failure_json(failure: &LastFailure) -> Written {
     let LastFailure {
         attempt,
         outcome,
@@ -102,7 +98,7 @@ fn failure_json(failure: &LastFailure) -> Value {
         exit_code,
         at,
     } = failure;
-    Object::new()
+    WrittenObject::new()
         .with("attempt", *attempt)
         .with("outcome", outcome.as_str())
         .with("message", message.as_ref().map(Reason::as_str))
@@ -113,7 +109,7 @@ fn failure_json(failure: &LastFailure) -> Value {
 
 /// What a worker reads about its task: the task, its test cases, what earlier attempts left, and what came of the tasks
 /// that it depends on.
-pub(crate) fn worker_input(assignment: &Assignment) -> Value {
+pub(crate) fn worker_input(assignment: &Assignment) -> Written {
     let Assignment {
         claim,
         tests,
@@ -131,22 +127,16 @@ pub(crate) fn worker_input(assignment: &Assignment) -> Value {
     task_json(task)
         .with("attempt", token.attempt)
         .with("lease_expires_at", time(*lease_expires_at))
-        .with("tests", tests.iter().map(test_json).collect::<Value>())
+        .with_list("tests", tests.iter().map(test_json))
         .with("last_failure", last_failure.as_ref().map(failure_json))
         .with("checkpoint", note.as_ref().map(checkpoint))
-        .with(
-            "questions",
-            questions.iter().map(question_json).collect::<Value>(),
-        )
+        .with_list("questions", questions.iter().map(question_json))
         .with("answer", newest_answer(questions))
-        .with(
-            "dependencies",
-            dependencies.iter().map(result_json).collect::<Value>(),
-        )
+        .with_list("dependencies", dependencies.iter().map(result_json))
         .into()
 }
 
-fn result_json(result: &DependencyResult) -> Value {
+fn result_json(result: &DependencyResult) -> Written {
     let DependencyResult {
         task,
         title,
@@ -154,7 +144,7 @@ fn result_json(result: &DependencyResult) -> Value {
         summary,
         result,
     } = result;
-    Object::new()
+    WrittenObject::new()
         .with("id", task.as_str())
         .with("title", title.as_str())
         .with("status", status.as_str())
@@ -167,7 +157,7 @@ fn result_json(result: &DependencyResult) -> Value {
 pub(crate) struct Claims(pub(crate) Vec<ClaimView>);
 
 impl View for Claims {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         self.0.iter().map(claim_json).collect()
     }
 
@@ -182,12 +172,12 @@ impl View for Claims {
 pub(crate) struct Beat(pub(crate) Heartbeat);
 
 impl View for Beat {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Heartbeat {
             lease_expires_at,
             cancel_requested,
         } = self.0;
-        Object::new()
+        WrittenObject::new()
             .with("lease_expires_at", time(lease_expires_at))
             .with("cancel_requested", cancel_requested)
             .into()
@@ -203,7 +193,7 @@ impl View for Beat {
 }
 
 impl View for Checkpoint {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         checkpoint(self)
     }
 
@@ -223,9 +213,9 @@ impl View for Checkpoint {
 pub(crate) struct Completion(pub(crate) Completed);
 
 impl View for Completion {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Completed { task, next } = &self.0;
-        Object::new()
+        WrittenObject::new()
             .with("task", task_json(task))
             .with("next", next.as_ref().map(claim_json))
             .into()
@@ -243,7 +233,7 @@ impl View for Completion {
 pub(crate) struct Detail(pub(crate) TaskDetail);
 
 impl View for Detail {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let TaskDetail {
             task,
             tests,
@@ -251,25 +241,12 @@ impl View for Detail {
             checkpoints,
             questions,
         } = &self.0;
-        task_json(task)
-            .with(
-                "override",
-                task.record
-                    .task
-                    .proof
-                    .as_ref()
-                    .map_or(Value::Null, word_given),
-            )
-            .with("tests", tests.iter().map(test_json).collect::<Value>())
-            .with("attempts", attempts.iter().map(attempt).collect::<Value>())
-            .with(
-                "checkpoints",
-                checkpoints.iter().map(checkpoint).collect::<Value>(),
-            )
-            .with(
-                "questions",
-                questions.iter().map(question_json).collect::<Value>(),
-            )
+        let proof = task.record.task.proof.as_ref();
+        task_with_attempts(task, Some(attempts))
+            .with("override", proof.and_then(word_given))
+            .with_list("tests", tests.iter().map(test_json))
+            .with_list("checkpoints", checkpoints.iter().map(checkpoint))
+            .with_list("questions", questions.iter().map(question_json))
             .into()
     }
 
@@ -377,17 +354,17 @@ fn attempt_line(text: &mut Text, attempt: &Attempt) {
 pub(crate) struct Reasons(pub(crate) Why);
 
 impl View for Reasons {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Why { task: _, reasons } = &self.0;
         let list = reasons.iter().map(|ReasonView { reason, text, by }| {
-            Object::new()
+            WrittenObject::new()
                 .with("code", reason.as_str())
                 .with("text", text.as_str())
                 .with("by", by.as_deref())
         });
-        Object::new()
+        WrittenObject::new()
             .with("ready", reasons.is_empty())
-            .with("reasons", list.collect::<Value>())
+            .with_list("reasons", list)
             .into()
     }
 
@@ -407,11 +384,11 @@ impl View for Reasons {
 pub(crate) struct Tests(pub(crate) Verified);
 
 impl View for Tests {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Verified { passed, tests } = &self.0;
-        Object::new()
+        WrittenObject::new()
             .with("passed", *passed)
-            .with("tests", tests.iter().map(test_json).collect::<Value>())
+            .with_list("tests", tests.iter().map(test_json))
             .into()
     }
 
@@ -439,7 +416,7 @@ impl View for Tests {
 }
 
 impl View for Event {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         event(self)
     }
 
@@ -467,7 +444,7 @@ impl View for Event {
 pub(crate) struct Log(pub(crate) Vec<Event>);
 
 impl View for Log {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         self.0.iter().map(event).collect()
     }
 
@@ -482,8 +459,8 @@ impl View for Log {
 pub(crate) struct RunLine<'a>(pub(crate) &'a RunEvent);
 
 impl View for RunLine<'_> {
-    fn json(&self) -> Value {
-        let object = Object::new();
+    fn json(&self) -> Written {
+        let object = WrittenObject::new();
         match self.0 {
             RunEvent::Started(claim) => object
                 .with("event", "started")
@@ -514,14 +491,8 @@ impl View for RunLine<'_> {
             } => object
                 .with("event", "regressed")
                 .with("task_id", by.as_str())
-                .with(
-                    "reopened",
-                    reopened.iter().map(|id| id.as_str()).collect::<Value>(),
-                )
-                .with(
-                    "broken",
-                    broken.iter().map(|id| id.as_str()).collect::<Value>(),
-                ),
+                .with_list("reopened", reopened.iter().map(|id| id.as_str()))
+                .with_list("broken", broken.iter().map(|id| id.as_str())),
             RunEvent::Waiting { until } => object
                 .with("event", "waiting")
                 .with("until", until.map(time)),
@@ -630,7 +601,7 @@ fn finish(how: &Finish) -> (&'static str, Option<&str>) {
 pub(crate) struct Summary(pub(crate) RunSummary);
 
 impl View for Summary {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let RunSummary {
             end,
             attempts,
@@ -641,7 +612,7 @@ impl View for Summary {
             counts: all,
             unfinished,
         } = &self.0;
-        Object::new()
+        WrittenObject::new()
             .with("end", end_word(end))
             .with("limit", limit_word(end))
             .with("attempts", *attempts)
@@ -650,13 +621,7 @@ impl View for Summary {
             .with("released", *released)
             .with("duration_ms", millis(*took))
             .with("counts", counts(*all))
-            .with(
-                "remaining",
-                unfinished
-                    .iter()
-                    .map(|left| Left(left).json())
-                    .collect::<Value>(),
-            )
+            .with_list("remaining", unfinished.iter().map(|left| Left(left).json()))
             .into()
     }
 
@@ -716,10 +681,10 @@ fn limit_word(end: &RunEnd) -> Option<&'static str> {
 pub(crate) struct Left<'a>(pub(crate) &'a Unfinished);
 
 impl View for Left<'_> {
-    fn json(&self) -> Value {
+    fn json(&self) -> Written {
         let Unfinished { task, reasons } = self.0;
         let record = &task.record.task;
-        Object::new()
+        WrittenObject::new()
             .with("id", record.id.as_str())
             .with("title", record.description.title())
             .with("status", record.status.as_str())
@@ -727,10 +692,7 @@ impl View for Left<'_> {
                 "blocked_reason",
                 record.blocked_reason.as_ref().map(Reason::as_str),
             )
-            .with(
-                "reasons",
-                reasons.iter().map(NotReady::as_str).collect::<Value>(),
-            )
+            .with_list("reasons", reasons.iter().map(NotReady::as_str))
             .into()
     }
 

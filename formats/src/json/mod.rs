@@ -3,7 +3,8 @@
 //! [`Document::parse`] reads a text or says, with line, column and JSON path, why not. What it
 //! returns keeps the order of keys and the spelling of numbers (`1.0`, `1e3`, `-0`, twenty
 //! digits), so that [`to_text`] gives back what was read. [`Node`] walks a document and turns a
-//! wrong shape into an error that names the place.
+//! wrong shape into an error that names the place. What is only to be read by others needs no such tree:
+//! [`WrittenObject`] is text from the first key on.
 //!
 //! `serde_json` judges the syntax; the values are then taken from the accepted text by our own
 //! scan. Its own value type is not used because it drops duplicate keys without a word and, with
@@ -32,10 +33,12 @@ mod scan;
 mod tests;
 mod value;
 mod write;
+mod written;
 
 pub use error::{JsonError, JsonErrorKind};
 pub use node::{Node, ObjectNode};
 pub use read::{Document, Limits, RepeatedKey, lines};
 pub use value::{Number, Object, Value};
 pub use write::{Layout, quoted, to_pretty, to_text};
-pub(crate) use write::{push_line, push_quoted, push_value};
+pub(crate) use write::{push_line, push_number, push_quoted, push_value};
+pub use written::{ToJson, Written, WrittenObject};

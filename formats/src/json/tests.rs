@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::time::Rfc3339;
 
 fn value(text: &str) -> Value {
     Document::parse(text.as_bytes())
@@ -440,6 +441,73 @@ fn an_object_keeps_order_through_changes() {
     assert_eq!(object.len(), 9);
 }
 
+#[test]
+fn what_is_written_while_it_is_made_reads_as_the_value_it_stands_for() {
+    let other = value(r#"{"x":[1.0,"\u001b"]}"#);
+    let object = WrittenObject::new()
+        .with("text", "a \"b\"\n")
+        .with("own", "é".to_owned())
+        .with("a \"key\"", true)
+        .with("numbers", Written::from_iter([i64::MIN, -1, 0, i64::MAX]))
+        .with("largest", u64::MAX)
+        .with("spelled", Number::parse("1e3").unwrap())
+        .with("nothing", None::<u8>)
+        .with("something", Some(7_u32))
+        .with("at", Rfc3339(0))
+        .with("empty", WrittenObject::new())
+        .with("inner", WrittenObject::new().with("a", -1_i32))
+        .with_list("none", [""; 0])
+        .with_list(
+            "objects",
+            [1_usize, 2].map(|n| WrittenObject::new().with("n", n)),
+        )
+        .with("other", &other);
+    assert_eq!(
+        Written::from(object).into_text(),
+        concat!(
+            r#"{"text":"a \"b\"\n","own":"é","a \"key\"":true,"#,
+            r#""numbers":[-9223372036854775808,-1,0,9223372036854775807],"#,
+            r#""largest":18446744073709551615,"spelled":1e3,"nothing":null,"something":7,"#,
+            r#""at":"1970-01-01T00:00:00Z","empty":{},"inner":{"a":-1},"none":[],"#,
+            r#""objects":[{"n":1},{"n":2}],"other":{"x":[1.0,"\u001b"]}}"#,
+        )
+    );
+}
+
+#[test]
+fn each_byte_in_each_place_is_escaped_where_it_must_be() {
+    for length in 1..20 {
+        for (at, byte) in (0..length).flat_map(|at| (0..=0x7f).map(move |byte| (at, byte))) {
+            let mut bytes = vec![b'a'; length];
+            bytes[at] = byte;
+            let text = String::from_utf8(bytes).unwrap();
+            let must = matches!(byte, 0..=0x1f | b'"' | b'\\' | 0x7f);
+            let written = quoted(&text);
+            assert_eq!(written == format!("\"{text}\""), !must, "{text:?}");
+            assert_eq!(value(&written).as_str(), Some(text.as_str()));
+        }
+    }
+}
+
+#[test]
+fn an_object_finds_its_keys_however_many_it_has() {
+    let mut object = Object::new();
+    for number in 0..40 {
+        assert_eq!(object.insert(number.to_string(), number), None);
+        for key in 0..=number {
+            assert_eq!(object.get(&key.to_string()), Some(&Value::from(key)));
+        }
+        assert!(!object.contains_key(&(number + 1).to_string()));
+    }
+    assert_eq!(object.insert("20", "new"), Some(Value::from(20)));
+    for number in (1..40).rev() {
+        assert!(object.remove(&number.to_string()).is_some());
+        assert!(!object.contains_key(&number.to_string()));
+        assert_eq!(object.get("0"), Some(&Value::from(0)));
+        assert_eq!(object.len(), number);
+    }
+}
+
 fn any_number() -> impl Strategy<Value = String> {
     "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,4})?"
 }
@@ -466,7 +534,8 @@ proptest! {
         let text = to_text(&value);
         let read = Document::parse(text.as_bytes()).unwrap();
         prop_assert_eq!(read.value(), &value);
-        prop_assert_eq!(to_text(read.value()), text);
+        prop_assert_eq!(to_text(read.value()), &*text);
+        prop_assert_eq!(Written::of(read.value()).into_text(), text);
         let pretty = to_pretty(&value, Layout::Levels(levels));
         let read = Document::parse(pretty.as_bytes()).unwrap();
         prop_assert_eq!(read.value(), &value);

@@ -57,7 +57,8 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-fn push_compact(out: &mut String, value: &Value) {
+/// Appends [`to_text`].
+pub(super) fn push_compact(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
@@ -126,6 +127,30 @@ pub(crate) fn push_line(out: &mut String, at: usize, depth: usize) {
     }
 }
 
+/// Appends a whole number.
+pub(crate) fn push_number(out: &mut String, number: i64) {
+    if number < 0 {
+        out.push('-');
+    }
+    push_digits(out, number.unsigned_abs());
+}
+
+/// The digits of a number, which are few in most.
+pub(super) fn push_digits(out: &mut String, number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).expect("a digit");
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.push_str(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
+}
+
 /// Appends [`quoted`] text.
 pub(crate) fn push_quoted(out: &mut String, text: &str) {
     out.reserve(text.len() + 2);
@@ -135,6 +160,12 @@ pub(crate) fn push_quoted(out: &mut String, text: &str) {
         out.push('"');
         return;
     }
+    push_escaped(out, text);
+    out.push('"');
+}
+
+/// Appends `text` with its escapes, which it is likely to need.
+fn push_escaped(out: &mut String, text: &str) {
     let mut copied = 0;
     for (at, character) in text.char_indices() {
         if !needs_escape(character) {
@@ -156,30 +187,40 @@ pub(crate) fn push_quoted(out: &mut String, text: &str) {
         }
     }
     out.push_str(&text[copied..]);
-    out.push('"');
 }
 
-/// Whether all bytes are [plain](is_plain). Whole runs of them are looked at, which the compiler makes one step of; the
-/// last run may begin within the one before.
+/// Whether all bytes are characters of ASCII that stand for themselves, which most texts have no others of. Looked at
+/// by eights; the last eight may begin within those before, and of fewer than eight some are looked at twice.
 fn all_plain(bytes: &[u8]) -> bool {
-    match bytes.len() {
-        16.. => runs_are_plain::<16>(bytes),
-        8.. => runs_are_plain::<8>(bytes),
-        4.. => runs_are_plain::<4>(bytes),
-        _ => bytes.iter().all(|&byte| is_plain(byte)),
+    let wide = |four: &[u8; 4]| u64::from(u32::from_le_bytes(*four));
+    if let Some(last) = bytes.last_chunk::<8>() {
+        let (eights, _) = bytes.as_chunks::<8>();
+        let mut eights = eights.iter().chain([last]);
+        eights.all(|eight| eight_are_plain(u64::from_le_bytes(*eight)))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        eight_are_plain(wide(first) | wide(last) << 32)
+    } else {
+        bytes
+            .iter()
+            .all(|byte| eight_are_plain(u64::from(*byte) * EACH))
     }
 }
 
-/// [`all_plain`] for at least one run.
-fn runs_are_plain<const RUN: usize>(bytes: &[u8]) -> bool {
-    let plain = |run: &[u8; RUN]| run.iter().fold(true, |all, &byte| all & is_plain(byte));
-    let (runs, rest) = bytes.as_chunks::<RUN>();
-    runs.iter().all(plain) && (rest.is_empty() || bytes.last_chunk().is_none_or(plain))
-}
+/// A byte times this is a word of eight of it.
+const EACH: u64 = 0x0101_0101_0101_0101;
 
-/// Whether a byte is a character of ASCII that stands for itself, which most texts have no others of.
-const fn is_plain(byte: u8) -> bool {
-    (byte >= b' ') & (byte <= b'~') & (byte != b'"') & (byte != b'\\')
+/// Whether each byte of `word` lies from the space to `~` and is neither `"` nor `\`. Takes them all at once: what is
+/// subtracted from a byte that is too small borrows from its highest bit. A borrow may reach the next byte as well, but
+/// then there is one already that is not plain.
+const fn eight_are_plain(word: u64) -> bool {
+    const fn below(word: u64, limit: u8) -> u64 {
+        word.wrapping_sub(EACH * limit as u64) & !word
+    }
+    let quote = below(word ^ (EACH * b'"' as u64), 1);
+    let backslash = below(word ^ (EACH * b'\\' as u64), 1);
+    let delete = below(word ^ (EACH * 0x7f), 1);
+    let odd = word | below(word, b' ') | quote | backslash | delete;
+    odd & (EACH * 0x80) == 0
 }
 
 fn needs_escape(character: char) -> bool {

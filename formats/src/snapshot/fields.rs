@@ -8,7 +8,7 @@ use tasq_domain::{AnyId, JsonObject, Timestamp};
 
 use crate::json::{
     Document, JsonError, Layout, Limits, Node, Number, Object, ObjectNode, Value, push_line,
-    push_quoted, push_value, to_text,
+    push_number, push_quoted, push_value, to_text,
 };
 use crate::time;
 
@@ -128,25 +128,6 @@ impl Field<'_> {
             Self::Value(value) => push_value(out, value, layout, depth),
         }
     }
-}
-
-/// The digits of a number, which are few in most.
-fn push_number(out: &mut String, number: i64) {
-    let mut digits = [b'0'; 20];
-    let mut at = digits.len();
-    let mut rest = number.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(rest % 10).expect("a digit");
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if number < 0 {
-        out.push('-');
-    }
-    out.push_str(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
 }
 
 impl From<Field<'_>> for Value {
