@@ -27,6 +27,7 @@ const RUNS: u32 = 20;
 struct Commands {
     tasq: PathBuf,
     store: PathBuf,
+    sync: Sync,
 }
 
 pub(crate) fn run(bench: &mut Bench, folder: &Path) -> anyhow::Result<()> {
@@ -36,6 +37,7 @@ pub(crate) fn run(bench: &mut Bench, folder: &Path) -> anyhow::Result<()> {
     let commands = Commands {
         tasq: bench.plan.tasq()?,
         store,
+        sync: Sync::Full,
     };
     wall(bench, &commands, folder)?;
     cost::run(bench, &commands, folder)
@@ -67,17 +69,28 @@ fn wall(bench: &mut Bench, commands: &Commands, folder: &Path) -> anyhow::Result
     bench
         .report
         .tell(Row::ratio(GROUP, name, "true, wall", &rounds, Must::Free))?;
-    for (what, words) in [
-        ("next", &["next"][..]),
-        ("list", &["list"]),
-        ("claim", &["claim", "--worker", "bench"]),
-        ("add", &["add", "write the file and say so"]),
+    for what in ["next", "list"] {
+        let mut words = || vec![what.to_owned()];
+        beside_true(bench, commands, &at(what), &mut words, Must::AtMost(4.0))?;
+    }
+    for sync in Sync::BOTH {
+        writes(bench, &commands.waiting(sync), sync)?;
+    }
+    Ok(())
+}
+
+/// Commands that write, which take longer where they wait for the disk.
+fn writes(bench: &mut Bench, commands: &Commands, sync: Sync) -> anyhow::Result<()> {
+    let size = tasks(bench.plan.size);
+    let at = |what: &str| format!("tasq {what} at {size}, {}", sync.word().to_uppercase());
+    let must = match sync {
+        Sync::Normal => Must::AtMost(4.0),
+        Sync::Full => Must::Free,
+    };
+    for (what, words, must) in [
+        ("claim", &["claim", "--worker", "bench"][..], must),
+        ("add", &["add", "write the file and say so"], Must::Free),
     ] {
-        let must = if what == "add" {
-            Must::Free
-        } else {
-            Must::AtMost(4.0)
-        };
         let mut words = || words.iter().map(|word| (*word).to_owned()).collect();
         beside_true(bench, commands, &at(what), &mut words, must)?;
     }
@@ -87,13 +100,7 @@ fn wall(bench: &mut Bench, commands: &Commands, folder: &Path) -> anyhow::Result
         let (task, token) = claims.next().unwrap_or_default();
         vec!["complete".to_owned(), task, "--token".to_owned(), token]
     };
-    beside_true(
-        bench,
-        commands,
-        &at("complete"),
-        &mut complete,
-        Must::AtMost(4.0),
-    )
+    beside_true(bench, commands, &at("complete"), &mut complete, must)
 }
 
 fn beside_true(
@@ -150,12 +157,22 @@ fn quiet(command: &mut Command) -> std::io::Result<Output> {
 }
 
 impl Commands {
+    /// The same, where a commit waits for so much.
+    fn waiting(&self, sync: Sync) -> Self {
+        Self {
+            tasq: self.tasq.clone(),
+            store: self.store.clone(),
+            sync,
+        }
+    }
+
     fn with(&self, words: &[String]) -> Command {
         let mut command = Command::new(&self.tasq);
         command
             .args(words)
             .arg("--json")
-            .env("TASQ_STORE", &self.store);
+            .env("TASQ_STORE", &self.store)
+            .env("TASQ_SYNC", self.sync.word());
         if words == ["--version"] {
             command = Command::new(&self.tasq);
             command.arg("--version");
