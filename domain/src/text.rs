@@ -25,7 +25,7 @@ pub struct TextError {
 /// What is wrong with a text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TextProblem {
-    /// Nothing but white space.
+    /// Nothing but white space and control characters below U+0020.
     #[error("is empty")]
     Empty,
     /// Longer than its limit.
@@ -96,7 +96,7 @@ fn check(
     found: usize,
     text: &str,
 ) -> Result<(), TextError> {
-    let problem = if text.trim().is_empty() {
+    let problem = if text.chars().all(says_nothing) {
         TextProblem::Empty
     } else if found > limit {
         TextProblem::TooLong { limit, found, unit }
@@ -106,6 +106,11 @@ fn check(
         return Ok(());
     };
     Err(TextError { what, problem })
+}
+
+/// White space, or one of the control characters below it, which show nothing either.
+fn says_nothing(c: char) -> bool {
+    c <= ' ' || c.is_whitespace()
 }
 
 text_type!(
@@ -231,8 +236,11 @@ mod tests {
 
     #[test]
     fn a_blank_text_is_empty() {
-        let error = Description::new(" \n\t").unwrap_err();
-        assert_eq!(error.to_string(), "the description is empty");
+        for blank in ["", " \n\t", "\r", "\u{1}\u{1f} \u{a0}"] {
+            let error = Description::new(blank).unwrap_err();
+            assert_eq!(error.to_string(), "the description is empty", "{blank:?}");
+        }
+        assert!(Description::new("\u{1f}!").is_ok());
     }
 
     #[test]
