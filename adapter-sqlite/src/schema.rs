@@ -22,11 +22,9 @@ table! {
 }
 
 table! {
-    totals (one) {
+    acting (one) {
         one -> BigInt,
-        tests -> BigInt,
         acting_at -> Nullable<BigInt>,
-        replaces -> BigInt,
     }
 }
 
@@ -132,7 +130,6 @@ table! {
         effective_priority -> BigInt,
         waits_until -> Nullable<BigInt>,
         stage -> BigInt,
-        ready_rank -> Nullable<BigInt>,
     }
 }
 

@@ -128,7 +128,7 @@ const SQLITE: [Damage; 13] = [
         );
     }),
     ("schema", "problem", true, |sandbox| {
-        sql(sandbox, "DROP TRIGGER tasks_moved")
+        sql(sandbox, "DROP TRIGGER update_tasks_timestamp")
     }),
     ("versions", "problem", false, |sandbox| {
         sql(sandbox, "DELETE FROM schema_version");
@@ -279,7 +279,7 @@ fn a_parent_that_is_rolled_up_by_mending_has_an_event() {
     let sandbox = stocked(Kind::Sqlite);
     sql(
         &sandbox,
-        "DROP TRIGGER roll_up_features; UPDATE features SET status = 'completed'",
+        "DROP TRIGGER update_features_timestamp; UPDATE features SET status = 'completed'",
     );
     let mended = diagnosis(&sandbox, &["--fix"]);
     assert_eq!(

@@ -12,7 +12,7 @@ const STEPS: usize = 800;
 
 /// What triggers derive, as text.
 const DERIVED: &str = "
-SELECT 'task ' || id || ' ' || json_array(feature_priority, epic_id, open_deps, held_above, shelf, ready_rank) AS line FROM tasks
+SELECT 'task ' || id || ' ' || json_array(feature_priority, epic_id, open_deps, held_above, shelf, stage, effective_priority) AS line FROM tasks
 UNION ALL
 SELECT 'feature ' || id || ' ' || json_array(
     status, tasks_pending, tasks_in_progress, tasks_completed, tasks_blocked, open_gates) FROM features
@@ -20,7 +20,7 @@ UNION ALL
 SELECT 'epic ' || id || ' ' || json_array(
     status, features_pending, features_in_progress, features_completed, features_blocked) FROM epics
 UNION ALL
-SELECT 'totals ' || json_array(tests, acting_at) FROM totals";
+SELECT 'acting ' || json_array(acting_at) FROM acting";
 
 /// Compares what the triggers derived with what follows from scratch; changes nothing.
 pub(crate) fn check_derived(fixture: &Fixture) {

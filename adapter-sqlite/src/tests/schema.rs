@@ -55,7 +55,7 @@ fn diesel_and_the_database_agree_on_every_column() {
     agree!(
         schema_version,
         settings,
-        totals,
+        acting,
         epics,
         features,
         tasks,

@@ -56,10 +56,6 @@ statement! {
         "UPDATE epics SET status = rolled, updated_at = max(updated_at, touched_at), rev = rev + 1 \
          WHERE id = ? AND status <> rolled"
 }
-statement! {
-    /// How many more test cases there are.
-    CountTests { more: i64 => BigInt } -> () = "UPDATE totals SET tests = tests + ?"
-}
 
 /// How many tasks are kept at the most, to bound the memory.
 const MOST_TASKS: usize = 2_048;
@@ -71,7 +67,6 @@ pub(crate) struct InHand {
     tasks: HashMap<TaskId, Box<Held>>,
     features: BTreeMap<FeatureId, Parent>,
     epics: BTreeMap<EpicId, Epic>,
-    tests_added: i64,
     pub(crate) settings: Option<Settings>,
     pub(crate) next_task: Option<i64>,
     pub(crate) ledger: Ledger,
@@ -319,15 +314,10 @@ impl InHand {
         Ok(())
     }
 
-    /// Counts a test case that was added.
-    pub(crate) const fn count_test(&mut self) {
-        self.tests_added += 1;
-    }
-
     /// Whether all that was counted and added is written.
     pub(crate) fn is_written_out(&self) -> bool {
         let waits = |parent: &Parent| parent.touched_at.is_some();
-        self.tests_added == 0 && self.ledger.is_written_out() && !self.features.values().any(waits)
+        self.ledger.is_written_out() && !self.features.values().any(waits)
     }
 
     /// Writes out what was counted and added; all that was read stays in hand.
@@ -335,10 +325,6 @@ impl InHand {
         self.ledger.write_out(conn)?;
         for parent in self.features.values_mut() {
             parent.write_out(conn)?;
-        }
-        let tests = std::mem::take(&mut self.tests_added);
-        if tests != 0 {
-            CountTests::new(tests).execute(conn)?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::unsigned;
 use crate::error::Fault;
 use crate::rows::Reading;
 use crate::rows::task::{BLOCKED, STARTED, StoredTask, whole_task};
-use crate::schema::{epics, features, tasks, test_cases, totals};
+use crate::schema::{epics, features, tasks, test_cases};
 use crate::statement::statement;
 
 /// A query of tasks that is still being put together.
@@ -539,7 +539,7 @@ pub(crate) fn count(conn: &mut SqliteConnection, kind: EntityKind) -> Result<u64
         EntityKind::Epic => epics::table.count().get_result(conn)?,
         EntityKind::Feature => features::table.count().get_result(conn)?,
         EntityKind::Task => return Ok(task_counts(conn, &Scope::Queue)?.total()),
-        EntityKind::Test => totals::table.select(totals::tests).get_result(conn)?,
+        EntityKind::Test => test_cases::table.count().get_result(conn)?,
     };
     Ok(unsigned(count))
 }

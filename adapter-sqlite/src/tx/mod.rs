@@ -26,7 +26,7 @@ use tasq_ports::{
 
 use crate::connect::Follows;
 use crate::error::{Fault, Place};
-use crate::schema::totals;
+use crate::schema::acting;
 pub(crate) use hand::InHand;
 
 /// One unit of work on an open transaction.
@@ -357,7 +357,6 @@ impl Tx for SqliteTx<'_> {
                 hand.task_seq(conn, task)?;
                 let outcome = tests::insert(conn, test)?;
                 if let Inserted::At(_) = outcome {
-                    hand.count_test();
                     hand.relate(task, |it| it.tests = true);
                 }
                 Ok(outcome)
@@ -562,8 +561,8 @@ fn unsigned(number: i64) -> u64 {
 }
 
 fn act_at(conn: &mut SqliteConnection, at: Option<i64>) -> Result<(), Fault> {
-    diesel::update(totals::table)
-        .set(totals::acting_at.eq(at))
+    diesel::update(acting::table)
+        .set(acting::acting_at.eq(at))
         .execute(conn)?;
     Ok(())
 }

@@ -15,7 +15,7 @@ DROP TABLE test_cases;
 DROP TABLE tasks;
 DROP TABLE features;
 DROP TABLE epics;
-DROP TABLE totals;
+DROP TABLE acting;
 DROP TABLE settings;
 DROP TABLE schema_version;
 PRAGMA user_version = 0;

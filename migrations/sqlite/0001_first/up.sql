@@ -1,21 +1,21 @@
 -- The first schema. Only what SQLite 3.37 knows, because people open the file with the client of their system.
 --
 -- Times are microseconds since 1970 in UTC. Columns marked as derived follow from others: triggers
--- write them, and tasq itself where it adds a task or takes a step with one. `rev` grows with
--- each write of tasq and of the triggers; a plain client leaves it alone, which is how triggers know an edit by hand.
+-- write them, and tasq itself where it adds a task or takes a step with one. `rev` grows with each write of tasq, and
+-- of the triggers where another would take it for an edit by hand; a plain client leaves it alone, which is how they know one.
 --
 -- Whoever opens the file parses all that is stored of this, word by word, which is most of what a short command does: so
--- it is said in few words, and what several triggers do is one trigger on a view. `x'2A5B5E092D0D205D2A'` is `*[^ - ]*` with a
--- tab and a carriage return around the `-`: what has something that is no white space. (A carriage return itself would
--- be lost on the way through many a tool.) A CHECK holds where it is NULL; that `tasks` asks for `ISNULL` first saves a call for
--- each column that has no value, whenever a task is written.
+-- it is said in few words and in few statements, and what several triggers do is one trigger, on a view if need be. The
+-- pattern of texts is any character above the space: what has something that shows. A CHECK holds where it is NULL; that
+-- `tasks` asks for `ISNULL` first saves a call for each column that has no value, whenever a task is written. What is
+-- removed takes all below it with it by triggers, before the statement ends, which is when foreign keys are looked at.
 
 PRAGMA application_id = 1952543601;
 PRAGMA user_version = 1;
 
 CREATE TABLE schema_version (
     version INTEGER PRIMARY KEY,
-    applied_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
+    applied_at INTEGER NOT NULL DEFAULT (julianday() * 86400000000 - 210866760000000000),
     description TEXT NOT NULL
 ) STRICT;
 
@@ -30,46 +30,47 @@ CREATE TABLE settings (
     backoff_cap INTEGER NOT NULL CHECK (backoff_cap >= 0)
 ) STRICT;
 
--- One row: how many test cases there are, and the time of the unit of work that removes something (removing shows
--- triggers no new row from which to read the writer's time); and whether what a plain client inserts is there already.
--- Tasks are counted by their feature alone: one more place would be one more page for each step to write.
-CREATE TABLE totals (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    tests INTEGER NOT NULL DEFAULT 0,
-    acting_at INTEGER,
-    replaces INTEGER NOT NULL DEFAULT 0
+-- One row: the time of the unit of work that removes something, because removing shows triggers no new row from which to
+-- read the writer's time. The name of its CHECK is what a REPLACE is told (see `…_come`).
+CREATE TABLE acting (
+    one INTEGER PRIMARY KEY
+        CONSTRAINT "it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE" CHECK (one = 1),
+    acting_at INTEGER
 ) STRICT;
 
-INSERT INTO totals (one) VALUES (1);
+INSERT INTO acting (one) VALUES (1);
 
 CREATE VIEW clock AS
 SELECT coalesce(
-    (SELECT acting_at FROM totals),
-    CAST(julianday() * 86400000 - 210866759999999.5 AS INTEGER) * 1000
+    (SELECT acting_at FROM acting),
+    julianday() * 86400000000 - 210866760000000000
 ) AS now;
 
--- What a task that comes (it was nothing), goes (it is nothing) or turns means to its parents is said to `task_turns`, and
--- counted once, whoever says it; `at` is the time of it, or NULL for now. The same of features.
-CREATE VIEW task_turns AS SELECT '' AS feature_id, '' AS was, '' AS status, 0 AS at;
+-- Tasks are counted by their feature alone: one more place would be one more page for each step to write.
+--
+-- What a task that comes, goes or turns means to its feature is said to `task_turns`, and counted once, whoever says it:
+-- there are `n` more with this status since `at`, or since now if that is NULL. Open gates are counted as well. The same of
+-- features and their epics.
+CREATE VIEW task_turns AS SELECT 1 AS feature_id, 1 AS status, 1 AS n, 1 AS at;
 -- What a task has from above is read again by saying its number to `task_places`.
-CREATE VIEW task_places AS SELECT 0 AS seq;
-CREATE VIEW feature_turns AS SELECT '' AS epic_id, '' AS was, '' AS status, 0 AS at;
+CREATE VIEW task_places AS SELECT 1 AS seq;
+CREATE VIEW feature_turns AS SELECT 1 AS epic_id, 1 AS status, 1 AS n, 1 AS at;
 
 CREATE TABLE epics (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
-    name TEXT NOT NULL CHECK (length(name) <= 1000 AND name GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
-    description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
-    status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'in_progress' OR status = 'completed' OR status = 'blocked'),
-    own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status = 'pending' OR own_status = 'in_progress' OR own_status = 'completed' OR own_status = 'blocked'),
-    hold_by TEXT CHECK (length(hold_by) <= 1000 AND hold_by GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
-    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND hold_reason GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    name TEXT NOT NULL CHECK (length(name) <= 1000 AND name GLOB '*[!-􏿿]*'),
+    description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[!-􏿿]*'),
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'blocked')),
+    own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status IN ('pending', 'in_progress', 'completed', 'blocked')),
+    hold_by TEXT CHECK (length(hold_by) <= 1000 AND hold_by GLOB '*[!-􏿿]*'),
+    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND hold_reason GLOB '*[!-􏿿]*'),
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (julianday() * 86400000000 - 210866760000000000),
+    updated_at INTEGER NOT NULL DEFAULT (julianday() * 86400000000 - 210866760000000000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
@@ -78,7 +79,7 @@ CREATE TABLE epics (
     features_completed INTEGER NOT NULL DEFAULT 0,
     features_blocked INTEGER NOT NULL DEFAULT 0,
     touched_at INTEGER NOT NULL DEFAULT 0,
-    rolled TEXT GENERATED ALWAYS AS (
+    rolled TEXT AS (
         CASE
             WHEN hold_at NOTNULL THEN 'blocked'
             WHEN features_pending + features_in_progress THEN iif(features_in_progress + features_completed, 'in_progress', 'pending')
@@ -86,28 +87,28 @@ CREATE TABLE epics (
             WHEN features_completed THEN 'completed'
             ELSE own_status
         END
-    ) VIRTUAL,
-    CHECK ((hold_by ISNULL) = (hold_at ISNULL) AND (hold_reason ISNULL) = (hold_at ISNULL)),
-    CHECK ((source_origin ISNULL) = (source_digest ISNULL))
+    ),
+    CHECK (hold_by ISNULL = (hold_at ISNULL) AND hold_reason ISNULL = (hold_at ISNULL)),
+    CHECK (source_origin ISNULL = (source_digest ISNULL))
 ) STRICT;
 
 CREATE TABLE features (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
-    epic_id TEXT REFERENCES epics (id) ON DELETE CASCADE,
-    name TEXT NOT NULL CHECK (length(name) <= 1000 AND name GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
-    description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    epic_id TEXT REFERENCES epics (id),
+    name TEXT NOT NULL CHECK (length(name) <= 1000 AND name GLOB '*[!-􏿿]*'),
+    description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[!-􏿿]*'),
     priority INTEGER NOT NULL DEFAULT 2 CHECK (priority BETWEEN 0 AND 99),
-    status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'in_progress' OR status = 'completed' OR status = 'blocked'),
-    own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status = 'pending' OR own_status = 'in_progress' OR own_status = 'completed' OR own_status = 'blocked'),
-    hold_by TEXT CHECK (length(hold_by) <= 1000 AND hold_by GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
-    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND hold_reason GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'blocked')),
+    own_status TEXT NOT NULL DEFAULT 'pending' CHECK (own_status IN ('pending', 'in_progress', 'completed', 'blocked')),
+    hold_by TEXT CHECK (length(hold_by) <= 1000 AND hold_by GLOB '*[!-􏿿]*'),
+    hold_reason TEXT CHECK (length(CAST(hold_reason AS BLOB)) <= 65536 AND hold_reason GLOB '*[!-􏿿]*'),
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (julianday() * 86400000000 - 210866760000000000),
+    updated_at INTEGER NOT NULL DEFAULT (julianday() * 86400000000 - 210866760000000000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
@@ -117,7 +118,7 @@ CREATE TABLE features (
     tasks_blocked INTEGER NOT NULL DEFAULT 0,
     open_gates INTEGER NOT NULL DEFAULT 0,
     touched_at INTEGER NOT NULL DEFAULT 0,
-    rolled TEXT GENERATED ALWAYS AS (
+    rolled TEXT AS (
         CASE
             WHEN hold_at NOTNULL THEN 'blocked'
             WHEN tasks_pending + tasks_in_progress THEN iif(tasks_in_progress + tasks_completed, 'in_progress', 'pending')
@@ -125,36 +126,36 @@ CREATE TABLE features (
             WHEN tasks_completed THEN iif(open_gates > 0, 'in_progress', 'completed')
             ELSE own_status
         END
-    ) VIRTUAL,
-    CHECK ((hold_by ISNULL) = (hold_at ISNULL) AND (hold_reason ISNULL) = (hold_at ISNULL)),
-    CHECK ((source_origin ISNULL) = (source_digest ISNULL))
+    ),
+    CHECK (hold_by ISNULL = (hold_at ISNULL) AND hold_reason ISNULL = (hold_at ISNULL)),
+    CHECK (source_origin ISNULL = (source_digest ISNULL))
 ) STRICT;
 
 CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
-    feature_id TEXT NOT NULL REFERENCES features (id) ON DELETE CASCADE,
-    description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    feature_id TEXT NOT NULL REFERENCES features (id),
+    description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[!-􏿿]*'),
     priority INTEGER CHECK (priority BETWEEN 0 AND 99),
     retry_budget INTEGER NOT NULL DEFAULT 15 CHECK (retry_budget BETWEEN 0 AND 1000),
-    hold_by TEXT CHECK (hold_by ISNULL OR length(hold_by) <= 1000 AND hold_by GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
-    hold_reason TEXT CHECK (hold_reason ISNULL OR length(CAST(hold_reason AS BLOB)) <= 65536 AND hold_reason GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    hold_by TEXT CHECK (hold_by ISNULL OR length(hold_by) <= 1000 AND hold_by GLOB '*[!-􏿿]*'),
+    hold_reason TEXT CHECK (hold_reason ISNULL OR length(CAST(hold_reason AS BLOB)) <= 65536 AND hold_reason GLOB '*[!-􏿿]*'),
     hold_at INTEGER,
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (julianday() * 86400000000 - 210866760000000000),
+    updated_at INTEGER NOT NULL DEFAULT (julianday() * 86400000000 - 210866760000000000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- a task's life
     status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'in_progress' OR status = 'completed' OR status = 'blocked'),
-    blocked_reason TEXT CHECK (blocked_reason ISNULL OR length(CAST(blocked_reason AS BLOB)) <= 65536 AND blocked_reason GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    blocked_reason TEXT CHECK (blocked_reason ISNULL OR length(CAST(blocked_reason AS BLOB)) <= 65536 AND blocked_reason GLOB '*[!-􏿿]*'),
     retries_used INTEGER NOT NULL DEFAULT 0,
     not_before INTEGER,
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     lost_in_a_row INTEGER NOT NULL DEFAULT 0 CHECK (lost_in_a_row >= 0),
-    claim_worker TEXT CHECK (claim_worker ISNULL OR length(claim_worker) <= 1000 AND claim_worker GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    claim_worker TEXT CHECK (claim_worker ISNULL OR length(claim_worker) <= 1000 AND claim_worker GLOB '*[!-􏿿]*'),
     claim_attempt INTEGER CHECK (claim_attempt >= 0),
     claim_nonce TEXT CHECK (length(claim_nonce) = 16),
     claim_started_at INTEGER,
@@ -163,12 +164,12 @@ CREATE TABLE tasks (
     claim_place TEXT,
     claim_pid INTEGER CHECK (claim_pid BETWEEN 0 AND 4294967295),
     claim_started_ticks INTEGER CHECK (claim_started_ticks >= 0),
-    cancel_by TEXT CHECK (cancel_by ISNULL OR length(cancel_by) <= 1000 AND cancel_by GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    cancel_by TEXT CHECK (cancel_by ISNULL OR length(cancel_by) <= 1000 AND cancel_by GLOB '*[!-􏿿]*'),
     cancel_at INTEGER,
     completed_at INTEGER,
     proof TEXT CHECK (proof = 'tests' OR proof = 'none' OR proof = 'override' OR proof = 'imported'),
-    proof_by TEXT CHECK (proof_by ISNULL OR length(proof_by) <= 1000 AND proof_by GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
-    proof_reason TEXT CHECK (proof_reason ISNULL OR length(CAST(proof_reason AS BLOB)) <= 65536 AND proof_reason GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    proof_by TEXT CHECK (proof_by ISNULL OR length(proof_by) <= 1000 AND proof_by GLOB '*[!-􏿿]*'),
+    proof_reason TEXT CHECK (proof_reason ISNULL OR length(CAST(proof_reason AS BLOB)) <= 65536 AND proof_reason GLOB '*[!-􏿿]*'),
     -- derived; `promoted` is the `not_before` that is known to have passed
     feature_priority INTEGER NOT NULL DEFAULT 2,
     epic_id TEXT,
@@ -178,73 +179,72 @@ CREATE TABLE tasks (
     -- 0 pending, 2 in progress or completed, 3 blocked: a task that is completed stays where it is in every index of `stage`.
     -- It is stored, because SQLite rewrites the entries of a column that follows from `status` whenever that is set.
     shelf INTEGER NOT NULL DEFAULT 0,
-    effective_priority INTEGER GENERATED ALWAYS AS (coalesce(priority, feature_priority)) STORED,
-    waits_until INTEGER GENERATED ALWAYS AS (
+    effective_priority INTEGER AS (coalesce(priority, feature_priority)) STORED,
+    waits_until INTEGER AS (
         CASE WHEN shelf = 0 AND not_before IS NOT promoted THEN not_before END
-    ) VIRTUAL,
+    ),
     -- 0 ready, 1 pending but not ready, the others as `shelf`: one index has the order of claims and of lists
     -- (Both are stored, because each index would have what they were computed anew.)
-    stage INTEGER GENERATED ALWAYS AS (
+    stage INTEGER AS (
         CASE WHEN shelf THEN shelf
-            ELSE open_deps <> 0 OR hold_at NOTNULL OR held_above <> 0 OR (not_before NOTNULL AND not_before IS NOT promoted)
+            ELSE open_deps OR hold_at NOTNULL OR held_above OR not_before NOTNULL AND not_before IS NOT promoted
         END
     ) STORED,
-    ready_rank INTEGER GENERATED ALWAYS AS (CASE WHEN stage = 0 THEN effective_priority END) VIRTUAL,
     CHECK (retries_used BETWEEN 0 AND retry_budget),
     CHECK (
-        (max(claim_nonce, claim_worker, claim_attempt, claim_started_at, claim_lease, lease_expires_at) ISNULL)
+        max(claim_nonce, claim_worker, claim_attempt, claim_started_at, claim_lease, lease_expires_at) ISNULL
         = (coalesce(claim_nonce, claim_worker, claim_attempt, claim_started_at, claim_lease, lease_expires_at) ISNULL)
     ),
     CHECK (
-        (claim_pid ISNULL) = (claim_place ISNULL)
-        AND (claim_started_ticks ISNULL) = (claim_place ISNULL)
+        claim_pid ISNULL = (claim_place ISNULL)
+        AND claim_started_ticks ISNULL = (claim_place ISNULL)
         AND (claim_place ISNULL OR claim_nonce NOTNULL)
     ),
-    CHECK ((cancel_by ISNULL) = (cancel_at ISNULL) AND (cancel_at ISNULL OR claim_nonce NOTNULL)),
-    CHECK ((proof_by ISNULL) = (proof IS NOT 'override') AND (proof_reason ISNULL) = (proof IS NOT 'override')),
-    CHECK ((hold_by ISNULL) = (hold_at ISNULL) AND (hold_reason ISNULL) = (hold_at ISNULL)),
-    CHECK ((source_origin ISNULL) = (source_digest ISNULL))
+    CHECK (cancel_by ISNULL = (cancel_at ISNULL) AND (cancel_at ISNULL OR claim_nonce NOTNULL)),
+    CHECK (proof_by ISNULL = (proof IS NOT 'override') AND proof_reason ISNULL = (proof IS NOT 'override')),
+    CHECK (hold_by ISNULL = (hold_at ISNULL) AND hold_reason ISNULL = (hold_at ISNULL)),
+    CHECK (source_origin ISNULL = (source_digest ISNULL))
 ) STRICT;
 
 CREATE TABLE test_cases (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
-    task_id TEXT REFERENCES tasks (id) ON DELETE CASCADE,
-    feature_id TEXT REFERENCES features (id) ON DELETE CASCADE,
-    description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
-    command TEXT CHECK (length(CAST(command AS BLOB)) <= 65536 AND command GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    task_id TEXT REFERENCES tasks (id),
+    feature_id TEXT REFERENCES features (id),
+    description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[!-􏿿]*'),
+    command TEXT CHECK (length(CAST(command AS BLOB)) <= 65536 AND command GLOB '*[!-􏿿]*'),
     required INTEGER NOT NULL DEFAULT 0 CHECK (required IN (0, 1)),
-    status TEXT NOT NULL DEFAULT 'pending' CHECK (status = 'pending' OR status = 'passing' OR status = 'failing'),
+    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'passing', 'failing')),
     last_at INTEGER,
     last_attempt INTEGER CHECK (last_attempt >= 0),
     last_exit_code INTEGER,
     last_duration_ms INTEGER CHECK (last_duration_ms >= 0),
     last_output_tail TEXT,
-    last_by TEXT CHECK (length(last_by) <= 1000 AND last_by GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    last_by TEXT CHECK (length(last_by) <= 1000 AND last_by GLOB '*[!-􏿿]*'),
     source_origin TEXT,
     source_digest TEXT,
-    created_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
-    updated_at INTEGER NOT NULL DEFAULT (round(julianday() * 86400000 - 210866760000000) * 1000),
+    created_at INTEGER NOT NULL DEFAULT (julianday() * 86400000000 - 210866760000000000),
+    updated_at INTEGER NOT NULL DEFAULT (julianday() * 86400000000 - 210866760000000000),
     metadata TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(metadata AS BLOB)) <= 1048576 AND metadata GLOB '{*}'),
     rev INTEGER NOT NULL DEFAULT 0,
     -- derived
-    open_gate INTEGER GENERATED ALWAYS AS ((command NOTNULL OR required) AND status <> 'passing') VIRTUAL,
-    CHECK ((task_id ISNULL) <> (feature_id ISNULL)),
-    CHECK ((last_at ISNULL) = (last_by ISNULL)),
-    CHECK ((source_origin ISNULL) = (source_digest ISNULL))
+    open_gate INTEGER AS ((command NOTNULL OR required) AND status <> 'passing'),
+    CHECK (task_id ISNULL <> (feature_id ISNULL)),
+    CHECK (last_at ISNULL = (last_by ISNULL)),
+    CHECK (source_origin ISNULL = (source_digest ISNULL))
 ) STRICT;
 
 CREATE TABLE dependencies (
-    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
-    depends_on TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    task_id TEXT NOT NULL REFERENCES tasks (id),
+    depends_on TEXT NOT NULL REFERENCES tasks (id),
     PRIMARY KEY (task_id, depends_on),
     CHECK (task_id <> depends_on)
 ) STRICT, WITHOUT ROWID;
 
 -- By the task's number and not by its id, so that attempts that follow each other lie beside each other.
 CREATE TABLE attempts (
-    task_seq INTEGER NOT NULL REFERENCES tasks (seq) ON DELETE CASCADE,
+    task_seq INTEGER NOT NULL REFERENCES tasks (seq),
     number INTEGER NOT NULL CHECK (number >= 0),
     nonce TEXT NOT NULL CHECK (length(nonce) = 16),
     worker TEXT NOT NULL,
@@ -257,13 +257,13 @@ CREATE TABLE attempts (
     log_path TEXT,
     result TEXT CHECK (length(CAST(result AS BLOB)) <= 1048576 AND result GLOB '{*}'),
     PRIMARY KEY (task_seq, number),
-    CHECK ((ended_at ISNULL) = (outcome ISNULL)),
+    CHECK (ended_at ISNULL = (outcome ISNULL)),
     CHECK (ended_at NOTNULL OR (exit_code ISNULL AND message ISNULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE checkpoints (
     seq INTEGER PRIMARY KEY,
-    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    task_id TEXT NOT NULL REFERENCES tasks (id),
     attempt INTEGER NOT NULL CHECK (attempt >= 0),
     at INTEGER NOT NULL,
     summary TEXT NOT NULL,
@@ -272,17 +272,17 @@ CREATE TABLE checkpoints (
 ) STRICT;
 
 CREATE TABLE questions (
-    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    task_id TEXT NOT NULL REFERENCES tasks (id),
     number INTEGER NOT NULL CHECK (number >= 0),
     asked_at INTEGER NOT NULL,
-    asked_by TEXT NOT NULL CHECK (length(asked_by) <= 1000 AND asked_by GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
-    question TEXT NOT NULL CHECK (length(CAST(question AS BLOB)) <= 65536 AND question GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    asked_by TEXT NOT NULL CHECK (length(asked_by) <= 1000 AND asked_by GLOB '*[!-􏿿]*'),
+    question TEXT NOT NULL CHECK (length(CAST(question AS BLOB)) <= 65536 AND question GLOB '*[!-􏿿]*'),
     choices TEXT NOT NULL DEFAULT '[]' CHECK (choices GLOB '[[]*]'),
     answered_at INTEGER,
-    answered_by TEXT CHECK (length(answered_by) <= 1000 AND answered_by GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
-    answer TEXT CHECK (length(CAST(answer AS BLOB)) <= 65536 AND answer GLOB CAST(x'2A5B5E092D0D205D2A' AS TEXT)),
+    answered_by TEXT CHECK (length(answered_by) <= 1000 AND answered_by GLOB '*[!-􏿿]*'),
+    answer TEXT CHECK (length(CAST(answer AS BLOB)) <= 65536 AND answer GLOB '*[!-􏿿]*'),
     PRIMARY KEY (task_id, number),
-    CHECK ((answered_by ISNULL) = (answered_at ISNULL) AND (answer ISNULL) = (answered_at ISNULL))
+    CHECK (answered_by ISNULL = (answered_at ISNULL) AND answer ISNULL = (answered_at ISNULL))
 ) STRICT;
 
 -- What happened outlives what it happened to: no foreign keys.
@@ -341,124 +341,74 @@ CREATE INDEX idx_checkpoints_task_id ON checkpoints (task_id);
 CREATE INDEX idx_questions_open ON questions (asked_at, task_id, number) WHERE answered_at ISNULL;
 CREATE INDEX idx_events_entity ON events (entity_seq, entity_kind);
 
--- What holds whether or not the client switched foreign keys on. One trigger for each event: whoever opens the file reads
--- all of them.
+-- What holds whether or not the client switched foreign keys on. One trigger for each event, as far as it goes: whoever
+-- opens the file reads all of them. The names of the first version stay, and some of theirs do more than they say.
 --
--- REPLACE takes the old row away without a word to the triggers that see to what belonged to it. Only after the insert
--- (`…_added`) it is known from IGNORE and from an upsert, which begin as it does. A dependency that is there already has
--- nothing to lose.
+-- REPLACE takes the old row away without a word to the triggers that see to what belonged to it. What a trigger writes
+-- fails in the way of the statement that it belongs to, and in its own where that has none: so a change of `acting` that
+-- its CHECK forbids is passed over for an INSERT, for one OR IGNORE and for an upsert, and ends a REPLACE. A dependency that
+-- replaces itself has nothing to lose.
 
 CREATE TRIGGER epics_come BEFORE INSERT ON epics
 BEGIN
-    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM epics WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
-END;
-
-CREATE TRIGGER epics_keep BEFORE UPDATE OF seq, id ON epics
-BEGIN
-    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
+    UPDATE OR IGNORE acting SET one = 2 FROM epics WHERE id = NEW.id OR seq = NEW.seq;
 END;
 
 CREATE TRIGGER features_come BEFORE INSERT ON features
 BEGIN
-    SELECT RAISE(ABORT, 'there is no such epic')
-    WHERE NEW.epic_id NOTNULL AND NEW.epic_id NOT IN (SELECT id FROM epics);
-    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM features WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
-END;
-
-CREATE TRIGGER features_keep BEFORE UPDATE OF seq, id, epic_id ON features
-BEGIN
-    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
-    SELECT RAISE(ABORT, 'there is no such epic')
-    WHERE NEW.epic_id NOTNULL AND NEW.epic_id NOT IN (SELECT id FROM epics);
+    UPDATE OR IGNORE acting SET one = 2 FROM features WHERE id = NEW.id OR seq = NEW.seq;
 END;
 
 CREATE TRIGGER tasks_come BEFORE INSERT ON tasks
 BEGIN
-    SELECT RAISE(ABORT, 'there is no such feature')
-    WHERE NEW.feature_id NOTNULL AND NEW.feature_id NOT IN (SELECT id FROM features);
-    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM tasks WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
-END;
-
-CREATE TRIGGER tasks_keep BEFORE UPDATE OF seq, id, feature_id ON tasks
-BEGIN
-    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
-    SELECT RAISE(ABORT, 'there is no such feature')
-    WHERE NEW.feature_id NOTNULL AND NEW.feature_id NOT IN (SELECT id FROM features);
+    UPDATE OR IGNORE acting SET one = 2 FROM tasks WHERE id = NEW.id OR seq = NEW.seq;
 END;
 
 CREATE TRIGGER test_cases_come BEFORE INSERT ON test_cases
 BEGIN
-    SELECT RAISE(ABORT, 'there is no such task')
-    WHERE NEW.task_id NOTNULL AND NEW.task_id NOT IN (SELECT id FROM tasks);
-    SELECT RAISE(ABORT, 'there is no such feature')
-    WHERE NEW.feature_id NOTNULL AND NEW.feature_id NOT IN (SELECT id FROM features);
-    UPDATE totals SET replaces = EXISTS (SELECT 1 FROM test_cases WHERE id = NEW.id OR seq = NEW.seq) WHERE NEW.rev = 0;
-END;
-
-CREATE TRIGGER test_cases_keep BEFORE UPDATE OF seq, id, task_id, feature_id ON test_cases
-BEGIN
-    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
-    SELECT RAISE(ABORT, 'there is no such task')
-    WHERE NEW.task_id NOTNULL AND NEW.task_id NOT IN (SELECT id FROM tasks);
-    SELECT RAISE(ABORT, 'there is no such feature')
-    WHERE NEW.feature_id NOTNULL AND NEW.feature_id NOT IN (SELECT id FROM features);
+    SELECT RAISE(ABORT, 'there is no such task or feature') WHERE NOT EXISTS (
+        SELECT 1 FROM tasks WHERE id = NEW.task_id UNION ALL SELECT 1 FROM features WHERE id = NEW.feature_id
+    );
+    UPDATE OR IGNORE acting SET one = 2 FROM test_cases WHERE id = NEW.id OR seq = NEW.seq;
 END;
 
 CREATE TRIGGER dependencies_come BEFORE INSERT ON dependencies
 BEGIN
     SELECT RAISE(ABORT, 'there is no such task')
-    WHERE NEW.task_id NOTNULL AND NEW.task_id NOT IN (SELECT id FROM tasks);
-    SELECT RAISE(ABORT, 'there is no such prerequisite')
-    WHERE NEW.depends_on NOTNULL AND NEW.depends_on NOT IN (SELECT id FROM tasks);
-    SELECT RAISE(IGNORE) FROM dependencies WHERE task_id = NEW.task_id AND depends_on = NEW.depends_on;
+    WHERE NEW.task_id NOT IN (SELECT id FROM tasks) OR NEW.depends_on NOT IN (SELECT id FROM tasks);
 END;
 
--- Edits by hand get their time; never an earlier one than they had.
-
-CREATE TRIGGER update_epics_timestamp AFTER UPDATE OF
-    name, description, status, own_status, hold_by, hold_reason, hold_at, source_origin, source_digest,
-    metadata ON epics
-WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
-BEGIN
-    UPDATE epics SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
-END;
-
-CREATE TRIGGER update_features_timestamp AFTER UPDATE OF
-    epic_id, name, description, priority, status, own_status, hold_by, hold_reason, hold_at, source_origin,
-    source_digest, metadata ON features
-WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
-BEGIN
-    UPDATE features SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
-END;
-
--- Whatever of a test case is edited: none of it only follows from others.
-CREATE TRIGGER update_test_cases_timestamp AFTER UPDATE ON test_cases
-WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
-BEGIN
-    UPDATE test_cases SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)), rev = rev + 1 WHERE seq = NEW.seq;
-END;
-
+-- Edits by hand get their time; always a later one than they had.
+--
 -- A parent's status: `rolled` wherever it says otherwise. A status that a plain client gives to a parent without
 -- children and without a hold is its own from then on; any other is undone.
 
-CREATE TRIGGER roll_up_features AFTER UPDATE OF touched_at, hold_at, own_status, status ON features
-WHEN NEW.status <> NEW.rolled
+CREATE TRIGGER update_epics_timestamp AFTER UPDATE ON epics
 BEGIN
-    UPDATE features SET own_status = NEW.status, rev = rev + 1
-    WHERE seq = NEW.seq AND NEW.status <> OLD.status AND hold_at ISNULL AND tasks_pending + tasks_in_progress + tasks_completed + tasks_blocked = 0;
-    UPDATE features SET status = rolled, updated_at = max(updated_at, touched_at), rev = rev + 1
-    WHERE seq = NEW.seq AND status <> rolled;
-END;
-
-CREATE TRIGGER roll_up_epics AFTER UPDATE OF features_pending, features_in_progress, features_completed, features_blocked,
-    hold_at, own_status, status ON epics
-WHEN NEW.status <> NEW.rolled
-BEGIN
-    UPDATE epics SET own_status = NEW.status, rev = rev + 1
+    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
+    UPDATE epics SET updated_at = max(updated_at + 1, (SELECT * FROM clock))
+    WHERE seq = NEW.seq AND rev = OLD.rev AND updated_at = OLD.updated_at;
+    UPDATE epics SET own_status = NEW.status
     WHERE seq = NEW.seq AND NEW.status <> OLD.status AND hold_at ISNULL
         AND features_pending + features_in_progress + features_completed + features_blocked = 0;
-    UPDATE epics SET status = rolled, updated_at = max(updated_at, touched_at), rev = rev + 1
+    UPDATE epics SET status = rolled, updated_at = max(updated_at, touched_at)
     WHERE seq = NEW.seq AND status <> rolled;
+    INSERT INTO task_places SELECT seq FROM tasks WHERE epic_id = NEW.id AND NEW.hold_at IS NOT OLD.hold_at;
+END;
+
+CREATE TRIGGER update_features_timestamp AFTER UPDATE ON features
+BEGIN
+    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
+    UPDATE features SET updated_at = max(updated_at + 1, (SELECT * FROM clock))
+    WHERE seq = NEW.seq AND rev = OLD.rev AND updated_at = OLD.updated_at;
+    UPDATE features SET own_status = NEW.status
+    WHERE seq = NEW.seq AND NEW.status <> OLD.status AND hold_at ISNULL
+        AND tasks_pending + tasks_in_progress + tasks_completed + tasks_blocked = 0;
+    UPDATE features SET status = rolled, updated_at = max(updated_at, touched_at), rev = rev + 1
+    WHERE seq = NEW.seq AND status <> rolled;
+    INSERT INTO task_places SELECT seq FROM tasks
+    WHERE feature_id = NEW.id
+        AND (NEW.epic_id IS NOT OLD.epic_id OR NEW.priority <> OLD.priority OR NEW.hold_at IS NOT OLD.hold_at);
 END;
 
 -- Epics.
@@ -466,9 +416,7 @@ END;
 CREATE TRIGGER epics_added AFTER INSERT ON epics
 WHEN NEW.rev = 0
 BEGIN
-    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE') FROM totals WHERE replaces;
     UPDATE epics SET own_status = NEW.status, rev = 1 WHERE seq = NEW.seq;
-    UPDATE epics SET status = rolled, rev = rev + 1 WHERE seq = NEW.seq AND status <> rolled;
 END;
 
 CREATE TRIGGER epics_removed AFTER DELETE ON epics
@@ -477,31 +425,25 @@ BEGIN
     DELETE FROM features WHERE epic_id = OLD.id;
 END;
 
-CREATE TRIGGER epics_pass_down AFTER UPDATE OF hold_at ON epics
-WHEN (NEW.hold_at ISNULL) <> (OLD.hold_at ISNULL)
-BEGIN
-    INSERT INTO task_places SELECT tasks.seq FROM features JOIN tasks ON feature_id = features.id WHERE features.epic_id = NEW.id;
-END;
-
 -- Features.
 
 CREATE TRIGGER count_feature INSTEAD OF INSERT ON feature_turns
 BEGIN
     UPDATE epics SET
-        features_pending = features_pending + (NEW.status IS 'pending') - (NEW.was IS 'pending'),
-        features_in_progress = features_in_progress + (NEW.status IS 'in_progress') - (NEW.was IS 'in_progress'),
-        features_completed = features_completed + (NEW.status IS 'completed') - (NEW.was IS 'completed'),
-        features_blocked = features_blocked + (NEW.status IS 'blocked') - (NEW.was IS 'blocked'),
-        touched_at = coalesce(NEW.at, (SELECT now FROM clock))
+        rev = rev + 1,
+        features_pending = features_pending + NEW.n * (NEW.status = 'pending'),
+        features_in_progress = features_in_progress + NEW.n * (NEW.status = 'in_progress'),
+        features_completed = features_completed + NEW.n * (NEW.status = 'completed'),
+        features_blocked = features_blocked + NEW.n * (NEW.status = 'blocked'),
+        touched_at = coalesce(NEW.at, (SELECT * FROM clock))
     WHERE id = NEW.epic_id;
+    SELECT RAISE(ABORT, 'there is no such epic') WHERE NEW.n > changes() AND NEW.epic_id NOTNULL;
 END;
 
 CREATE TRIGGER features_added AFTER INSERT ON features
 BEGIN
-    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE') FROM totals WHERE replaces AND NEW.rev = 0;
-    INSERT INTO feature_turns VALUES (NEW.epic_id, NULL, NEW.status, NEW.updated_at);
+    INSERT INTO feature_turns VALUES (NEW.epic_id, NEW.status, 1, NEW.updated_at);
     UPDATE features SET own_status = NEW.status, rev = 1 WHERE seq = NEW.seq AND NEW.rev = 0;
-    UPDATE features SET status = rolled, rev = rev + 1 WHERE seq = NEW.seq AND status <> rolled;
 END;
 
 CREATE TRIGGER features_removed AFTER DELETE ON features
@@ -509,30 +451,16 @@ BEGIN
     INSERT OR IGNORE INTO removed_items VALUES ('feature', OLD.id, OLD.seq);
     DELETE FROM test_cases WHERE feature_id = OLD.id;
     DELETE FROM tasks WHERE feature_id = OLD.id;
-    INSERT INTO feature_turns VALUES (OLD.epic_id, OLD.status, NULL, NULL);
+    INSERT INTO feature_turns VALUES (OLD.epic_id, OLD.status, -1, NULL);
 END;
 
-CREATE TRIGGER update_epic_status_on_feature_complete AFTER UPDATE OF status ON features
-WHEN NEW.status <> OLD.status AND NEW.epic_id IS OLD.epic_id
+-- A feature is counted as what it is before it is no longer counted as what it was, so that its epic never seems to be
+-- something else between two that are the same.
+CREATE TRIGGER update_epic_status_on_feature_complete AFTER UPDATE OF status, epic_id ON features
 BEGIN
-    INSERT INTO feature_turns VALUES (
-        NEW.epic_id, OLD.status, NEW.status, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.touched_at)
-    );
-END;
-
-CREATE TRIGGER features_moved AFTER UPDATE OF epic_id ON features
-WHEN NEW.epic_id IS NOT OLD.epic_id
-BEGIN
-    INSERT INTO feature_turns
-    SELECT OLD.epic_id, OLD.status, NULL, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at);
-    INSERT INTO feature_turns
-    SELECT NEW.epic_id, NULL, NEW.status, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at);
-END;
-
-CREATE TRIGGER features_pass_down AFTER UPDATE OF epic_id, priority, hold_at ON features
-WHEN NEW.epic_id IS NOT OLD.epic_id OR NEW.priority <> OLD.priority OR (NEW.hold_at ISNULL) <> (OLD.hold_at ISNULL)
-BEGIN
-    INSERT INTO task_places SELECT seq FROM tasks WHERE feature_id = NEW.id;
+    INSERT INTO feature_turns VALUES
+        (NEW.epic_id, NEW.status, 1, CASE WHEN NEW.rev > OLD.rev THEN NEW.touched_at END),
+        (OLD.epic_id, OLD.status, -1, CASE WHEN NEW.rev > OLD.rev THEN NEW.touched_at END);
 END;
 
 -- Tasks. What tasq itself writes to them it has counted, with all triggers switched off: once per unit of work instead
@@ -541,35 +469,36 @@ END;
 CREATE TRIGGER count_task INSTEAD OF INSERT ON task_turns
 BEGIN
     UPDATE features SET
-        tasks_pending = tasks_pending + (NEW.status IS 'pending') - (NEW.was IS 'pending'),
-        tasks_in_progress = tasks_in_progress + (NEW.status IS 'in_progress') - (NEW.was IS 'in_progress'),
-        tasks_completed = tasks_completed + (NEW.status IS 'completed') - (NEW.was IS 'completed'),
-        tasks_blocked = tasks_blocked + (NEW.status IS 'blocked') - (NEW.was IS 'blocked'),
-        touched_at = coalesce(NEW.at, (SELECT now FROM clock))
-    WHERE id = NEW.feature_id;
+        rev = rev + 1,
+        tasks_pending = tasks_pending + NEW.n * (NEW.status = 'pending'),
+        tasks_in_progress = tasks_in_progress + NEW.n * (NEW.status = 'in_progress'),
+        tasks_completed = tasks_completed + NEW.n * (NEW.status = 'completed'),
+        tasks_blocked = tasks_blocked + NEW.n * (NEW.status = 'blocked'),
+        open_gates = open_gates + NEW.n * (NEW.status = 'gate'),
+        touched_at = coalesce(NEW.at, (SELECT * FROM clock))
+    WHERE id = NEW.feature_id AND NEW.n;
+    SELECT RAISE(ABORT, 'there is no such feature') WHERE NEW.n > changes() AND NEW.feature_id NOTNULL;
 END;
 
 CREATE TRIGGER place_task INSTEAD OF INSERT ON task_places
 BEGIN
     UPDATE tasks
     SET (feature_priority, epic_id, held_above) = (
-        SELECT features.priority, epic_id, coalesce(features.hold_at, epics.hold_at) NOTNULL
-        FROM features LEFT JOIN epics ON epics.id = epic_id
-        WHERE features.id = tasks.feature_id
+        SELECT priority, epic_id, coalesce(hold_at, (SELECT hold_at FROM epics WHERE id = epic_id)) NOTNULL
+        FROM features WHERE id = tasks.feature_id
     )
     WHERE seq = NEW.seq;
 END;
 
 CREATE TRIGGER tasks_added AFTER INSERT ON tasks
 BEGIN
-    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE') FROM totals WHERE replaces AND NEW.rev = 0;
+    INSERT INTO task_turns VALUES (NEW.feature_id, NEW.status, 1, NEW.updated_at);
     INSERT INTO task_places VALUES (NEW.seq);
     UPDATE tasks SET
         rev = rev + 1,
-        shelf = CASE status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END,
-        completed_at = iif(status = 'completed', coalesce(completed_at, updated_at), completed_at)
+        shelf = 2 * (status <> 'pending') + (status = 'blocked'),
+        completed_at = coalesce(completed_at, CASE status WHEN 'completed' THEN updated_at END)
     WHERE seq = NEW.seq;
-    INSERT INTO task_turns VALUES (NEW.feature_id, NULL, NEW.status, NEW.updated_at);
 END;
 
 CREATE TRIGGER tasks_removed AFTER DELETE ON tasks
@@ -580,61 +509,57 @@ BEGIN
     DELETE FROM attempts WHERE task_seq = OLD.seq;
     DELETE FROM checkpoints WHERE task_id = OLD.id;
     DELETE FROM questions WHERE task_id = OLD.id;
-    INSERT INTO task_turns VALUES (OLD.feature_id, OLD.status, NULL, NULL);
-END;
-
-CREATE TRIGGER tasks_moved AFTER UPDATE OF feature_id ON tasks
-WHEN NEW.feature_id <> OLD.feature_id
-BEGIN
-    INSERT INTO task_places VALUES (NEW.seq);
-    INSERT INTO task_turns
-    VALUES (OLD.feature_id, OLD.status, NULL, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at));
-    INSERT INTO task_turns
-    VALUES (NEW.feature_id, NULL, NEW.status, iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, NULL, NEW.updated_at));
+    INSERT INTO task_turns VALUES (OLD.feature_id, OLD.status, -1, NULL);
 END;
 
 -- An edit by hand keeps the rest of the row in step with the status: the time of completion, and no claim, proof or
 -- reason that the new status cannot have. An attempt whose claim goes was cancelled.
 
 CREATE TRIGGER update_tasks_timestamp AFTER UPDATE OF
-    feature_id, description, priority, retry_budget, hold_by, hold_reason, hold_at, source_origin,
+    seq, id, feature_id, description, priority, retry_budget, hold_by, hold_reason, hold_at, source_origin,
     source_digest, metadata, status, blocked_reason, retries_used, not_before, completed_at, proof, proof_by, proof_reason ON tasks
-WHEN NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at
 BEGIN
-    UPDATE tasks SET updated_at = max(OLD.updated_at, (SELECT now FROM clock)) WHERE seq = NEW.seq;
+    SELECT RAISE(ABORT, 'seq and id never change') WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq;
+    UPDATE tasks SET updated_at = max(updated_at + 1, (SELECT * FROM clock))
+    WHERE seq = NEW.seq AND NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at;
 END;
 
-CREATE TRIGGER update_feature_status_on_task_complete AFTER UPDATE OF status ON tasks
-WHEN NEW.rev = OLD.rev AND NEW.status <> OLD.status AND NEW.feature_id = OLD.feature_id
+CREATE TRIGGER update_feature_status_on_task_complete AFTER UPDATE OF status, feature_id ON tasks
 BEGIN
-    INSERT INTO task_turns VALUES (NEW.feature_id, OLD.status, NEW.status, nullif(NEW.updated_at, OLD.updated_at));
+    INSERT INTO task_turns VALUES
+        (NEW.feature_id, NEW.status, 1, CASE WHEN NEW.rev > OLD.rev THEN NEW.updated_at END),
+        (OLD.feature_id, OLD.status, -1, CASE WHEN NEW.rev > OLD.rev THEN NEW.updated_at END);
+    INSERT INTO task_places SELECT NEW.seq WHERE NEW.feature_id <> OLD.feature_id;
 END;
 
 CREATE TRIGGER set_task_completed_at AFTER UPDATE OF status ON tasks
 WHEN NEW.rev = OLD.rev AND NEW.status <> OLD.status
 BEGIN
-    UPDATE attempts SET ended_at = max(started_at, (SELECT now FROM clock)), outcome = 'cancelled'
+    UPDATE attempts SET ended_at = max(started_at, (SELECT * FROM clock)), outcome = 'cancelled'
     WHERE task_seq = NEW.seq AND ended_at ISNULL AND NEW.status <> 'in_progress';
-    UPDATE tasks SET rev = rev + 1, claim_worker = NULL, claim_attempt = NULL, claim_nonce = NULL, claim_started_at = NULL,
+    UPDATE tasks SET claim_worker = NULL, claim_attempt = NULL, claim_nonce = NULL, claim_started_at = NULL,
         claim_lease = NULL, lease_expires_at = NULL, claim_place = NULL, claim_pid = NULL, claim_started_ticks = NULL, cancel_by = NULL, cancel_at = NULL
     WHERE seq = NEW.seq AND NEW.status <> 'in_progress';
     UPDATE tasks SET
         rev = rev + 1,
-        shelf = CASE status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END,
-        completed_at = CASE status WHEN 'completed' THEN coalesce(completed_at, max(OLD.updated_at, (SELECT now FROM clock))) END,
+        shelf = 2 * (status <> 'pending') + (status = 'blocked'),
+        completed_at = CASE status WHEN 'completed' THEN coalesce(completed_at, max(updated_at, (SELECT * FROM clock))) END,
         blocked_reason = CASE status WHEN 'blocked' THEN blocked_reason END,
         (proof, proof_by, proof_reason) = (SELECT proof, proof_by, proof_reason WHERE status = 'completed')
     WHERE seq = NEW.seq;
     UPDATE tasks SET open_deps = open_deps + (OLD.status = 'completed') - (NEW.status = 'completed')
-    WHERE (OLD.status = 'completed') <> (NEW.status = 'completed') AND id IN (SELECT task_id FROM dependencies WHERE depends_on = NEW.id);
+    WHERE id IN (SELECT task_id FROM dependencies WHERE depends_on = NEW.id);
 END;
 
--- Dependencies. What is left is counted afresh when one goes: its prerequisite may be gone already.
+-- Dependencies. What is left is counted afresh: when one goes, its prerequisite may be gone already, and one that comes may
+-- replace itself.
 
 CREATE TRIGGER dependencies_added AFTER INSERT ON dependencies
 BEGIN
     UPDATE tasks
-    SET open_deps = open_deps + (SELECT status <> 'completed' FROM tasks WHERE id = NEW.depends_on)
+    SET open_deps = (
+        SELECT count(*) FROM dependencies JOIN tasks ON id = depends_on WHERE task_id = NEW.task_id AND status <> 'completed'
+    )
     WHERE id = NEW.task_id;
 END;
 
@@ -656,25 +581,24 @@ END;
 
 CREATE TRIGGER test_cases_added AFTER INSERT ON test_cases
 BEGIN
-    SELECT RAISE(ABORT, 'it is there already: use UPDATE, or INSERT with ON CONFLICT (id) DO UPDATE') FROM totals WHERE replaces AND NEW.rev = 0;
-    UPDATE features SET open_gates = open_gates + 1, touched_at = NEW.updated_at
-    WHERE id = NEW.feature_id AND NEW.open_gate;
-    UPDATE totals SET tests = tests + 1;
+    INSERT INTO task_turns SELECT NEW.feature_id, 'gate', 1, NEW.updated_at WHERE NEW.open_gate;
 END;
 
 CREATE TRIGGER test_cases_removed AFTER DELETE ON test_cases
 BEGIN
     INSERT OR IGNORE INTO removed_items VALUES ('test', OLD.id, OLD.seq);
-    UPDATE features SET open_gates = open_gates - 1, touched_at = (SELECT now FROM clock)
-    WHERE id = OLD.feature_id AND OLD.open_gate;
-    UPDATE totals SET tests = tests - 1;
+    INSERT INTO task_turns SELECT OLD.feature_id, 'gate', -1, NULL WHERE OLD.open_gate;
 END;
 
-CREATE TRIGGER test_cases_changed AFTER UPDATE OF status, command, required, feature_id ON test_cases
-WHEN NEW.open_gate <> OLD.open_gate OR NEW.feature_id IS NOT OLD.feature_id
+CREATE TRIGGER update_test_cases_timestamp AFTER UPDATE ON test_cases
 BEGIN
-    UPDATE features SET
-        open_gates = open_gates + (id IS NEW.feature_id) * NEW.open_gate - (id IS OLD.feature_id) * OLD.open_gate,
-        touched_at = iif(NEW.rev = OLD.rev AND NEW.updated_at = OLD.updated_at, (SELECT now FROM clock), NEW.updated_at)
-    WHERE id IN (OLD.feature_id, NEW.feature_id);
+    SELECT RAISE(ABORT, 'seq and id never change, and its task or feature must be there')
+    WHERE NEW.id <> OLD.id OR NEW.seq <> OLD.seq OR NOT EXISTS (
+        SELECT 1 FROM tasks WHERE id = NEW.task_id UNION ALL SELECT 1 FROM features WHERE id = NEW.feature_id
+    );
+    UPDATE test_cases SET updated_at = max(updated_at + 1, (SELECT * FROM clock))
+    WHERE seq = NEW.seq AND rev = OLD.rev AND updated_at = OLD.updated_at;
+    INSERT INTO task_turns VALUES
+        (NEW.feature_id, 'gate', NEW.open_gate, CASE WHEN NEW.rev > OLD.rev THEN NEW.updated_at END),
+        (OLD.feature_id, 'gate', -OLD.open_gate, CASE WHEN NEW.rev > OLD.rev THEN NEW.updated_at END);
 END;
