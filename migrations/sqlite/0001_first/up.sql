@@ -96,7 +96,7 @@ CREATE TABLE features (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
-    epic_id TEXT REFERENCES epics (id),
+    epic_id TEXT REFERENCES epics (id) ON DELETE CASCADE,
     name TEXT NOT NULL CHECK (length(name) <= 1000 AND name GLOB '*[!-􏿿]*'),
     description TEXT CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[!-􏿿]*'),
     priority INTEGER NOT NULL DEFAULT 2 CHECK (priority BETWEEN 0 AND 99),
@@ -135,7 +135,7 @@ CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
-    feature_id TEXT NOT NULL REFERENCES features (id),
+    feature_id TEXT NOT NULL REFERENCES features (id) ON DELETE CASCADE,
     description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[!-􏿿]*'),
     priority INTEGER CHECK (priority BETWEEN 0 AND 99),
     retry_budget INTEGER NOT NULL DEFAULT 15 CHECK (retry_budget BETWEEN 0 AND 1000),
@@ -210,8 +210,8 @@ CREATE TABLE test_cases (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
         CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^!-~¡-􏿿]*'),
-    task_id TEXT REFERENCES tasks (id),
-    feature_id TEXT REFERENCES features (id),
+    task_id TEXT REFERENCES tasks (id) ON DELETE CASCADE,
+    feature_id TEXT REFERENCES features (id) ON DELETE CASCADE,
     description TEXT NOT NULL CHECK (length(CAST(description AS BLOB)) <= 65536 AND description GLOB '*[!-􏿿]*'),
     command TEXT CHECK (length(CAST(command AS BLOB)) <= 65536 AND command GLOB '*[!-􏿿]*'),
     required INTEGER NOT NULL DEFAULT 0 CHECK (required IN (0, 1)),
@@ -236,15 +236,15 @@ CREATE TABLE test_cases (
 ) STRICT;
 
 CREATE TABLE dependencies (
-    task_id TEXT NOT NULL REFERENCES tasks (id),
-    depends_on TEXT NOT NULL REFERENCES tasks (id),
+    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    depends_on TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
     PRIMARY KEY (task_id, depends_on),
     CHECK (task_id <> depends_on)
 ) STRICT, WITHOUT ROWID;
 
 -- By the task's number and not by its id, so that attempts that follow each other lie beside each other.
 CREATE TABLE attempts (
-    task_seq INTEGER NOT NULL REFERENCES tasks (seq),
+    task_seq INTEGER NOT NULL REFERENCES tasks (seq) ON DELETE CASCADE,
     number INTEGER NOT NULL CHECK (number >= 0),
     nonce TEXT NOT NULL CHECK (length(nonce) = 16),
     worker TEXT NOT NULL,
@@ -263,7 +263,7 @@ CREATE TABLE attempts (
 
 CREATE TABLE checkpoints (
     seq INTEGER PRIMARY KEY,
-    task_id TEXT NOT NULL REFERENCES tasks (id),
+    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
     attempt INTEGER NOT NULL CHECK (attempt >= 0),
     at INTEGER NOT NULL,
     summary TEXT NOT NULL,
@@ -272,7 +272,7 @@ CREATE TABLE checkpoints (
 ) STRICT;
 
 CREATE TABLE questions (
-    task_id TEXT NOT NULL REFERENCES tasks (id),
+    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
     number INTEGER NOT NULL CHECK (number >= 0),
     asked_at INTEGER NOT NULL,
     asked_by TEXT NOT NULL CHECK (length(asked_by) <= 1000 AND asked_by GLOB '*[!-􏿿]*'),
