@@ -1,5 +1,6 @@
 //! The store: one file, one connection, one unit of work after the other.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -262,6 +263,7 @@ impl SqliteStore {
             place: &self.place,
             follows,
             hand: InHand::default(),
+            wait_for_none: HashSet::new(),
         };
         if body(&mut tx)? == Verdict::Rollback {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use tasq_domain::ready::Scope;
 use tasq_domain::{Description, Epic, Lane, Status, Task};
-use tasq_ports::{Cursor, Page, Sort, TaskFilter};
+use tasq_ports::{Cursor, Page, Sort, StoreError, TaskFilter, Tx};
 
 use super::Bench;
 use super::make::{
@@ -321,4 +321,33 @@ pub(crate) fn the_last_page_has_no_next(bench: &Bench) {
     let after_b = Cursor::of(&both.tasks[1], Sort::Claim);
     let beyond = bench.read(|tx| tx.tasks(&all, &page(Some(after_b), 2)));
     assert_eq!((beyond.tasks.len(), beyond.next), (0, None));
+}
+
+pub(crate) fn what_listed_tasks_wait_for_is_told_in_the_same_unit(bench: &Bench) {
+    stocked(bench);
+    let page = Page {
+        sort: Sort::Claim,
+        after: None,
+        limit: 1_000,
+    };
+    let waits = |tx: &mut dyn Tx| -> Result<Vec<(String, String)>, StoreError> {
+        let mut found = Vec::new();
+        for record in tx.tasks(&TaskFilter::default(), &page)?.tasks {
+            for on in tx.dependencies_of(&record.task.id)? {
+                found.push((record.task.id.as_str().to_owned(), on.as_str().to_owned()));
+            }
+        }
+        Ok(found)
+    };
+    let pair = |task: &str, on: &str| (task.to_owned(), on.to_owned());
+    assert_eq!(bench.read(waits), [pair("B", "A")]);
+    bench.write(|tx| {
+        assert_eq!(waits(tx)?, [pair("B", "A")]);
+        tx.insert_dependency(&waits_for("K", "J"))?;
+        assert_eq!(waits(tx)?, [pair("B", "A"), pair("K", "J")]);
+        tx.remove_dependency(&waits_for("B", "A"))?;
+        assert_eq!(waits(tx)?, [pair("K", "J")]);
+        Ok(())
+    });
+    assert_eq!(bench.read(waits), [pair("K", "J")]);
 }

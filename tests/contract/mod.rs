@@ -209,6 +209,7 @@ macro_rules! contract_suite {
                 pages_of_every_size_give_the_whole_list,
                 a_page_goes_on_after_an_item_that_has_gone,
                 the_last_page_has_no_next,
+                what_listed_tasks_wait_for_is_told_in_the_same_unit,
             }
             rollup {
                 a_parent_follows_each_status_of_its_child,

@@ -10,10 +10,9 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use diesel::sqlite::Sqlite;
 use tasq_domain::ready::Scope;
-use tasq_domain::{AnyId, EntityKind, Status, StatusCounts, TaskRecord, Timestamp};
+use tasq_domain::{AnyId, EntityKind, Status, StatusCounts, TaskId, TaskRecord, Timestamp};
 use tasq_ports::{Cursor, Page, Sort, TaskFilter, TaskPage};
 
-use super::ready::read_task;
 use super::unsigned;
 use crate::error::Fault;
 use crate::rows::Reading;
@@ -31,13 +30,14 @@ pub(crate) type Walk<'a> = Select<Boxed<'a>, SqlLiteral<(BigInt, BigInt)>>;
 const AT_ONCE: usize = 1_000;
 
 /// A page of tasks, put together from one or several walks in the same order. They tell only where tasks stand: a
-/// statement that reads all of a task takes longer to prepare than the page to read, so there is one of those.
+/// statement that reads all of a task takes longer to prepare than the page to read, so there is one of those. It also
+/// tells which of them wait for no others.
 pub(crate) fn tasks(
     conn: &mut SqliteConnection,
     filter: &TaskFilter,
     page: &Page,
     now: Timestamp,
-) -> Result<TaskPage, Fault> {
+) -> Result<(TaskPage, Vec<TaskId>), Fault> {
     let mut found: Vec<(i64, i64)> = Vec::new();
     for walk in page_walks(conn, filter, page, now)? {
         found.extend(walk.load::<(i64, i64)>(conn)?);
@@ -49,31 +49,38 @@ pub(crate) fn tasks(
     let more = found.len() > page.limit as usize;
     found.truncate(page.limit as usize);
     let last = found.last().filter(|_| more);
-    Ok(TaskPage {
-        next: last.map(|&(key, seq)| Cursor { key, seq }),
-        tasks: at(conn, &found)?,
-    })
+    let next = last.map(|&(key, seq)| Cursor { key, seq });
+    let (tasks, wait_for_none) = at(conn, &found)?;
+    Ok((TaskPage { tasks, next }, wait_for_none))
 }
 
-/// The tasks that stand at these places, in this order.
-fn at(conn: &mut SqliteConnection, places: &[(i64, i64)]) -> Result<Vec<TaskRecord>, Fault> {
+/// The tasks that stand at these places, in this order, and those of them that wait for no others.
+fn at(
+    conn: &mut SqliteConnection,
+    places: &[(i64, i64)],
+) -> Result<(Vec<TaskRecord>, Vec<TaskId>), Fault> {
     let mut read = HashMap::with_capacity(places.len());
+    let mut wait_for_none = Vec::with_capacity(places.len());
     for some in places.chunks(AT_ONCE) {
-        for row in TasksAt(some).load::<StoredTask>(conn)? {
-            let record = row.0?;
+        for row in TasksAt(some).load::<(StoredTask, bool)>(conn)? {
+            let (StoredTask(record), waits) = row;
+            let record = record?;
+            if !waits {
+                wait_for_none.push(record.task.id.clone());
+            }
             read.insert(record.task.seq, record);
         }
     }
     // All are there: they were found in the same transaction.
     let in_order = places.iter().filter_map(|(_, seq)| read.remove(seq));
-    Ok(in_order.collect())
+    Ok((in_order.collect(), wait_for_none))
 }
 
-/// The tasks that stand at these places, in any order.
+/// The tasks that stand at these places, in any order, and whether they wait for others.
 struct TasksAt<'a>(&'a [(i64, i64)]);
 
 impl Query for TasksAt<'_> {
-    type SqlType = Binary;
+    type SqlType = (Binary, Bool);
 }
 
 impl QueryId for TasksAt<'_> {
@@ -88,7 +95,11 @@ impl QueryFragment<Sqlite> for TasksAt<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         // A connection would keep one prepared for each number that was ever asked for.
         out.unsafe_to_cache_prepared();
-        out.push_sql(read_task!(" WHERE seq IN ("));
+        out.push_sql(concat!(
+            "SELECT ",
+            whole_task!(),
+            ", EXISTS (SELECT 1 FROM dependencies WHERE task_id = tasks.id) FROM tasks WHERE seq IN ("
+        ));
         for (number, (_, seq)) in self.0.iter().enumerate() {
             if number > 0 {
                 out.push_sql(", ");

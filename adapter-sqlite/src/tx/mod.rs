@@ -10,6 +10,8 @@ pub(crate) mod tests;
 pub(crate) mod tree;
 pub(crate) mod whole;
 
+use std::collections::HashSet;
+
 use diesel::SqliteConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as Sql};
@@ -37,6 +39,8 @@ pub(crate) struct SqliteTx<'a> {
     pub(crate) place: &'a Place,
     pub(crate) follows: &'a mut Follows,
     pub(crate) hand: InHand,
+    /// What was listed and waits for no others, so that nobody need ask; only where nothing can change it.
+    pub(crate) wait_for_none: HashSet<TaskId>,
 }
 
 impl SqliteTx<'_> {
@@ -307,7 +311,11 @@ impl Tx for SqliteTx<'_> {
 
     fn tasks(&mut self, filter: &TaskFilter, page: &Page) -> Result<TaskPage, StoreError> {
         let now = self.now;
-        self.read(|conn| list::tasks(conn, filter, page, now))
+        let (page, wait_for_none) = self.read(|conn| list::tasks(conn, filter, page, now))?;
+        if self.access == Access::Read {
+            self.wait_for_none.extend(wait_for_none);
+        }
+        Ok(page)
     }
 
     fn task_counts(&mut self, scope: &Scope) -> Result<StatusCounts, StoreError> {
@@ -376,7 +384,8 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn dependencies_of(&mut self, task: &TaskId) -> Result<Vec<TaskId>, StoreError> {
-        if self.hand.related(task).is_some_and(|it| !it.dependencies) {
+        let known = self.hand.related(task).is_some_and(|it| !it.dependencies);
+        if known || self.wait_for_none.contains(task) {
             return Ok(Vec::new());
         }
         self.read(|conn| history::dependencies_of(conn, task))

@@ -37,7 +37,6 @@ macro_rules! read_task {
         concat!("SELECT ", whole_task!(), " FROM tasks", $rest)
     };
 }
-pub(super) use read_task;
 
 /// The same, with what there is around the task.
 macro_rules! find_task {
