@@ -23,18 +23,18 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 /// Pages kept in memory, as far as they are used: with 2 MiB, SQLite's own choice, a claim among a million tasks reads
 /// again what the one before it had read. With much more, each commit that has divided a page and each that another process
 /// made take longer, because SQLite then looks at all that it keeps.
-const CACHE_KIB: u32 = 4 * 1024;
+pub const CACHE_KIB: u32 = 4 * 1024;
 
 /// The length of a page in the files that we make. A step changes a dozen pages in a few bytes each, and a commit writes
 /// whole pages and a checksum over each: half of SQLite's own 4096 takes a sixth less time for a step, and a tenth more for
 /// a batch.
-pub(crate) const PAGE_BYTES: u32 = 2048;
+pub const PAGE_BYTES: u32 = 2048;
 
 /// After how many pages of the log a commit moves them into the database, which takes two waits for the disk, and a third
-/// when the log begins anew, even where commits take none: some 550 steps, for which those waits are still a tenth of the
-/// time on a disk that takes a millisecond. With more, whoever finds the log of a loop that has ended, and is alone, reads
-/// all of it for longer: this many pages take 16 ms. It bounds the log to 16 MiB, while nobody reads.
-const LOG_PAGES: u32 = 8000;
+/// when the log begins anew, even where commits take none: some 550 steps. With fewer, steps wait more
+/// often; with more, whoever finds the log of a loop that has ended, and is alone, reads all of it for longer: this many
+/// pages take 16 ms. It bounds the log to 16 MiB, while nobody reads.
+pub const LOG_PAGES: u32 = 8000;
 
 statement! {
     /// The version of the schema, from the file's header.

@@ -29,5 +29,6 @@ mod wal;
 mod tests;
 
 pub use backup::{put_in_place, read_contents};
+pub use connect::{CACHE_KIB, LOG_PAGES, PAGE_BYTES};
 pub use migrate::{Applied, Pending, migrate, migrations_pending};
 pub use store::{Migrate, NetworkFs, Options, SqliteStore, Sync};

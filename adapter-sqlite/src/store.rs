@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use diesel::RunQueryDsl as _;
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
 use tasq_domain::Settings;
@@ -15,6 +16,7 @@ use crate::connect::{self, Follows, Opened, absolute, lock_path, log_path, schem
 use crate::create::create;
 use crate::error::{IO_ERROR, Place, file, not_longer_than};
 use crate::migrate::{KNOWN_VERSION, migrate_unasked, too_old};
+use crate::statement::statement;
 use crate::tx::{InHand, SqliteTx};
 use crate::wal;
 
@@ -308,6 +310,19 @@ impl SqliteStore {
     }
 }
 
+statement! {
+    /// Begins a transaction that sees what is there when it first reads.
+    Begin {} -> () = "BEGIN"
+}
+statement! {
+    /// Begins one that writes: nobody else does until it ends.
+    BeginImmediate {} -> () = "BEGIN IMMEDIATE"
+}
+statement! {
+    /// Ends a transaction.
+    Commit {} -> () = "COMMIT"
+}
+
 /// An open transaction, undone unless it is committed.
 struct Unit<'a> {
     place: &'a Place,
@@ -321,12 +336,11 @@ impl<'a> Unit<'a> {
         conn: &'a mut SqliteConnection,
         access: Access,
     ) -> Result<Self, StoreError> {
-        let begin = match access {
-            Access::Read => "BEGIN",
-            Access::Write => "BEGIN IMMEDIATE",
+        let begun = match access {
+            Access::Read => Begin::new().execute(conn),
+            Access::Write => BeginImmediate::new().execute(conn),
         };
-        conn.batch_execute(begin)
-            .map_err(|error| place.sql(&error))?;
+        begun.map_err(|error| place.sql(&error))?;
         Ok(Self {
             place,
             conn,
@@ -336,10 +350,12 @@ impl<'a> Unit<'a> {
 
     fn commit(mut self) -> Result<(), StoreError> {
         let conn = &mut *self.conn;
-        let committed = tasq_sqlite_native::in_one_piece(|| conn.batch_execute("COMMIT"));
+        let committed = tasq_sqlite_native::in_one_piece(|| Commit::new().execute(conn));
         // After a failure SQLite may or may not have rolled back; dropping this sees to it.
         self.open = committed.is_err();
-        committed.map_err(|error| self.place.commit(&error))
+        committed
+            .map(drop)
+            .map_err(|error| self.place.commit(&error))
     }
 }
 

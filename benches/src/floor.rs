@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
+use tasq_adapter_sqlite::{CACHE_KIB, LOG_PAGES, PAGE_BYTES};
 
 use crate::measure::{Spent, time};
 use crate::plan::Sync;
@@ -204,11 +205,10 @@ pub(crate) fn read_one_row(path: &Path) -> anyhow::Result<()> {
 fn connect(path: &Path, sync: Sync) -> anyhow::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(30))?;
-    connection.pragma_update(None, "page_size", 2048)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", sync.word())?;
-    // As tasq's own connections have them.
-    connection.pragma_update(None, "cache_size", -4 * 1024)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     Ok(connection)
 }

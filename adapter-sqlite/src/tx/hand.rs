@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::SqliteConnection;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sqlite::{Sqlite, SqliteValue};
 use tasq_domain::rollup::roll_up;
 use tasq_domain::{
     AnyId, Epic, EpicId, Feature, FeatureId, Priority, Settings, Status, StatusCounts, Task,
@@ -18,8 +20,7 @@ use tasq_ports::Standing;
 use super::ledger::Ledger;
 use super::{history, tree, unsigned};
 use crate::error::{BadRow, Fault};
-use crate::rows::Reading;
-use crate::schema::features;
+use crate::rows::packed::Columns;
 use crate::statement::statement;
 
 statement! {
@@ -114,22 +115,21 @@ struct Parent {
     rolled_up: bool,
 }
 
-/// Those columns of a feature.
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = features, check_for_backend(diesel::sqlite::Sqlite))]
-struct ParentRow {
-    seq: i64,
-    epic_id: Option<String>,
-    priority: i64,
-    hold_at: Option<i64>,
-    own_status: String,
-    status: String,
-    updated_at: i64,
-    tasks_pending: i64,
-    tasks_in_progress: i64,
-    tasks_completed: i64,
-    tasks_blocked: i64,
-    open_gates: i64,
+statement! {
+    /// Those columns of a feature, in the order in which they are read.
+    ParentById { id: &'a str => Text } -> Binary =
+        "SELECT tasq_pack(id, seq, epic_id, priority, hold_at, own_status, status, updated_at, tasks_pending, \
+         tasks_in_progress, tasks_completed, tasks_blocked, open_gates) FROM features WHERE id = ?"
+}
+
+/// What they say; or what is wrong with the row.
+#[derive(FromSqlRow)]
+struct StoredParent(Result<Parent, BadRow>);
+
+impl FromSql<Binary, Sqlite> for StoredParent {
+    fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        Ok(Self(Parent::read(value.read_blob())))
+    }
 }
 
 /// What a task's parents give it.
@@ -335,56 +335,41 @@ impl InHand {
         id: &FeatureId,
     ) -> Result<Option<&mut Parent>, Fault> {
         if !self.features.contains_key(id) {
-            let row: Option<ParentRow> = features::table
-                .filter(features::id.eq(id.as_str()))
-                .select(ParentRow::as_select())
-                .get_result(conn)
-                .optional()?;
-            let Some(row) = row else { return Ok(None) };
-            self.features.insert(id.clone(), Parent::read(id, row)?);
+            let row: Option<StoredParent> =
+                ParentById::new(id.as_str()).get_result(conn).optional()?;
+            let Some(StoredParent(parent)) = row else {
+                return Ok(None);
+            };
+            self.features.insert(id.clone(), parent?);
         }
         Ok(self.features.get_mut(id))
     }
 }
 
 impl Parent {
-    fn read(id: &FeatureId, row: ParentRow) -> Result<Self, BadRow> {
-        let ParentRow {
-            seq,
-            epic_id,
-            priority,
-            hold_at,
-            own_status,
-            status,
-            updated_at,
-            tasks_pending,
-            tasks_in_progress,
-            tasks_completed,
-            tasks_blocked,
-            open_gates,
-        } = row;
-        let reading = Reading {
-            table: "features",
-            id: id.as_str(),
-        };
-        Ok(Self {
-            seq,
-            epic: reading.maybe("epic_id", epic_id, EpicId::new)?,
-            priority: reading.of("priority", Priority::new(priority))?,
-            held: hold_at.is_some(),
-            own_status: reading.of("own_status", own_status.parse())?,
-            status: reading.of("status", status.parse())?,
-            updated_at: Timestamp::from_micros(updated_at),
+    fn read(blob: &[u8]) -> Result<Self, BadRow> {
+        let (mut row, _) = Columns::of("features", blob)?;
+        let reading = row.reading;
+        let parent = Self {
+            seq: row.number("seq")?,
+            epic: reading.maybe("epic_id", row.maybe_text("epic_id")?, EpicId::new)?,
+            priority: reading.of("priority", Priority::new(row.number("priority")?))?,
+            held: row.maybe_number("hold_at")?.is_some(),
+            own_status: reading.of("own_status", row.text("own_status")?.parse())?,
+            status: reading.of("status", row.text("status")?.parse())?,
+            updated_at: row.time("updated_at")?,
             counts: StatusCounts {
-                pending: unsigned(tasks_pending),
-                in_progress: unsigned(tasks_in_progress),
-                completed: unsigned(tasks_completed),
-                blocked: unsigned(tasks_blocked),
+                pending: unsigned(row.number("tasks_pending")?),
+                in_progress: unsigned(row.number("tasks_in_progress")?),
+                completed: unsigned(row.number("tasks_completed")?),
+                blocked: unsigned(row.number("tasks_blocked")?),
             },
-            gate_open: open_gates > 0,
+            gate_open: row.number("open_gates")? > 0,
             touched_at: None,
             rolled_up: false,
-        })
+        };
+        row.end();
+        Ok(parent)
     }
 
     fn count(&mut self, before: Option<Status>, after: Status, at: Timestamp) {

@@ -22,7 +22,7 @@ use crate::error::Fault;
 use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
 use crate::rows::plain::{Condition, FRESH, PLAIN, PlainTask, is_fresh, is_plain};
 use crate::rows::question::QuestionRow;
-use crate::rows::settings::SettingsRow;
+use crate::rows::settings::{ReadSettings, SettingsRow, StoredSettings};
 use crate::rows::task::{StoredTask, WHOLE_TASK, shelf};
 use crate::schema::{
     checkpoints, dependencies, epics, events, features, operations, questions as question_rows,
@@ -31,10 +31,8 @@ use crate::schema::{
 use crate::statement::statement;
 
 pub(crate) fn settings(conn: &mut SqliteConnection) -> Result<Settings, Fault> {
-    let row = settings::table
-        .select(SettingsRow::as_select())
-        .get_result(conn)?;
-    Ok(row.read()?)
+    let StoredSettings(settings) = ReadSettings::new().get_result(conn)?;
+    Ok(settings?)
 }
 
 pub(crate) fn set_settings(conn: &mut SqliteConnection, settings: &Settings) -> Result<(), Fault> {
