@@ -61,7 +61,8 @@ UPDATE epics SET
     );
 UPDATE epics SET status = rolled WHERE status <> rolled;
 
-UPDATE acting SET acting_at = NULL WHERE acting_at IS NOT NULL;
+DELETE FROM acting WHERE one <> 1 OR acting_at IS NOT NULL;
+INSERT OR IGNORE INTO acting (one) VALUES (1);
 ";
 
 /// For each table the rows whose derived values are not what follows from the others, by id.
@@ -119,6 +120,10 @@ ORDER BY seq",
     ),
     (
         "acting",
-        "SELECT 'the whole queue' AS line FROM acting WHERE acting_at IS NOT NULL",
+        "
+SELECT 'the whole queue' AS line
+WHERE
+    NOT EXISTS (SELECT 1 FROM acting WHERE one = 1)
+    OR EXISTS (SELECT 1 FROM acting WHERE one <> 1 OR acting_at IS NOT NULL)",
     ),
 ];

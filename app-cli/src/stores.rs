@@ -11,7 +11,7 @@ use tasq_adapter_json::JsonStore;
 use tasq_adapter_memory::MemoryStore;
 use tasq_adapter_sqlite::{NetworkFs, SqliteStore};
 use tasq_app::{Code, NewQueue};
-use tasq_domain::{EntityKind, Settings};
+use tasq_domain::{EntityKind, Settings, is_blank};
 use tasq_files::create_private_dir;
 use tasq_ports::{Clock, Store, StoreError, StoreExt as _};
 
@@ -123,7 +123,7 @@ pub(crate) fn default_name(place: &Place) -> Result<String, Failure> {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     Ok(name
-        .filter(|name| !name.trim().is_empty())
+        .filter(|name| !is_blank(name))
         .unwrap_or_else(|| "tasks".to_owned()))
 }
 

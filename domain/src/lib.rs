@@ -61,6 +61,6 @@ pub use task::{
 pub use test_case::{MAX_OUTPUT_TAIL_BYTES, TestCase, TestOwner, TestResult};
 pub use text::{
     Actor, CommandLine, Description, JsonObject, MAX_DESCRIPTION_BYTES, MAX_JSON_BYTES,
-    MAX_NAME_CHARS, Name, Reason, TextError, TextProblem, Worker,
+    MAX_NAME_CHARS, Name, Reason, TextError, TextProblem, Worker, is_blank,
 };
 pub use time::Timestamp;

@@ -96,7 +96,7 @@ fn check(
     found: usize,
     text: &str,
 ) -> Result<(), TextError> {
-    let problem = if text.chars().all(says_nothing) {
+    let problem = if is_blank(text) {
         TextProblem::Empty
     } else if found > limit {
         TextProblem::TooLong { limit, found, unit }
@@ -108,9 +108,11 @@ fn check(
     Err(TextError { what, problem })
 }
 
-/// White space, or one of the control characters below it, which show nothing either.
-fn says_nothing(c: char) -> bool {
-    c <= ' ' || c.is_whitespace()
+/// Whether a text says nothing: there is only white space in it, and control characters below U+0020, which show nothing
+/// either.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c <= ' ' || c.is_whitespace())
 }
 
 text_type!(
@@ -145,7 +147,7 @@ impl Description {
         self.0
             .lines()
             .map(str::trim)
-            .find(|line| !line.is_empty())
+            .find(|line| !is_blank(line))
             .unwrap_or("")
     }
 

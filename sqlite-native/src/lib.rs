@@ -24,6 +24,7 @@ use std::fmt;
 mod follow;
 mod gather;
 mod log;
+#[cfg(any(target_os = "linux", test))]
 mod memory;
 mod pack;
 

@@ -7,11 +7,12 @@
 //! what one has too much of, or leaves when it ends, the next one takes that would need another piece. Blocks above
 //! [`LARGEST`] bytes, such as pages, come from Rust's allocator, each on its own.
 //!
-//! What was given back stays with this process for the next block of its size: that is as much as SQLite once had
-//! in small blocks at the same time, some half a megabyte for each open connection.
+//! What was given back stays with this process for the next block of its size: of each size as much as SQLite once had
+//! at the same time, some half a megabyte for each open connection, and up to a megabyte for each thread that others
+//! cannot take while it lives.
 //!
 //! SQLite takes such an offer only before it is used for the first time, and from one thread; so it is made before `main`,
-//! on Linux. Elsewhere, and where somebody else has made SQLite another offer, nothing of this is used.
+//! on Linux. Elsewhere, and where somebody makes SQLite another offer later, nothing of this is used.
 
 use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::cell::RefCell;
@@ -22,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 use libsqlite3_sys as ffi;
 
 /// What lies before each block: how many bytes it has room for, as SQLite asks for that.
-const HEAD: usize = size_of::<usize>();
+const HEAD: usize = 8;
 /// A block begins at a multiple of this and, with its head, is as long as several of it. What SQLite sees of it begins after
 /// the head, at a multiple of eight, which is what it wants.
 const STEP: usize = 16;
@@ -64,11 +65,12 @@ impl Drop for Own {
     }
 }
 
-/// Leaves lists to whoever needs some.
+/// Leaves lists to whoever needs some. Without memory to note them they are lost, which is better than to end here.
 fn leave(lists: Lists) {
-    LEFT.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(lists);
+    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    if left.try_reserve(1).is_ok() {
+        left.push(lists);
+    }
 }
 
 /// What somebody left.

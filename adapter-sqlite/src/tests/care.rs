@@ -179,6 +179,11 @@ fn derived_columns_that_are_wrong_are_found_and_derived_afresh() {
         ("tasks", "UPDATE tasks SET shelf = 2 WHERE id = 'A'"),
         ("epics", "UPDATE epics SET features_completed = 1"),
         ("acting", "UPDATE acting SET acting_at = 9"),
+        ("acting", "DELETE FROM acting"),
+        (
+            "acting",
+            "PRAGMA ignore_check_constraints = ON; UPDATE acting SET one = 2",
+        ),
     ] {
         let fixture = stocked();
         let before = contents(&fixture.store);

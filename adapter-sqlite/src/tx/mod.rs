@@ -570,7 +570,11 @@ fn unsigned(number: i64) -> u64 {
 }
 
 fn act_at(conn: &mut SqliteConnection, at: Option<i64>) -> Result<(), Fault> {
-    diesel::update(acting::table)
+    // A plain client may have removed the row.
+    diesel::insert_into(acting::table)
+        .values((acting::one.eq(1), acting::acting_at.eq(at)))
+        .on_conflict(acting::one)
+        .do_update()
         .set(acting::acting_at.eq(at))
         .execute(conn)?;
     Ok(())

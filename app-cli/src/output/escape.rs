@@ -101,6 +101,16 @@ mod tests {
     }
 
     #[test]
+    fn each_control_character_is_spelled_out_wherever_it_is() {
+        for character in (0..0x100).filter_map(char::from_u32) {
+            let steers = unsafe_to_show(character);
+            for text in [format!("{character}"), format!("plain {character} text")] {
+                assert_eq!(escaped(&text) != text, steers, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
     fn no_control_character_is_left_of_any_text() {
         let every: String = (0..=0x2_ffff).filter_map(char::from_u32).collect();
         assert!(!escaped(&every).chars().any(char::is_control));

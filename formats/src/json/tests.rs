@@ -508,6 +508,23 @@ fn an_object_finds_its_keys_however_many_it_has() {
     }
 }
 
+#[test]
+fn keys_after_one_that_goes_are_still_found() {
+    let mut object: Object = (0..40)
+        .map(|number| (number.to_string(), Value::from(number)))
+        .collect();
+    for gone in 0..20 {
+        assert_eq!(object.remove(&gone.to_string()), Some(Value::from(gone)));
+        object.insert(format!("new {gone}"), gone);
+        for key in gone + 1..40 {
+            assert_eq!(object.get(&key.to_string()), Some(&Value::from(key)));
+        }
+        for key in 0..=gone {
+            assert_eq!(object.get(&format!("new {key}")), Some(&Value::from(key)));
+        }
+    }
+}
+
 fn any_number() -> impl Strategy<Value = String> {
     "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,4})?"
 }

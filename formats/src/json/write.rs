@@ -164,7 +164,7 @@ pub(crate) fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends `text` with its escapes, which it is likely to need.
+/// Appends `text`, which may need escapes.
 fn push_escaped(out: &mut String, text: &str) {
     let mut copied = 0;
     for (at, character) in text.char_indices() {

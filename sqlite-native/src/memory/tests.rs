@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -153,6 +154,50 @@ fn blocks_of_many_threads_are_theirs_until_they_give_them_back() {
         }
         drop(senders);
     });
+}
+
+#[test]
+fn a_block_changes_its_length_over_the_longest_of_the_lists() {
+    let longest = LARGEST - HEAD;
+    for (from, to) in [
+        (longest, longest + 1),
+        (longest + 1, longest),
+        (1, 100 * LARGEST),
+        (100 * LARGEST, 1),
+        (longest + 1, 3 * LARGEST),
+    ] {
+        let mut had = Had::new(from, 7);
+        had.change(to);
+        had.give_back();
+    }
+}
+
+/// What a thread still has when it ends, and gives back after its lists.
+struct Late(RefCell<Vec<Had>>);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        let mut had = self.0.take();
+        had.push(Had::new(40, 9));
+        had.into_iter().for_each(Had::give_back);
+        ENDED_LATE.store(OWN.try_with(|_| ()).is_err(), Ordering::SeqCst);
+    }
+}
+
+thread_local! {
+    static LATE: Late = const { Late(RefCell::new(Vec::new())) };
+}
+static ENDED_LATE: AtomicBool = AtomicBool::new(false);
+
+#[test]
+fn a_thread_that_has_left_its_lists_still_takes_and_gives_back() {
+    let ending = thread::spawn(|| {
+        // Whichever is used first ends last.
+        LATE.with(|late| late.0.borrow_mut().push(Had::new(100, 1)));
+        LATE.with(|late| late.0.borrow_mut().push(Had::new(200, 2)));
+    });
+    assert!(ending.join().is_ok());
+    assert!(ENDED_LATE.load(Ordering::SeqCst), "its lists were gone");
 }
 
 #[test]

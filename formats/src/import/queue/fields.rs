@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use tasq_domain::{Description, MAX_DESCRIPTION_BYTES, Reason, RetryBudget, Status, Timestamp};
+use tasq_domain::{
+    Description, MAX_DESCRIPTION_BYTES, Reason, RetryBudget, Status, Timestamp, is_blank,
+};
 
 use super::words;
 use crate::json::{Object, Value, quoted};
@@ -47,7 +49,7 @@ pub(in crate::import) fn text<'r>(record: &'r Object, key: &str) -> Option<&'r s
     record
         .get(key)
         .and_then(Value::as_str)
-        .filter(|text| !text.trim().is_empty())
+        .filter(|text| !is_blank(text))
 }
 
 /// What is to be done, and whether it had to be cut.

@@ -11,7 +11,7 @@ pub(super) mod words;
 use std::collections::{HashMap, HashSet};
 
 use tasq_domain::{
-    Description, EntityKind, FeatureId, MAX_NAME_CHARS, Name, Status, TaskId, graph,
+    Description, EntityKind, FeatureId, MAX_NAME_CHARS, Name, Status, TaskId, graph, is_blank,
 };
 
 use super::detect::{Format, QueueShape};
@@ -436,7 +436,7 @@ struct Holders {
 /// The group that a record names under `key`: a text, or a number as it is spelled.
 pub(super) fn group_value(record: &Object, key: &str) -> Option<String> {
     match record.get(key)? {
-        Value::Text(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Text(text) if !is_blank(text) => Some(text.clone()),
         Value::Number(number) => Some(number.as_str().to_owned()),
         _ => None,
     }
