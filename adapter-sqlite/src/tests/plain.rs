@@ -318,6 +318,28 @@ print(before == list(db.iterdump()))
 }
 
 #[test]
+fn a_parent_that_turns_by_hand_has_the_time_of_what_turned_it() {
+    let fixture = Fixture::new();
+    let printed = fixture.plain_sql(
+        "
+def turned(sql):
+    db.execute('UPDATE epics SET updated_at = 1, touched_at = 0, rev = rev + 1')
+    db.execute(sql)
+    all(\"SELECT status, updated_at > 1000000000000000 FROM epics WHERE id = 'E1'\")
+db.execute('DELETE FROM tasks'); db.execute(\"DELETE FROM features WHERE id <> 'F1'\")
+turned(\"UPDATE features SET hold_by = 'a', hold_reason = 'b', hold_at = 1 WHERE id = 'F1'\")
+turned(\"UPDATE features SET hold_by = NULL, hold_reason = NULL, hold_at = NULL WHERE id = 'F1'\")
+turned(\"INSERT INTO tasks (id, feature_id, description, status) VALUES ('T7', 'F1', 'd', 'in_progress')\")
+turned(\"UPDATE tasks SET status = 'completed' WHERE id = 'T7'\")
+",
+    );
+    assert_eq!(
+        printed,
+        "blocked 1\npending 1\nin_progress 1\ncompleted 1\n"
+    );
+}
+
+#[test]
 fn each_edit_is_later_than_the_one_before_whatever_the_clock_says() {
     let fixture = Fixture::new();
     let printed = fixture.plain_sql(

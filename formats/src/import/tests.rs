@@ -313,6 +313,7 @@ fn title_and_description_make_one_text() {
         (r#""title": null, "description": "D""#, "D"),
         (r#""title": " ", "description": "D""#, "D"),
         (r#""name": "N""#, "N"),
+        (r#""title": "\u0001", "name": "N""#, "N"),
         (r#""description": null"#, "A"),
     ] {
         let draft = draft(&format!(r#"{{"tasks": [{{"id": "A", {record}}}]}}"#));
