@@ -323,6 +323,7 @@ fn a_parent_that_turns_by_hand_has_the_time_of_what_turned_it() {
     let printed = fixture.plain_sql(
         "
 def turned(sql):
+    db.execute('UPDATE features SET touched_at = 0, rev = rev + 1')
     db.execute('UPDATE epics SET updated_at = 1, touched_at = 0, rev = rev + 1')
     db.execute(sql)
     all(\"SELECT status, updated_at > 1000000000000000 FROM epics WHERE id = 'E1'\")
