@@ -2,10 +2,11 @@
 //!
 //! A holder signs the file when it has the lock. Nobody signs off, which would be one more write for each time that a lock is
 //! held: so what is written may be of one who had the lock before, and the one who has it now may not have signed yet, or
-//! be a reader, who signs nothing. Only the kernel knows, and tells in `/proc/locks` (see `proc(5)`) of the processes that are
-//! seen from here. Where it does not tell, nobody is named.
+//! be a reader, who signs nothing. Only the kernel knows, and tells in `/proc/PID/fdinfo` and `/proc/locks` (see `proc(5)`) of
+//! the processes that are seen from here. Where it does not tell, nobody is named.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,6 +23,9 @@ const RECORD_LEN: usize = 32;
 /// Where the kernel lists all locks.
 const KERNEL_LOCKS: &str = "/proc/locks";
 
+/// How much of that list is asked for at once, so that it comes in as few pieces as there can be (of a page each).
+const LIST_BYTES: usize = 64 * 1024;
+
 /// Says in a lock file that this process has the lock. Failing to say so (a full disk) is no reason not to hold it.
 pub(crate) fn sign(file: &File) {
     let _ = file.write_all_at(record(std::process::id(), now_micros()).as_bytes(), 0);
@@ -36,8 +40,7 @@ pub(crate) fn is_signed_by_us(file: &File) -> bool {
 pub(crate) fn holder(path: &Path) -> Option<Holder> {
     let Opened { file, facts } = open_regular(path, OFlags::RDONLY).ok()?;
     let (pid, since_micros) = read_record(&file)?;
-    let locks = std::fs::read_to_string(KERNEL_LOCKS).ok()?;
-    if !has_lock(&locks, pid, facts.identity.ino) {
+    if !kernel_says(pid, facts.identity.ino).ok()? {
         return None;
     }
     let age = Duration::from_micros(now_micros().saturating_sub(since_micros));
@@ -61,11 +64,42 @@ fn parse_record(record: &[u8]) -> Option<(u32, u64)> {
     Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
 
-/// Whether a process has an exclusive lock of this kind on the file of this number, by a list such as
-/// `3: FLOCK  ADVISORY  WRITE 708 00:1b:7219712 0 EOF`; one that waits has `->` before the kind. The device is not looked
-/// at: some file systems tell another one here than they tell of the file.
-fn has_lock(locks: &str, pid: u32, ino: u64) -> bool {
-    locks.lines().any(|line| {
+/// Whether the kernel says that this process has an exclusive lock on the file of this number.
+///
+/// It says so of each file that the process has open. Only of another user's process it does not; then the list of all locks
+/// has to do. That one comes in pieces, and while other locks come and go, one that is there may be missing between two.
+fn kernel_says(pid: u32, ino: u64) -> io::Result<bool> {
+    match of_open_files(pid, ino) {
+        Err(_) => of_all_locks(pid, ino),
+        said => said,
+    }
+}
+
+fn of_open_files(pid: u32, ino: u64) -> io::Result<bool> {
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        match std::fs::read_to_string(entry?.path()) {
+            Ok(facts) if has_lock(&facts, pid, ino) => return Ok(true),
+            Ok(_) => {}
+            // It was closed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+fn of_all_locks(pid: u32, ino: u64) -> io::Result<bool> {
+    let mut locks = String::with_capacity(LIST_BYTES);
+    File::open(KERNEL_LOCKS)?.read_to_string(&mut locks)?;
+    Ok(has_lock(&locks, pid, ino))
+}
+
+/// Whether a process has an exclusive lock of this kind on the file of this number, by lines such as
+/// `3: FLOCK  ADVISORY  WRITE 708 00:1b:7219712 0 EOF`; one that waits has `->` before the kind. Of an open file `lock:` stands
+/// before it. The device is not looked at: some file systems tell another one here than they tell of the file.
+fn has_lock(lines: &str, pid: u32, ino: u64) -> bool {
+    lines.lines().any(|line| {
+        let line = line.strip_prefix("lock:").unwrap_or(line);
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         let [_, "FLOCK", _, "WRITE", holder, place, ..] = words[..] else {
             return false;
@@ -89,6 +123,11 @@ fn now_micros() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
     use super::*;
     use crate::error::FileError;
     use crate::lock::LockFile;
@@ -127,6 +166,56 @@ mod tests {
             panic!("it is held: {busy:?}");
         };
         holder.map(|holder| holder.pid)
+    }
+
+    #[test]
+    fn both_ways_to_ask_see_a_lock() {
+        let file = tempfile::tempfile().unwrap();
+        let ino = file.metadata().unwrap().ino();
+        let us = std::process::id();
+        for ask in [of_open_files, of_all_locks] {
+            assert!(!ask(us, ino).unwrap());
+        }
+        file.lock().unwrap();
+        assert!(of_open_files(us, ino).unwrap());
+        // Between two pieces of the list it may be missing at times.
+        assert!((0..100).any(|_| of_all_locks(us, ino).unwrap()));
+    }
+
+    #[test]
+    fn a_lock_is_seen_while_others_come_and_go() {
+        /// The kernel's list of them takes several pieces.
+        const HELD: usize = 200;
+        const ROUNDS: usize = 5;
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: String| File::create(folder.path().join(name)).unwrap();
+        let held: Vec<File> = (0..HELD)
+            .map(|n| {
+                let file = file(format!("held{n}"));
+                file.lock().unwrap();
+                file
+            })
+            .collect();
+        let done = AtomicBool::new(false);
+        let missed = thread::scope(|scope| {
+            for n in 0..2 {
+                let (other, done) = (file(format!("turning{n}")), &done);
+                scope.spawn(move || {
+                    while !done.load(Ordering::Relaxed) {
+                        other.lock().unwrap();
+                        other.unlock().unwrap();
+                    }
+                });
+            }
+            let numbers = held.iter().map(|file| file.metadata().unwrap().ino());
+            let missed = iter::repeat_n(numbers, ROUNDS)
+                .flatten()
+                .filter(|&ino| !kernel_says(std::process::id(), ino).unwrap())
+                .count();
+            done.store(true, Ordering::Relaxed);
+            missed
+        });
+        assert_eq!(missed, 0);
     }
 
     #[test]
