@@ -135,10 +135,7 @@ fn try_out(folder: &Path, words: &[String]) -> Result<(), String> {
         compiler.arg(format!("-Clinker={linker}"));
     }
     compiler.args(words.iter().map(|word| format!("-Clink-arg={word}")));
-    compiler
-        .arg("-o")
-        .arg(&program)
-        .arg(source);
+    compiler.arg("-o").arg(&program).arg(source);
     succeed(&mut compiler)?;
     // What it may leave where it runs, as one that counts its coverage does, belongs into the folder of the build.
     succeed(Command::new(program).current_dir(folder)).map(drop)

@@ -65,8 +65,15 @@ DELETE FROM acting WHERE one <> 1 OR acting_at IS NOT NULL;
 INSERT OR IGNORE INTO acting (one) VALUES (1);
 ";
 
+/// Enters events for their items, as many as are to be; see `entity_events` in the schema.
+pub(crate) const DERIVE_ENTITY_EVENTS: &str = "
+DELETE FROM entity_events;
+INSERT INTO entity_events
+SELECT entity_seq, seq FROM events WHERE seq <= (SELECT max(seq) / 256 * 256 FROM events) ORDER BY entity_seq, seq;
+";
+
 /// For each table the rows whose derived values are not what follows from the others, by id.
-pub(crate) const DIFFERING: [(&str, &str); 4] = [
+pub(crate) const DIFFERING: [(&str, &str); 5] = [
     (
         "tasks",
         "
@@ -116,6 +123,23 @@ WHERE
             coalesce(sum(features.status = 'blocked'), 0)
         FROM features WHERE features.epic_id = epics.id
     )
+ORDER BY seq",
+    ),
+    (
+        "entity_events",
+        "
+SELECT CAST(seq AS TEXT) AS line FROM (
+    SELECT seq FROM events
+    WHERE seq <= (SELECT max(seq) / 256 * 256 FROM events)
+        AND NOT EXISTS (
+            SELECT 1 FROM entity_events WHERE entity_events.entity_seq = events.entity_seq AND event_seq = events.seq
+        )
+    UNION
+    SELECT event_seq FROM entity_events
+    WHERE NOT EXISTS (
+        SELECT 1 FROM events WHERE events.seq = event_seq AND events.entity_seq = entity_events.entity_seq
+    )
+)
 ORDER BY seq",
     ),
     (

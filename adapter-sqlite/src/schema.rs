@@ -128,6 +128,7 @@ table! {
         promoted -> Nullable<BigInt>,
         shelf -> BigInt,
         effective_priority -> BigInt,
+        moment -> Nullable<BigInt>,
         waits_until -> Nullable<BigInt>,
         stage -> BigInt,
     }
@@ -219,6 +220,13 @@ table! {
         entity_id -> Text,
         entity_seq -> BigInt,
         data -> Text,
+    }
+}
+
+table! {
+    entity_events (entity_seq, event_seq) {
+        entity_seq -> BigInt,
+        event_seq -> BigInt,
     }
 }
 

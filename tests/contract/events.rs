@@ -1,5 +1,7 @@
 //! The log of events, and the operations that make repeating safe.
 
+use std::collections::BTreeMap;
+
 use tasq_domain::{
     AnyId, Attempt, Event, EventKind, JsonObject, Operation, OperationId, TaskId, Worker,
 };
@@ -205,6 +207,74 @@ pub(crate) fn every_filter_of_events_holds(bench: &Bench) {
     assert_eq!(seqs(bench, Some(test_id(same).into()), 0, 100), [5]);
     assert!(seqs(bench, Some(task_id("none").into()), 0, 100).is_empty());
     assert!(seqs(bench, None, 0, 0).is_empty());
+}
+
+/// However a store finds them: from the first to the last, from each number on, also of items of one name, and of one that
+/// was removed and made again.
+pub(crate) fn events_of_an_item_are_found_among_many(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    let again = task("TASK-0", "FEAT-1");
+    let mut of_items: BTreeMap<AnyId, Vec<i64>> = BTreeMap::new();
+    let mut entities: Vec<AnyId> = (0..5)
+        .map(|number| task_id(&format!("TASK-{number}")).into())
+        .collect();
+    entities.extend([AnyId::from(epic_id("TASK-1")), feature_id("FEAT-1").into()]);
+    let mut appended = 0_usize;
+    for (unit, size) in [1, 250, 3, 2, 1, 300, 0, 17, 600].into_iter().enumerate() {
+        if unit % 3 == 1 {
+            bench.put(&again);
+        }
+        // What was undone leaves nothing.
+        let undone = bench.store.run(Access::Write, &mut |tx| {
+            for _ in 0..size {
+                tx.append_event(&event(EventKind::Edited, entities[0].clone()))?;
+            }
+            Ok(Verdict::Rollback)
+        });
+        undone.unwrap();
+        bench.write(|tx| {
+            for number in 0..size {
+                let entity = &entities[appended * appended % entities.len()];
+                appended += 1;
+                let seq = tx.append_event(&Event {
+                    // Some choose a number, and leave a gap.
+                    seq: match (unit, number) {
+                        (5, 100) => 1_000,
+                        (8, 300) => 2_047,
+                        _ => 0,
+                    },
+                    ..event(EventKind::Edited, entity.clone())
+                })?;
+                of_items.entry(entity.clone()).or_default().push(seq);
+            }
+            // A unit finds its own.
+            let found = tx.events(&EventFilter {
+                entity: Some(entities[1].clone()),
+                after: 0,
+                limit: u32::MAX,
+            })?;
+            let seqs = of_items.get(&entities[1]).cloned().unwrap_or_default();
+            assert!(found.iter().map(|it| it.seq).eq(seqs));
+            Ok(())
+        });
+        if unit % 3 == 2 {
+            bench.write(|tx| tx.remove_task(&again.id));
+        }
+    }
+    assert!(of_items.values().all(|seqs| seqs.len() > 50));
+    for (entity, all) in &of_items {
+        assert_eq!(&seqs(bench, Some(entity.clone()), 0, u32::MAX), all);
+        for after in [
+            1, 100, 254, 255, 256, 257, 511, 512, 513, 999, 1_000, 2_046, 2_047,
+        ] {
+            for limit in [1, 7, 200] {
+                let later = all.iter().copied().filter(|&seq| seq > after);
+                let expected: Vec<i64> = later.take(limit as usize).collect();
+                let found = seqs(bench, Some(entity.clone()), after, limit);
+                assert_eq!(found, expected, "{entity} after {after}, {limit} of them");
+            }
+        }
+    }
 }
 
 pub(crate) fn every_kind_of_event_comes_back(bench: &Bench) {

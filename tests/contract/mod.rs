@@ -242,6 +242,7 @@ macro_rules! contract_suite {
                 what_a_unit_appended_it_reads,
                 a_number_in_an_undone_unit_is_not_seen,
                 every_filter_of_events_holds,
+                events_of_an_item_are_found_among_many,
                 every_kind_of_event_comes_back,
                 operations_are_kept_up_to_a_number,
                 a_known_operation_id_is_refused,

@@ -250,6 +250,10 @@ pub(crate) struct EventRow {
 }
 
 impl EventRow {
+    pub(crate) const fn seq(&self) -> i64 {
+        self.seq
+    }
+
     pub(crate) fn read(self) -> Result<Event, BadRow> {
         let Self {
             seq,

@@ -65,6 +65,7 @@ fn diesel_and_the_database_agree_on_every_column() {
         checkpoints,
         questions,
         events,
+        entity_events,
         operations,
         removed_items,
     );

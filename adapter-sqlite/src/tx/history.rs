@@ -19,6 +19,9 @@ use crate::schema::{
 };
 use crate::statement::statement;
 
+/// The columns of an event, in the order of [`EventRow`].
+type EventColumns = (BigInt, BigInt, Text, Text, Text, Text, Text);
+
 statement! {
     /// The next checkpoint's `seq`.
     NextCheckpoint {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM checkpoints"
@@ -26,6 +29,27 @@ statement! {
 statement! {
     /// The next event's number.
     NextEvent {} -> BigInt = "SELECT coalesce(max(seq), 0) + 1 FROM events"
+}
+statement! {
+    /// Enters all events between two numbers, the second included, for their items.
+    EnterEvents { after: i64 => BigInt, to: i64 => BigInt } -> () =
+        "INSERT OR IGNORE INTO entity_events SELECT entity_seq, seq FROM events WHERE seq > ? AND seq <= ? ORDER BY 1, 2"
+}
+statement! {
+    /// The events that are entered for the items of a number, of which one is this.
+    EventsEntered {
+        seq: i64 => BigInt, after: i64 => BigInt, to: i64 => BigInt, kind: &'a str => Text, id: &'a str => Text,
+        limit: i64 => BigInt
+    } -> EventColumns =
+        "SELECT seq, at, actor, kind, entity_kind, entity_id, data FROM entity_events CROSS JOIN events ON seq = event_seq \
+         WHERE entity_events.entity_seq = ? AND event_seq > ? AND event_seq <= ? AND entity_kind = ? AND entity_id = ? \
+         ORDER BY event_seq LIMIT ? + 0"
+}
+statement! {
+    /// An item's events after a number, by looking through all of them.
+    NewerEvents { after: i64 => BigInt, kind: &'a str => Text, id: &'a str => Text, limit: i64 => BigInt } -> EventColumns =
+        "SELECT seq, at, actor, kind, entity_kind, entity_id, data FROM events \
+         WHERE seq > ? AND entity_kind = ? AND entity_id = ? ORDER BY seq LIMIT ? + 0"
 }
 statement! {
     /// The next operation's place in the order.
@@ -371,6 +395,27 @@ pub(crate) fn newest_event(conn: &mut SqliteConnection) -> Result<i64, Fault> {
     Ok(newest.unwrap_or(0))
 }
 
+/// So many events are entered for their items at a time; see `entity_events` in the schema.
+const ENTERED_AT_ONCE: i64 = 256;
+
+/// The last event that is entered for its item, if this is the newest of all.
+pub(crate) const fn entered(newest: i64) -> i64 {
+    newest - newest.rem_euclid(ENTERED_AT_ONCE)
+}
+
+/// Enters for their items what is to be entered of the events after `before`, of which `newest` is the last.
+pub(crate) fn enter_events(
+    conn: &mut SqliteConnection,
+    before: i64,
+    newest: i64,
+) -> Result<(), Fault> {
+    let (before, newest) = (entered(before), entered(newest));
+    if before < newest {
+        EnterEvents::new(before, newest).execute(conn)?;
+    }
+    Ok(())
+}
+
 pub(crate) fn events(
     conn: &mut SqliteConnection,
     filter: &EventFilter,
@@ -380,25 +425,46 @@ pub(crate) fn events(
         after,
         limit,
     } = filter;
-    let mut query = events::table
-        .filter(events::seq.gt(after))
-        .order(events::seq)
-        .limit((*limit).into())
-        .into_boxed();
-    if let Some(entity) = entity {
-        query = query
-            .filter(events::entity_kind.eq(entity.kind().as_str()))
-            .filter(events::entity_id.eq(AnyId::as_str(entity)));
-        query = match entity_seqs(conn, entity)?.as_slice() {
-            [seq] => query.filter(events::entity_seq.eq(*seq)),
-            seqs => query.filter(events::entity_seq.eq_any(seqs.to_vec())),
-        };
-    }
-    let rows = query.select(EventRow::as_select()).load(conn)?;
+    let rows: Vec<EventRow> = match entity {
+        None => events::table
+            .filter(events::seq.gt(after))
+            .order(events::seq)
+            .limit((*limit).into())
+            .select(EventRow::as_select())
+            .load(conn)?,
+        Some(entity) => events_of(conn, entity, *after, *limit)?,
+    };
     Ok(rows
         .into_iter()
         .map(EventRow::read)
         .collect::<Result<_, _>>()?)
+}
+
+/// The events of an item: first those that are entered for it, then those that are not entered yet.
+fn events_of(
+    conn: &mut SqliteConnection,
+    entity: &AnyId,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<EventRow>, Fault> {
+    let (kind, id) = (entity.kind().as_str(), AnyId::as_str(entity));
+    let entered = entered(newest_event(conn)?);
+    let limit = i64::from(limit);
+    let mut rows: Vec<EventRow> = Vec::new();
+    let seqs = entity_seqs(conn, entity)?;
+    for &seq in &seqs {
+        let of_seq = EventsEntered::new(seq, after, entered, kind, id, limit);
+        rows.extend(of_seq.load::<EventRow>(conn)?);
+    }
+    if seqs.len() > 1 {
+        rows.sort_unstable_by_key(EventRow::seq);
+    }
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let left = limit.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+    if left > 0 {
+        rows.extend(NewerEvents::new(after.max(entered), kind, id, left).load::<EventRow>(conn)?);
+    }
+    Ok(rows)
 }
 
 pub(crate) fn operation(

@@ -19,6 +19,8 @@ pub(crate) struct Ledger {
     attempts: Vec<AttemptRow>,
     /// The next event's number, once it is known.
     next_event: Option<i64>,
+    /// The newest event that is found by its item or among those that are looked through, if others came since.
+    entered: Option<i64>,
 }
 
 struct EventLine {
@@ -59,6 +61,7 @@ impl Ledger {
                 NextEvent::new().get_result(conn)?
             }
         };
+        self.entered.get_or_insert(free - 1);
         let seq = match event.seq {
             0 => free,
             seq if seq >= free => seq,
@@ -70,7 +73,7 @@ impl Ledger {
             }
         };
         if self.events.len() == MOST {
-            self.write_events(conn)?;
+            self.append_events(conn)?;
         }
         self.events.push(EventLine {
             seq,
@@ -103,6 +106,16 @@ impl Ledger {
 
     /// Writes the events, to which it does not matter who follows them.
     pub(crate) fn write_events(&mut self, conn: &mut SqliteConnection) -> Result<(), Fault> {
+        let newest = self.events.last().map(|line| line.seq);
+        self.append_events(conn)?;
+        if let (Some(before), Some(newest)) = (self.entered, newest) {
+            history::enter_events(conn, before, newest)?;
+            self.entered = Some(newest);
+        }
+        Ok(())
+    }
+
+    fn append_events(&mut self, conn: &mut SqliteConnection) -> Result<(), Fault> {
         let alike = |one: &EventLine, next: &EventLine| {
             one.seq.checked_add(1) == Some(next.seq)
                 && (next.at, &next.event.actor) == (one.at, &one.event.actor)

@@ -20,6 +20,20 @@ use crate::rows::task::{BLOCKED, STARTED, StoredTask, whole_task};
 use crate::schema::{epics, features, tasks, test_cases};
 use crate::statement::statement;
 
+/// That a task is in progress, for the index that has its lease.
+macro_rules! in_progress {
+    () => {
+        "moment >= 2305843009213693952"
+    };
+}
+/// How a `moment` that is the end of a lease begins: the rest is the time.
+macro_rules! lease {
+    () => {
+        "4611686018427387904 + "
+    };
+}
+pub(crate) use {in_progress, lease};
+
 /// A query of tasks that is still being put together.
 pub(crate) type Boxed<'a> = tasks::BoxedQuery<'a, Sqlite>;
 
@@ -215,7 +229,7 @@ fn sources(
         (Scope::Queue, Sort::Updated) => {
             let mut found = vec![Source {
                 which: Which::Resting,
-                order: &UPDATED,
+                order: &MOMENT,
             }];
             if any || filter.statuses.contains(&Status::InProgress) {
                 found.push(running());
@@ -247,7 +261,7 @@ fn sources(
 statement! {
     /// How many tasks of the queue are in progress, up to a thousand.
     SomeRunning {} -> BigInt =
-        "SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY idx_tasks_lease WHERE status = 'in_progress' LIMIT 1000)"
+        concat!("SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY idx_tasks_moment WHERE ", in_progress!(), " LIMIT 1000)")
 }
 
 /// Whether it is less work to look at all that is in progress in the queue than to walk by what is completed in the scope.
@@ -273,10 +287,9 @@ const fn sorted(sort: Sort) -> &'static Order {
     }
 }
 
-/// As the index of leases says it.
-pub(crate) const IN_PROGRESS: &str = "status = 'in_progress'";
-/// As the index of changes says it.
-const RESTING: &str = "status <> 'in_progress'";
+/// The two halves of the index of changes and leases: see `moment` in the schema. No time is near 2^61, which lies between.
+pub(crate) const IN_PROGRESS: &str = in_progress!();
+const RESTING: &str = "moment < 2305843009213693952";
 
 /// The stage of a task that is known to be ready; see the schema.
 const READY: i64 = 0;
@@ -375,6 +388,12 @@ const UPDATED: Order = Order {
     seq: "seq",
     by: "updated_at DESC, seq DESC",
     after: "<",
+};
+/// The same of tasks at rest, as their index says it.
+const MOMENT: Order = Order {
+    column: Some("moment"),
+    by: "moment DESC, seq DESC",
+    ..UPDATED
 };
 const UPDATED_SORTED: Order = Order {
     column: Some("+updated_at"),

@@ -15,7 +15,7 @@ use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
 use tasq_ports::Access;
 
 use super::hand::Related;
-use super::list::{Boxed, IN_PROGRESS, due, in_scope};
+use super::list::{Boxed, IN_PROGRESS, due, in_progress, in_scope, lease};
 use crate::error::Fault;
 use crate::rows::Reading;
 use crate::rows::task::{StoredTask, WHOLE_TASK, read_process, whole_task};
@@ -150,7 +150,7 @@ statement! {
 statement! {
     /// Whether a lease has run out.
     PeekExpired { now: i64 => BigInt } -> BigInt =
-        "SELECT 1 FROM tasks INDEXED BY idx_tasks_lease WHERE status = 'in_progress' AND lease_expires_at <= ? LIMIT 1"
+        concat!("SELECT 1 FROM tasks INDEXED BY idx_tasks_moment WHERE ", in_progress!(), " AND moment <= ", lease!(), "? LIMIT 1")
 }
 
 pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<Found>, Fault> {
@@ -264,8 +264,8 @@ pub(crate) fn processes_at(
 pub(crate) fn expired_query(now: Timestamp, limit: u32) -> Boxed<'static> {
     tasks::table
         .filter(sql::<Bool>(IN_PROGRESS))
-        .filter(tasks::lease_expires_at.le(now.micros()))
-        .order((tasks::lease_expires_at, tasks::seq))
+        .filter(sql::<Bool>(concat!("moment <= ", lease!())).bind::<BigInt, _>(now.micros()))
+        .order(sql::<BigInt>("moment, seq"))
         .limit(limit.into())
         .into_boxed()
 }

@@ -17,7 +17,9 @@ use tasq_ports::{Inserted, TaskVisitor};
 use super::hand::Inherited;
 use super::ledger::Ledger;
 use super::{history, inserted, questions, tests, tree};
-use crate::derive::{DERIVE_COUNTS, DERIVE_OPEN_DEPENDENCIES, DERIVE_PARENTS, DERIVE_TASKS};
+use crate::derive::{
+    DERIVE_COUNTS, DERIVE_ENTITY_EVENTS, DERIVE_OPEN_DEPENDENCIES, DERIVE_PARENTS, DERIVE_TASKS,
+};
 use crate::error::Fault;
 use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
 use crate::rows::plain::{Condition, FRESH, PLAIN, PlainTask, is_fresh, is_plain};
@@ -437,6 +439,7 @@ pub(crate) fn rederive(conn: &mut SqliteConnection) -> Result<(), Fault> {
     conn.batch_execute(DERIVE_TASKS)?;
     conn.batch_execute(DERIVE_COUNTS)?;
     conn.batch_execute(DERIVE_PARENTS)?;
+    conn.batch_execute(DERIVE_ENTITY_EVENTS)?;
     put_back(conn, triggers)
 }
 

@@ -6,6 +6,7 @@ DROP VIEW task_places;
 DROP VIEW clock;
 DROP TABLE operations;
 DROP TABLE removed_items;
+DROP TABLE entity_events;
 DROP TABLE events;
 DROP TABLE questions;
 DROP TABLE checkpoints;

@@ -180,6 +180,12 @@ CREATE TABLE tasks (
     -- It is stored, because SQLite rewrites the entries of a column that follows from `status` whenever that is set.
     shelf INTEGER NOT NULL DEFAULT 0,
     effective_priority INTEGER AS (coalesce(priority, feature_priority)) STORED,
+    -- Where a task stands among changes and leases: a task in progress by the end of its lease, which is said as 2^62
+    -- later, any other by its last change. So what a step puts in for the task that it ends lies beside what it takes out
+    -- and puts in for leases; and a task in progress, which will soon be changed again, is not moved twice.
+    moment INTEGER AS (
+        iif(status = 'in_progress', 4611686018427387904 + coalesce(lease_expires_at, 4000000000000000000), updated_at)
+    ),
     waits_until INTEGER AS (
         CASE WHEN shelf = 0 AND not_before IS NOT promoted THEN not_before END
     ),
@@ -297,6 +303,14 @@ CREATE TABLE events (
     data TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(data AS BLOB)) <= 1048576 AND data GLOB '{*}')
 ) STRICT;
 
+-- Which events each item has, of the first 256 events of the queue, the next 256 and so on: they are entered so many at a
+-- time, because each by itself would be one more page for a step to write. Those after them are few, and looked through.
+CREATE TABLE entity_events (
+    entity_seq INTEGER,
+    event_seq INTEGER,
+    PRIMARY KEY (entity_seq, event_seq)
+) STRICT, WITHOUT ROWID;
+
 -- The numbers of items that are no longer there, by which their events are found. Below zero: an item that this queue
 -- never had, of which it was told with the history of another.
 CREATE TABLE removed_items (
@@ -325,10 +339,8 @@ CREATE INDEX idx_tasks_status ON tasks (stage, effective_priority);
 CREATE INDEX idx_tasks_feature_id ON tasks (feature_id, stage, effective_priority);
 CREATE INDEX idx_tasks_epic ON tasks (epic_id, stage, effective_priority) WHERE epic_id NOTNULL;
 CREATE INDEX idx_tasks_waits ON tasks (waits_until) WHERE waits_until NOTNULL;
-CREATE INDEX idx_tasks_lease ON tasks (lease_expires_at) WHERE status = 'in_progress';
 CREATE INDEX idx_tasks_process ON tasks (claim_place, seq, id, claim_pid, claim_started_ticks) WHERE claim_place NOTNULL;
--- A task in progress will soon be changed again, so that this waits for it; those are few, and found by their leases.
-CREATE INDEX idx_tasks_updated ON tasks (updated_at) WHERE status <> 'in_progress';
+CREATE INDEX idx_tasks_moment ON tasks (moment);
 
 -- Ids are looked up in any case of ASCII letters. Those without small letters are found by their large ones.
 CREATE INDEX idx_epics_id_any_case ON epics (id COLLATE NOCASE) WHERE id GLOB '*[a-z]*';
@@ -339,7 +351,6 @@ CREATE INDEX idx_test_cases_id_any_case ON test_cases (id COLLATE NOCASE) WHERE 
 CREATE INDEX idx_dependencies_depends_on ON dependencies (depends_on, task_id);
 CREATE INDEX idx_checkpoints_task_id ON checkpoints (task_id);
 CREATE INDEX idx_questions_open ON questions (asked_at, task_id, number) WHERE answered_at ISNULL;
-CREATE INDEX idx_events_entity ON events (entity_seq, entity_kind);
 
 -- What holds whether or not the client switched foreign keys on. One trigger for each event, as far as it goes: whoever
 -- opens the file reads all of them. The names of the first version stay, and some of theirs do more than they say.
