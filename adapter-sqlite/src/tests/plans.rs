@@ -8,6 +8,7 @@ use tasq_ports::{Cursor, Inserted, Page, Sort, StoreError, StoreExt as _, TaskFi
 
 use super::{Fixture, at, epic, feature, task};
 use crate::statement::text;
+use crate::tx::history::{EventsEntered, NewerEvents};
 use crate::tx::list::page_walks;
 use crate::tx::ready::{
     PeekDue, PeekExpired, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane,
@@ -75,6 +76,18 @@ fn leases_are_walked_by_their_end() {
         "{plan}"
     );
     assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+#[test]
+fn the_events_of_an_item_are_walked_by_their_number() {
+    let fixture = Fixture::new();
+    let mut conn = fixture.plain();
+    let entered = plan(&mut conn, EventsEntered::TEXT);
+    let table = "SEARCH entity_events USING PRIMARY KEY (entity_seq=? AND event_seq>? AND event_seq<?); \
+                 SEARCH events USING INTEGER PRIMARY KEY (rowid=?)";
+    assert_eq!(entered, table);
+    let newer = plan(&mut conn, NewerEvents::TEXT);
+    assert_eq!(newer, "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)");
 }
 
 #[test]
