@@ -336,7 +336,7 @@ fn derived(place: &Place, conn: &mut SqliteConnection) -> Result<Vec<Finding>, S
             named.push_str(", …");
         }
         let what = format!(
-            "columns that follow from other rows are not what they should be in {} of {table}: {named}",
+            "what follows from other rows is not as it should be in {} of {table}: {named}",
             rows.len()
         );
         let finding = Finding::new(Check::Derived, Severity::Problem, table, what).fixable();

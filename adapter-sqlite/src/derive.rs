@@ -1,6 +1,14 @@
 //! Everything derived, from scratch: what the triggers keep in step row by row, said once more for whole tables. First
 //! the tasks, then their parents. The rows' times stay.
 
+/// So many events are entered for their items at a time. Files depend on it: see `entity_events` in the schema.
+macro_rules! entered_at_once {
+    () => {
+        256
+    };
+}
+pub(crate) use entered_at_once;
+
 /// Derives every derived value of every task.
 pub(crate) const DERIVE_TASKS: &str = "
 UPDATE tasks SET
@@ -65,12 +73,29 @@ DELETE FROM acting WHERE one <> 1 OR acting_at IS NOT NULL;
 INSERT OR IGNORE INTO acting (one) VALUES (1);
 ";
 
+/// The last event that is entered for its item.
+macro_rules! last_entered {
+    () => {
+        concat!(
+            "(SELECT coalesce(max(seq), 0) / ",
+            entered_at_once!(),
+            " * ",
+            entered_at_once!(),
+            " FROM events)"
+        )
+    };
+}
+
 /// Enters events for their items, as many as are to be; see `entity_events` in the schema.
-pub(crate) const DERIVE_ENTITY_EVENTS: &str = "
+pub(crate) const DERIVE_ENTITY_EVENTS: &str = concat!(
+    "
 DELETE FROM entity_events;
 INSERT INTO entity_events
-SELECT entity_seq, seq FROM events WHERE seq <= (SELECT max(seq) / 256 * 256 FROM events) ORDER BY entity_seq, seq;
-";
+SELECT entity_seq, entity_kind, seq FROM events WHERE seq <= ",
+    last_entered!(),
+    " ORDER BY 1, 2, 3;
+"
+);
 
 /// For each table the rows whose derived values are not what follows from the others, by id.
 pub(crate) const DIFFERING: [(&str, &str); 5] = [
@@ -127,20 +152,18 @@ ORDER BY seq",
     ),
     (
         "entity_events",
-        "
-SELECT CAST(seq AS TEXT) AS line FROM (
-    SELECT seq FROM events
-    WHERE seq <= (SELECT max(seq) / 256 * 256 FROM events)
-        AND NOT EXISTS (
-            SELECT 1 FROM entity_events WHERE entity_events.entity_seq = events.entity_seq AND event_seq = events.seq
-        )
+        concat!(
+            "
+SELECT 'event ' || seq AS line FROM (
+    SELECT * FROM (SELECT entity_seq, entity_kind, seq FROM events EXCEPT SELECT * FROM entity_events)
+    WHERE seq <= ",
+            last_entered!(),
+            "
     UNION
-    SELECT event_seq FROM entity_events
-    WHERE NOT EXISTS (
-        SELECT 1 FROM events WHERE events.seq = event_seq AND events.entity_seq = entity_events.entity_seq
-    )
+    SELECT * FROM (SELECT * FROM entity_events EXCEPT SELECT entity_seq, entity_kind, seq FROM events)
 )
-ORDER BY seq",
+ORDER BY seq"
+        ),
     ),
     (
         "acting",

@@ -224,8 +224,9 @@ table! {
 }
 
 table! {
-    entity_events (entity_seq, event_seq) {
+    entity_events (entity_seq, entity_kind, event_seq) {
         entity_seq -> BigInt,
+        entity_kind -> Text,
         event_seq -> BigInt,
     }
 }

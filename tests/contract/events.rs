@@ -12,6 +12,7 @@ use super::answers::assert_refused;
 use super::make::{
     actor, at, attempt, epic_id, event, feature, feature_id, task, task_id, test_id, with_attempts,
 };
+use super::stores::one_of_every_kind;
 
 fn append(bench: &Bench, event: &Event) -> i64 {
     bench.write(|tx| tx.append_event(event))
@@ -220,7 +221,10 @@ pub(crate) fn events_of_an_item_are_found_among_many(bench: &Bench) {
         .collect();
     entities.extend([AnyId::from(epic_id("TASK-1")), feature_id("FEAT-1").into()]);
     let mut appended = 0_usize;
-    for (unit, size) in [1, 250, 3, 2, 1, 300, 0, 17, 600].into_iter().enumerate() {
+    for (unit, size) in [1, 250, 3, 2, 1, 300, 0, 17, 600, 0, 9]
+        .into_iter()
+        .enumerate()
+    {
         if unit % 3 == 1 {
             bench.put(&again);
         }
@@ -248,13 +252,15 @@ pub(crate) fn events_of_an_item_are_found_among_many(bench: &Bench) {
                 of_items.entry(entity.clone()).or_default().push(seq);
             }
             // A unit finds its own.
-            let found = tx.events(&EventFilter {
-                entity: Some(entities[1].clone()),
-                after: 0,
-                limit: u32::MAX,
-            })?;
-            let seqs = of_items.get(&entities[1]).cloned().unwrap_or_default();
-            assert!(found.iter().map(|it| it.seq).eq(seqs));
+            for entity in &entities[..2] {
+                let found = tx.events(&EventFilter {
+                    entity: Some(entity.clone()),
+                    after: 0,
+                    limit: u32::MAX,
+                })?;
+                let seqs = of_items.get(entity).cloned().unwrap_or_default();
+                assert!(found.iter().map(|it| it.seq).eq(seqs), "unit {unit}");
+            }
             Ok(())
         });
         if unit % 3 == 2 {
@@ -262,7 +268,19 @@ pub(crate) fn events_of_an_item_are_found_among_many(bench: &Bench) {
         }
     }
     assert!(of_items.values().all(|seqs| seqs.len() > 50));
-    for (entity, all) in &of_items {
+    // All of it in one piece, too.
+    let contents = bench.contents();
+    let loaded = one_of_every_kind();
+    for other in &loaded {
+        other.write(|tx| tx.load(&contents));
+    }
+    for bench in loaded.iter().chain([bench]) {
+        assert_events_of(bench, &of_items);
+    }
+}
+
+fn assert_events_of(bench: &Bench, of_items: &BTreeMap<AnyId, Vec<i64>>) {
+    for (entity, all) in of_items {
         assert_eq!(&seqs(bench, Some(entity.clone()), 0, u32::MAX), all);
         for after in [
             1, 100, 254, 255, 256, 257, 511, 512, 513, 999, 1_000, 2_046, 2_047,

@@ -230,7 +230,8 @@ fn events_that_are_not_found_by_their_item_are_entered_again() {
         "DELETE FROM entity_events",
         "DELETE FROM entity_events WHERE event_seq = 512",
         "UPDATE entity_events SET entity_seq = 77 WHERE event_seq = 100",
-        "INSERT INTO entity_events VALUES (1, 100000)",
+        "UPDATE entity_events SET entity_kind = 'epic' WHERE event_seq = 7",
+        "INSERT INTO entity_events VALUES (1, 'task', 100000)",
     ] {
         fixture.plain().batch_execute(damage).unwrap();
         let finding = one(&fixture, Check::Derived);

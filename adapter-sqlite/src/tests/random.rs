@@ -6,7 +6,7 @@ use tasq_domain::{Dependency, EpicId, FeatureId, Status, TestOwner, TestStatus};
 use tasq_ports::{StoreError, StoreExt, Tx};
 
 use super::{Fixture, at, epic, feature, hold, lines, task, test_case};
-use crate::derive::{DERIVE_COUNTS, DERIVE_PARENTS, DERIVE_TASKS};
+use crate::derive::{DERIVE_COUNTS, DERIVE_ENTITY_EVENTS, DERIVE_PARENTS, DERIVE_TASKS};
 
 const STEPS: usize = 800;
 
@@ -19,6 +19,8 @@ SELECT 'feature ' || id || ' ' || json_array(
 UNION ALL
 SELECT 'epic ' || id || ' ' || json_array(
     status, features_pending, features_in_progress, features_completed, features_blocked) FROM epics
+UNION ALL
+SELECT 'event ' || json_array(entity_seq, entity_kind, event_seq) FROM entity_events
 UNION ALL
 SELECT 'acting ' || json_array(acting_at) FROM acting";
 
@@ -39,6 +41,7 @@ fn check(conn: &mut SqliteConnection, step: &str) {
     conn.batch_execute(DERIVE_TASKS).unwrap();
     conn.batch_execute(DERIVE_COUNTS).unwrap();
     conn.batch_execute(DERIVE_PARENTS).unwrap();
+    conn.batch_execute(DERIVE_ENTITY_EVENTS).unwrap();
     let expected = lines(conn, DERIVED);
     conn.batch_execute("ROLLBACK").unwrap();
     assert_eq!(found, expected, "after {step}");

@@ -10,6 +10,7 @@ use tasq_domain::{
 use tasq_ports::EventFilter;
 
 use super::one;
+use crate::derive::entered_at_once;
 use crate::error::Fault;
 use crate::rows::Reading;
 use crate::rows::history::{AttemptRow, CheckpointRow, DependencyRow, EventRow, OperationRow};
@@ -33,16 +34,19 @@ statement! {
 statement! {
     /// Enters all events between two numbers, the second included, for their items.
     EnterEvents { after: i64 => BigInt, to: i64 => BigInt } -> () =
-        "INSERT OR IGNORE INTO entity_events SELECT entity_seq, seq FROM events WHERE seq > ? AND seq <= ? ORDER BY 1, 2"
+        "INSERT OR IGNORE INTO entity_events SELECT entity_seq, entity_kind, seq FROM events \
+         WHERE seq > ? AND seq <= ? ORDER BY 1, 2, 3"
 }
 statement! {
-    /// The events that are entered for the items of a number, of which one is this.
+    /// The events that are entered for the item of this number, or for one that had it before.
     EventsEntered {
-        seq: i64 => BigInt, after: i64 => BigInt, to: i64 => BigInt, kind: &'a str => Text, id: &'a str => Text,
+        seq: i64 => BigInt, kind: &'a str => Text, after: i64 => BigInt, to: i64 => BigInt, id: &'a str => Text,
         limit: i64 => BigInt
     } -> EventColumns =
-        "SELECT seq, at, actor, kind, entity_kind, entity_id, data FROM entity_events CROSS JOIN events ON seq = event_seq \
-         WHERE entity_events.entity_seq = ? AND event_seq > ? AND event_seq <= ? AND entity_kind = ? AND entity_id = ? \
+        "SELECT seq, at, actor, kind, entity_kind, entity_id, data \
+         FROM entity_events AS found CROSS JOIN events USING (entity_seq, entity_kind) \
+         WHERE found.entity_seq = ? AND found.entity_kind = ? AND event_seq > ? AND event_seq <= ? \
+         AND seq = event_seq AND entity_id = ? \
          ORDER BY event_seq LIMIT ? + 0"
 }
 statement! {
@@ -385,6 +389,9 @@ fn entity_seqs(conn: &mut SqliteConnection, entity: &AnyId) -> Result<Vec<i64>, 
         .select(removed_items::seq)
         .load(conn)?;
     seqs.extend(were);
+    // One that was made again may have the number that it had.
+    seqs.sort_unstable();
+    seqs.dedup();
     Ok(seqs)
 }
 
@@ -395,12 +402,9 @@ pub(crate) fn newest_event(conn: &mut SqliteConnection) -> Result<i64, Fault> {
     Ok(newest.unwrap_or(0))
 }
 
-/// So many events are entered for their items at a time; see `entity_events` in the schema.
-const ENTERED_AT_ONCE: i64 = 256;
-
 /// The last event that is entered for its item, if this is the newest of all.
 pub(crate) const fn entered(newest: i64) -> i64 {
-    newest - newest.rem_euclid(ENTERED_AT_ONCE)
+    newest - newest.rem_euclid(entered_at_once!())
 }
 
 /// Enters for their items what is to be entered of the events after `before`, of which `newest` is the last.
@@ -453,7 +457,7 @@ fn events_of(
     let mut rows: Vec<EventRow> = Vec::new();
     let seqs = entity_seqs(conn, entity)?;
     for &seq in &seqs {
-        let of_seq = EventsEntered::new(seq, after, entered, kind, id, limit);
+        let of_seq = EventsEntered::new(seq, kind, after, entered, id, limit);
         rows.extend(of_seq.load::<EventRow>(conn)?);
     }
     if seqs.len() > 1 {

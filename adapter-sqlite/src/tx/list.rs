@@ -20,10 +20,16 @@ use crate::rows::task::{BLOCKED, STARTED, StoredTask, whole_task};
 use crate::schema::{epics, features, tasks, test_cases};
 use crate::statement::statement;
 
+/// 2^61: the ends of leases are later, all changes earlier. Times are nowhere near.
+macro_rules! in_between {
+    () => {
+        "2305843009213693952"
+    };
+}
 /// That a task is in progress, for the index that has its lease.
 macro_rules! in_progress {
     () => {
-        "moment >= 2305843009213693952"
+        concat!("moment >= ", in_between!(), " AND status = 'in_progress'")
     };
 }
 /// How a `moment` that is the end of a lease begins: the rest is the time.
@@ -32,7 +38,7 @@ macro_rules! lease {
         "4611686018427387904 + "
     };
 }
-pub(crate) use {in_progress, lease};
+pub(crate) use {in_between, in_progress, lease};
 
 /// A query of tasks that is still being put together.
 pub(crate) type Boxed<'a> = tasks::BoxedQuery<'a, Sqlite>;
@@ -144,7 +150,7 @@ pub(crate) fn page_walks<'a>(
             _ => &[Rest::All],
         };
         for rest in rests {
-            let query = in_part(source.open(filter, now), &filter.scope, source.which);
+            let query = in_part(source.open(filter, *rest, now), &filter.scope, source.which);
             let query = finish(query, filter, page, source.order, *rest);
             walks.push(query.select(sql(place)));
         }
@@ -175,7 +181,7 @@ enum Which {
 }
 
 impl Source {
-    fn open<'a>(&self, filter: &'a TaskFilter, now: Timestamp) -> Boxed<'a> {
+    fn open<'a>(&self, filter: &'a TaskFilter, rest: Rest, now: Timestamp) -> Boxed<'a> {
         let all = || tasks::table.into_boxed();
         let any = |query: Boxed<'a>| match filter.statuses.as_slice() {
             [] => query,
@@ -193,8 +199,11 @@ impl Source {
             // Those in progress and those completed share a stage.
             Which::Stage(STARTED, priority) => any(staged(STARTED, priority)),
             Which::Stage(stage, priority) => staged(stage, priority),
-            Which::Running => all().filter(sql::<Bool>(IN_PROGRESS)),
-            Which::Resting => any(all().filter(sql::<Bool>(RESTING))),
+            Which::Running => all().filter(sql::<Bool>(in_progress!())),
+            Which::Resting => any(all().filter(sql::<Bool>(match rest {
+                Rest::All => RESTING,
+                Rest::SameKey | Rest::LaterKey => RESTING_AFTER,
+            }))),
             Which::Ready(priority) => any(known_ready(staged(READY, priority), now)),
             Which::Due => any(due(all(), now)),
         }
@@ -287,9 +296,10 @@ const fn sorted(sort: Sort) -> &'static Order {
     }
 }
 
-/// The two halves of the index of changes and leases: see `moment` in the schema. No time is near 2^61, which lies between.
-pub(crate) const IN_PROGRESS: &str = in_progress!();
-const RESTING: &str = "moment < 2305843009213693952";
+/// The first half of the index of changes and leases; see `moment` in the schema.
+const RESTING: &str = concat!("moment < ", in_between!());
+/// The same for a walk that goes on from a cursor: SQLite has a walk end in one place only, and that is the cursor.
+const RESTING_AFTER: &str = concat!("+moment < ", in_between!());
 
 /// The stage of a task that is known to be ready; see the schema.
 const READY: i64 = 0;
@@ -458,8 +468,8 @@ fn known_ready(query: Boxed<'_>, now: Timestamp) -> Boxed<'_> {
     query.filter(tasks::not_before.is_null().or(tasks::not_before.le(now)))
 }
 
-/// The part of a source that lies in a scope. Those in progress are few, wherever they lie, and have an index of their
-/// own: a `+` keeps SQLite from walking everything in the scope instead.
+/// The part of a source that lies in a scope. Those in progress are few, wherever they lie, and are found by their
+/// leases: a `+` keeps SQLite from walking everything in the scope instead.
 fn in_part<'a>(query: Boxed<'a>, scope: &'a Scope, which: Which) -> Boxed<'a> {
     match (which, scope) {
         (Which::Running, Scope::Epic(epic)) => {

@@ -15,7 +15,7 @@ use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
 use tasq_ports::Access;
 
 use super::hand::Related;
-use super::list::{Boxed, IN_PROGRESS, due, in_progress, in_scope, lease};
+use super::list::{Boxed, due, in_between, in_progress, in_scope, lease};
 use crate::error::Fault;
 use crate::rows::Reading;
 use crate::rows::task::{StoredTask, WHOLE_TASK, read_process, whole_task};
@@ -263,7 +263,7 @@ pub(crate) fn processes_at(
 /// Tasks by the end of their lease, as far as it has passed.
 pub(crate) fn expired_query(now: Timestamp, limit: u32) -> Boxed<'static> {
     tasks::table
-        .filter(sql::<Bool>(IN_PROGRESS))
+        .filter(sql::<Bool>(in_progress!()))
         .filter(sql::<Bool>(concat!("moment <= ", lease!())).bind::<BigInt, _>(now.micros()))
         .order(sql::<BigInt>("moment, seq"))
         .limit(limit.into())

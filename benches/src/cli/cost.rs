@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use super::{Commands, GROUP, quiet};
@@ -16,6 +16,8 @@ use crate::scale::tasks;
 pub(crate) const PEAK: &str = "peak";
 /// The name of the section that stripping removes.
 const SYMBOLS: &[u8] = b".symtab\0";
+/// After so many commands that write, one has folded the log: it does when they have written some hundred pages.
+const MOST_TO_FOLD: u32 = 100;
 const WAITS: &str = "trace=fsync,fdatasync,?sync_file_range,?syncfs,?sync";
 
 /// A single-task command, and whether it changes the queue.
@@ -110,39 +112,72 @@ fn singles(commands: &Commands) -> anyhow::Result<Vec<Single>> {
     ])
 }
 
-/// Waits for the disk of a whole command, with FULL.
+/// Waits for the disk of a whole command, with FULL. One in many folds the log as well, and is told by itself.
 fn waits(bench: &mut Bench, commands: &Commands, folder: &Path) -> anyhow::Result<()> {
+    let trace = folder.join("waits");
+    let Some(waits) = until_folded(commands, &trace)? else {
+        return bench
+            .report
+            .note("cli: waits for the disk are not counted: strace is missing or may not trace");
+    };
+    bench.report.tell(Row::count(
+        GROUP,
+        "waits for the disk of tasq add when it folds the log, FULL",
+        waits,
+        "",
+        Must::Free,
+    ))?;
+    // It begins the log anew, for which it waits once more.
+    counted_waits(
+        &commands.with(&["add".to_owned(), "the first of a log".to_owned()]),
+        &trace,
+    )?;
     for single in singles(commands)?
         .into_iter()
         .filter(|single| single.writes)
     {
-        let trace = folder.join("waits");
-        let mut traced = Command::new("strace");
-        traced
-            .args(["-f", "-qq", "-e", WAITS, "-o"])
-            .arg(&trace)
-            .arg("--");
-        wrap(&mut traced, &commands.with(&single.words));
-        let output = match quiet(&mut traced) {
-            Ok(output) if output.status.success() => output,
-            _ => {
-                return bench.report.note(
-                    "cli: waits for the disk are not counted: strace is missing or may not trace",
-                );
-            }
-        };
-        ensure!(output.status.success(), "tasq {} failed", single.name);
-        let count = fs::read_to_string(&trace)?
-            .lines()
-            .filter(|line| line.contains("sync"))
-            .count();
+        let count = counted_waits(&commands.with(&single.words), &trace)?
+            .with_context(|| format!("tasq {} failed", single.name))?;
         let name = format!("waits for the disk of tasq {}, FULL", single.name);
-        let count = f64::from(u32::try_from(count)?);
         bench
             .report
             .tell(Row::count(GROUP, name, count, "", Must::AtMost(2.0)))?;
     }
     Ok(())
+}
+
+/// Adds tasks until a command has folded the log; how often that one waited. `None` where waits cannot be counted.
+fn until_folded(commands: &Commands, trace: &Path) -> anyhow::Result<Option<f64>> {
+    let mut log = commands.store.clone().into_os_string();
+    log.push("-wal");
+    let length = || fs::metadata(&log).map_or(0, |log| log.len());
+    for number in 0..MOST_TO_FOLD {
+        let before = length();
+        let words = ["add".to_owned(), format!("task {number}")];
+        let Some(waits) = counted_waits(&commands.with(&words), trace)? else {
+            return Ok(None);
+        };
+        if length() < before {
+            return Ok(Some(waits));
+        }
+    }
+    bail!("{MOST_TO_FOLD} commands wrote to the log, and none folded it")
+}
+
+/// How often a command waits for the disk; `None` if it, or strace, fails.
+fn counted_waits(command: &Command, trace: &Path) -> anyhow::Result<Option<f64>> {
+    let mut traced = Command::new("strace");
+    traced
+        .args(["-f", "-qq", "-e", WAITS, "-o"])
+        .arg(trace)
+        .arg("--");
+    wrap(&mut traced, command);
+    if !quiet(&mut traced).is_ok_and(|output| output.status.success()) {
+        return Ok(None);
+    }
+    let told = fs::read_to_string(trace)?;
+    let count = told.lines().filter(|line| line.contains("sync")).count();
+    Ok(Some(f64::from(u32::try_from(count)?)))
 }
 
 /// Puts a command with its environment behind another.

@@ -303,12 +303,14 @@ CREATE TABLE events (
     data TEXT NOT NULL DEFAULT '{}' CHECK (length(CAST(data AS BLOB)) <= 1048576 AND data GLOB '{*}')
 ) STRICT;
 
--- Which events each item has, of the first 256 events of the queue, the next 256 and so on: they are entered so many at a
--- time, because each by itself would be one more page for a step to write. Those after them are few, and looked through.
+-- Derived: which events each item has, of the events 1 to 256 of the queue, of the next 256 and so on: they are entered so
+-- many at a time, because each by itself would be one more page for a step to write. Those after them are few, and looked
+-- through. Whoever adds or removes events by hand has `tasq doctor --fix` put this right.
 CREATE TABLE entity_events (
     entity_seq INTEGER,
+    entity_kind TEXT,
     event_seq INTEGER,
-    PRIMARY KEY (entity_seq, event_seq)
+    PRIMARY KEY (entity_seq, entity_kind, event_seq)
 ) STRICT, WITHOUT ROWID;
 
 -- The numbers of items that are no longer there, by which their events are found. Below zero: an item that this queue

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     Answer, AnyId, Attempt, AttemptEnd, CommandLine, Contents, Dependency, Description, EntityKind,
-    Epic, EpicId, EventKind, Feature, FeatureId, Hold, JsonObject, Name, Operation, OperationId,
-    Outcome, Priority, Proof, Question, RetryBudget, Settings, Source, Status, Task, TaskId,
-    TestCase, TestOwner, TestResult, TestStatus, Timestamp,
+    Epic, EpicId, Event, EventKind, Feature, FeatureId, Hold, JsonObject, Name, Operation,
+    OperationId, Outcome, Priority, Proof, Question, RetryBudget, Settings, Source, Status, Task,
+    TaskId, TestCase, TestOwner, TestResult, TestStatus, Timestamp,
 };
 use tasq_ports::{Clock, Inserted, StoreError, Tx};
 
@@ -559,7 +559,17 @@ impl Maker<'_> {
         let mut event = event(kind, entity);
         event.at = self.now;
         event.data = self.metadata();
-        command(format!("append {event:?}"), move |tx| {
+        // Some choose a number, and leave a gap.
+        let gap = self.numbers.maybe(|numbers| numbers.below(300));
+        command(format!("append {event:?}, gap {gap:?}"), move |tx| {
+            let seq = match gap {
+                Some(gap) => tx.newest_event()? + 1 + i64::from(gap),
+                None => 0,
+            };
+            let event = Event {
+                seq,
+                ..event.clone()
+            };
             Ok(told(tx.append_event(&event)?))
         })
     }

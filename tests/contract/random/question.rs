@@ -102,7 +102,7 @@ pub(crate) fn any(numbers: &mut Numbers, contents: &Contents) -> Question {
         }
         11 => Question::Events(EventFilter {
             entity: numbers.maybe(|numbers| AnyId::from(task(numbers, contents))),
-            after: i64::from(numbers.below(100)),
+            after: i64::from(numbers.below(1_000)),
             limit: numbers.below(20),
         }),
         12 => Question::Ids(
