@@ -155,12 +155,19 @@ ORDER BY seq",
         concat!(
             "
 SELECT 'event ' || seq AS line FROM (
-    SELECT * FROM (SELECT entity_seq, entity_kind, seq FROM events EXCEPT SELECT * FROM entity_events)
+    SELECT seq FROM events
     WHERE seq <= ",
             last_entered!(),
-            "
+            " AND NOT EXISTS (
+        SELECT 1 FROM entity_events AS entered
+        WHERE entered.entity_seq = events.entity_seq AND entered.entity_kind = events.entity_kind AND event_seq = seq
+    )
     UNION
-    SELECT * FROM (SELECT * FROM entity_events EXCEPT SELECT entity_seq, entity_kind, seq FROM events)
+    SELECT event_seq FROM entity_events AS entered
+    WHERE NOT EXISTS (
+        SELECT 1 FROM events
+        WHERE seq = event_seq AND events.entity_seq = entered.entity_seq AND events.entity_kind = entered.entity_kind
+    )
 )
 ORDER BY seq"
         ),

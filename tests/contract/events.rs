@@ -238,7 +238,8 @@ pub(crate) fn events_of_an_item_are_found_among_many(bench: &Bench) {
         undone.unwrap();
         bench.write(|tx| {
             for number in 0..size {
-                let entity = &entities[appended * appended % entities.len()];
+                // Each comes as often as any other, and after each other.
+                let entity = &entities[(appended + appended / entities.len()) % entities.len()];
                 appended += 1;
                 let seq = tx.append_event(&Event {
                     // Some choose a number, and leave a gap.
@@ -267,6 +268,7 @@ pub(crate) fn events_of_an_item_are_found_among_many(bench: &Bench) {
             bench.write(|tx| tx.remove_task(&again.id));
         }
     }
+    assert_eq!(of_items.len(), entities.len());
     assert!(of_items.values().all(|seqs| seqs.len() > 50));
     // All of it in one piece, too.
     let contents = bench.contents();

@@ -115,11 +115,12 @@ fn singles(commands: &Commands) -> anyhow::Result<Vec<Single>> {
 /// Waits for the disk of a whole command, with FULL. One in many folds the log as well, and is told by itself.
 fn waits(bench: &mut Bench, commands: &Commands, folder: &Path) -> anyhow::Result<()> {
     let trace = folder.join("waits");
-    let Some(waits) = until_folded(commands, &trace)? else {
+    if !can_trace(&trace) {
         return bench
             .report
             .note("cli: waits for the disk are not counted: strace is missing or may not trace");
-    };
+    }
+    let waits = until_folded(commands, &trace)?;
     bench.report.tell(Row::count(
         GROUP,
         "waits for the disk of tasq add when it folds the log, FULL",
@@ -136,8 +137,7 @@ fn waits(bench: &mut Bench, commands: &Commands, folder: &Path) -> anyhow::Resul
         .into_iter()
         .filter(|single| single.writes)
     {
-        let count = counted_waits(&commands.with(&single.words), &trace)?
-            .with_context(|| format!("tasq {} failed", single.name))?;
+        let count = counted_waits(&commands.with(&single.words), &trace)?;
         let name = format!("waits for the disk of tasq {}, FULL", single.name);
         bench
             .report
@@ -146,38 +146,50 @@ fn waits(bench: &mut Bench, commands: &Commands, folder: &Path) -> anyhow::Resul
     Ok(())
 }
 
-/// Adds tasks until a command has folded the log; how often that one waited. `None` where waits cannot be counted.
-fn until_folded(commands: &Commands, trace: &Path) -> anyhow::Result<Option<f64>> {
+/// Whether waits can be counted here.
+fn can_trace(trace: &Path) -> bool {
+    let mut traced = strace(trace);
+    quiet(traced.arg("true")).is_ok_and(|output| output.status.success())
+}
+
+/// Adds tasks until a command has folded the log; how often that one waited.
+fn until_folded(commands: &Commands, trace: &Path) -> anyhow::Result<f64> {
     let mut log = commands.store.clone().into_os_string();
     log.push("-wal");
     let length = || fs::metadata(&log).map_or(0, |log| log.len());
     for number in 0..MOST_TO_FOLD {
         let before = length();
         let words = ["add".to_owned(), format!("task {number}")];
-        let Some(waits) = counted_waits(&commands.with(&words), trace)? else {
-            return Ok(None);
-        };
+        let waits = counted_waits(&commands.with(&words), trace)?;
         if length() < before {
-            return Ok(Some(waits));
+            return Ok(waits);
         }
     }
     bail!("{MOST_TO_FOLD} commands wrote to the log, and none folded it")
 }
 
-/// How often a command waits for the disk; `None` if it, or strace, fails.
-fn counted_waits(command: &Command, trace: &Path) -> anyhow::Result<Option<f64>> {
+/// How often a command waits for the disk.
+fn counted_waits(command: &Command, trace: &Path) -> anyhow::Result<f64> {
+    let mut traced = strace(trace);
+    wrap(&mut traced, command);
+    let output = quiet(&mut traced)?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?} under strace: {}: {complaint}", output.status);
+    }
+    let told = fs::read_to_string(trace)?;
+    let count = told.lines().filter(|line| line.contains("sync")).count();
+    Ok(f64::from(u32::try_from(count)?))
+}
+
+/// Notes in a file when the command after these words waits for the disk.
+fn strace(trace: &Path) -> Command {
     let mut traced = Command::new("strace");
     traced
         .args(["-f", "-qq", "-e", WAITS, "-o"])
         .arg(trace)
         .arg("--");
-    wrap(&mut traced, command);
-    if !quiet(&mut traced).is_ok_and(|output| output.status.success()) {
-        return Ok(None);
-    }
-    let told = fs::read_to_string(trace)?;
-    let count = told.lines().filter(|line| line.contains("sync")).count();
-    Ok(Some(f64::from(u32::try_from(count)?)))
+    traced
 }
 
 /// Puts a command with its environment behind another.
