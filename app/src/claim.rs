@@ -77,6 +77,7 @@ impl App<'_> {
                 "give a duration such as 30m",
             ));
         }
+        self.find_place();
         let granted = self.once_kept("claim", wanted, |unit| {
             allowed(unit)?;
             let terms = Terms {

@@ -49,6 +49,12 @@ impl App<'_> {
         Ok(took.reaped)
     }
 
+    /// Has where this program stands found, before a unit that takes back what is lost: that is done once, and would be a
+    /// good part of what a claim does while others wait for it.
+    pub(crate) fn find_place(&self) {
+        let _found = self.processes.map(Processes::place);
+    }
+
     /// Takes back what is lost and returns which tasks those were.
     pub(crate) fn take_back(&self, unit: &mut Unit<'_>) -> Result<Vec<TaskId>, AppError> {
         let mut reaped = abandoned(unit, self.processes)?;

@@ -20,6 +20,10 @@ const GROUP: &str = "peers";
 /// Names the folder that `benches/peers/install` filled.
 const FOLDER: &str = "TASQ_BENCH_PEERS";
 
+/// How our tasks lie, and in how many features: theirs have none. Those of one feature are what their queues are; over many,
+/// no two tasks that follow each other are of the same, so that a batch counts in as many features as it has tasks.
+const SHAPES: [(&str, u64); 2] = [("one feature", 1), ("100 features", FEATURES)];
+
 /// Another queue.
 struct Peer {
     name: &'static str,
@@ -86,17 +90,32 @@ fn beside(
     peer: &Peer,
     size: u64,
 ) -> anyhow::Result<()> {
+    let path = folder.join("theirs.db");
+    let mut theirs = Running::start(installed, peer, &path)?;
+    theirs.ask("fill", u32::try_from(size)?)?;
+    for shape in SHAPES {
+        in_shape(bench, folder, peer, &mut theirs, size, shape)?;
+    }
+    theirs.end()?;
+    remove(&path)
+}
+
+fn in_shape(
+    bench: &mut Bench,
+    folder: &Path,
+    peer: &Peer,
+    theirs: &mut Running,
+    size: u64,
+    (shape, features): (&str, u64),
+) -> anyhow::Result<()> {
     let rounds = bench.plan.rounds;
-    // Every slice takes from the queue; nothing is measured in one that is nearly empty.
+    // Every slice takes from the queue, theirs in each shape; nothing is measured in one that is nearly empty.
     let slice = bench
         .plan
         .slice
-        .min(u32::try_from(size)? / (rounds + 2) / 3);
+        .min(u32::try_from(size)? / (rounds + 2) / 5);
     let path = folder.join("ours.db");
-    let mut ours = Tasq::filled(&path, Sync::Normal, &plain(size, FEATURES)?)?;
-    let their_path = folder.join("theirs.db");
-    let mut theirs = Running::start(installed, peer, &their_path)?;
-    theirs.ask("fill", u32::try_from(size)?)?;
+    let mut ours = Tasq::filled(&path, Sync::Normal, &plain(size, features)?)?;
     let cycle = compare(
         Share::Rate,
         Amount::same(rounds, slice),
@@ -110,15 +129,18 @@ fn beside(
             Must::Free
         }
     };
-    let name = format!("complete + next at {}", tasks(size));
+    let name = format!("complete + next at {}, {shape}", tasks(size));
     bench
         .report
         .tell(Row::ratio(GROUP, name, against(peer), &cycle, must(0.7)))?;
-    bench.report.points.push(Point {
-        series: format!("{}: take + done", peer.name),
-        size,
-        micros: median(&cycle.other),
-    });
+    if features == FEATURES {
+        // The plot tells of our queues in this shape.
+        bench.report.points.push(Point {
+            series: format!("{}: take + done", peer.name),
+            size,
+            micros: median(&cycle.other),
+        });
+    }
     let batch = Amount {
         ours_each: BATCH,
         ours: (slice / BATCH).max(1),
@@ -130,14 +152,15 @@ fn beside(
         &mut |n| (0..n).map(|_| ours.batch(BATCH)).sum(),
         &mut |n| theirs.ask("cycle", n),
     )?;
-    let name = format!("claim 100 and complete 100 at {}, per task", tasks(size));
+    let name = format!(
+        "claim 100 and complete 100 at {}, {shape}, per task",
+        tasks(size)
+    );
     bench
         .report
         .tell(Row::ratio(GROUP, name, against(peer), &batches, must(3.0)))?;
-    theirs.end()?;
     drop(ours);
-    remove(&path)?;
-    remove(&their_path)
+    remove(&path)
 }
 
 fn against(peer: &Peer) -> String {
