@@ -43,8 +43,9 @@ fn main() {
 "#;
 /// The names of functions, in the order in which they are to lie in the command, for linkers that take one (LLD).
 const ORDER: &str = "functions.order";
-/// Since version 21, LLD puts the output together in memory of its own and writes it at once if it is told this
-/// (<https://github.com/llvm/llvm-project/pull/139836>); before, it is what it does anyway.
+/// Since version 21 LLD takes this word, which is to name what it does anyway, for its opposite: it puts the output together
+/// in memory of its own and writes it at once (<https://github.com/llvm/llvm-project/issues/207459>). Where that was not so,
+/// or is mended, the word changes nothing.
 const IN_ONE_PIECE: &str = "-Wl,--mmap-output-file";
 /// Flags of whoever builds that want the program linked in a way of their own.
 const OWN_WAYS: [&str; 4] = [
@@ -82,7 +83,7 @@ fn main() {
         ),
         Err(_) => {}
     }
-    // Another linker has no such word, and other ways.
+    // A linker that has no such word writes as it does.
     let in_one_piece = [IN_ONE_PIECE.to_owned()];
     if try_out(&folder, &in_one_piece).is_ok() {
         link_with(&in_one_piece);
