@@ -20,9 +20,28 @@ const GROUP: &str = "peers";
 /// Names the folder that `benches/peers/install` filled.
 const FOLDER: &str = "TASQ_BENCH_PEERS";
 
-/// How our tasks lie, and in how many features: theirs have none. Those of one feature are what their queues are; over many,
-/// no two tasks that follow each other are of the same, so that a batch counts in as many features as it has tasks.
-const SHAPES: [(&str, u64); 2] = [("one feature", 1), ("100 features", FEATURES)];
+/// How our tasks lie; theirs have no features.
+struct Shape {
+    name: &'static str,
+    features: u64,
+    /// Whether the plot has theirs from here: it tells of our queues in this shape.
+    plotted: bool,
+}
+
+/// Those of one feature are what their queues are. Over many, no two tasks that follow each other are of the same, so that a
+/// batch counts in as many features as it has tasks.
+const SHAPES: [Shape; 2] = [
+    Shape {
+        name: "one feature",
+        features: 1,
+        plotted: false,
+    },
+    Shape {
+        name: "100 features",
+        features: FEATURES,
+        plotted: true,
+    },
+];
 
 /// Another queue.
 struct Peer {
@@ -69,7 +88,9 @@ pub(crate) fn run(bench: &mut Bench, folder: &Path) -> anyhow::Result<()> {
         for size in [BASE, 1_000_000] {
             // One that looks at all of its rows for each step would take hours: litequeue takes 140 ms a step at a million.
             if size == BASE || peer.bound && size <= bench.plan.size {
-                beside(bench, folder, &installed, &peer, size)?;
+                for shape in &SHAPES {
+                    beside(bench, folder, &installed, &peer, size, shape)?;
+                }
             }
         }
     }
@@ -89,33 +110,23 @@ fn beside(
     installed: &Path,
     peer: &Peer,
     size: u64,
-) -> anyhow::Result<()> {
-    let path = folder.join("theirs.db");
-    let mut theirs = Running::start(installed, peer, &path)?;
-    theirs.ask("fill", u32::try_from(size)?)?;
-    for shape in SHAPES {
-        in_shape(bench, folder, peer, &mut theirs, size, shape)?;
-    }
-    theirs.end()?;
-    remove(&path)
-}
-
-fn in_shape(
-    bench: &mut Bench,
-    folder: &Path,
-    peer: &Peer,
-    theirs: &mut Running,
-    size: u64,
-    (shape, features): (&str, u64),
+    shape: &Shape,
 ) -> anyhow::Result<()> {
     let rounds = bench.plan.rounds;
-    // Every slice takes from the queue, theirs in each shape; nothing is measured in one that is nearly empty.
+    // Every slice takes from the queue; nothing is measured in one that is nearly empty.
     let slice = bench
         .plan
         .slice
-        .min(u32::try_from(size)? / (rounds + 2) / 5);
+        .min(u32::try_from(size)? / (rounds + 2) / 3);
+    ensure!(
+        slice >= BATCH,
+        "{rounds} rounds are too many for a queue of {size}"
+    );
     let path = folder.join("ours.db");
-    let mut ours = Tasq::filled(&path, Sync::Normal, &plain(size, features)?)?;
+    let mut ours = Tasq::filled(&path, Sync::Normal, &plain(size, shape.features)?)?;
+    let their_path = folder.join("theirs.db");
+    let mut theirs = Running::start(installed, peer, &their_path)?;
+    theirs.ask("fill", u32::try_from(size)?)?;
     let cycle = compare(
         Share::Rate,
         Amount::same(rounds, slice),
@@ -129,12 +140,11 @@ fn in_shape(
             Must::Free
         }
     };
-    let name = format!("complete + next at {}, {shape}", tasks(size));
+    let name = format!("complete + next at {}, {}", tasks(size), shape.name);
     bench
         .report
         .tell(Row::ratio(GROUP, name, against(peer), &cycle, must(0.7)))?;
-    if features == FEATURES {
-        // The plot tells of our queues in this shape.
+    if shape.plotted {
         bench.report.points.push(Point {
             series: format!("{}: take + done", peer.name),
             size,
@@ -143,7 +153,7 @@ fn in_shape(
     }
     let batch = Amount {
         ours_each: BATCH,
-        ours: (slice / BATCH).max(1),
+        ours: slice / BATCH,
         ..Amount::same(rounds, slice)
     };
     let batches = compare(
@@ -153,14 +163,17 @@ fn in_shape(
         &mut |n| theirs.ask("cycle", n),
     )?;
     let name = format!(
-        "claim 100 and complete 100 at {}, {shape}, per task",
-        tasks(size)
+        "claim 100 and complete 100 at {}, {}, per task",
+        tasks(size),
+        shape.name
     );
     bench
         .report
         .tell(Row::ratio(GROUP, name, against(peer), &batches, must(3.0)))?;
+    theirs.end()?;
     drop(ours);
-    remove(&path)
+    remove(&path)?;
+    remove(&their_path)
 }
 
 fn against(peer: &Peer) -> String {

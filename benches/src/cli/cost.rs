@@ -172,12 +172,12 @@ fn until_folded(commands: &Commands, trace: &Path) -> anyhow::Result<f64> {
 fn counted_waits(command: &Command, trace: &Path) -> anyhow::Result<f64> {
     let mut traced = strace(trace);
     wrap(&mut traced, command);
-    let output = quiet(&mut traced)?;
+    let output = quiet(&mut traced).context("cannot run strace")?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
         bail!("{command:?} under strace: {}: {complaint}", output.status);
     }
-    let told = fs::read_to_string(trace)?;
+    let told = fs::read_to_string(trace).context("what strace noted cannot be read")?;
     let count = told.lines().filter(|line| line.contains("sync")).count();
     Ok(f64::from(u32::try_from(count)?))
 }
