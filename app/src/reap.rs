@@ -36,6 +36,7 @@ impl App<'_> {
     /// # Errors
     /// Only the store's.
     pub fn reap(&self) -> Result<Reaped, AppError> {
+        self.find_place();
         let took = self.once("reap", &(), |unit| {
             let ids = self.take_back(unit)?;
             let tasks = ids
@@ -49,8 +50,8 @@ impl App<'_> {
         Ok(took.reaped)
     }
 
-    /// Has where this program stands found, before a unit that takes back what is lost: that is done once, and would be a
-    /// good part of what a claim does while others wait for it.
+    /// Has where this program stands found, before a unit that takes back what is lost: it would be a good part of
+    /// what a claim does while others wait for it.
     pub(crate) fn find_place(&self) {
         let _found = self.processes.map(Processes::place);
     }

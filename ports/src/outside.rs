@@ -21,6 +21,7 @@ pub trait Ids: Send + Sync {
 #[cfg_attr(feature = "mock", mockall::automock)]
 pub trait Processes: Send + Sync {
     /// Where this program stands; `None` where that cannot be told, and then it neither records nor judges any process.
+    /// It never changes: who has to look for it does so once, at the first call.
     fn place(&self) -> Option<Place>;
 
     /// The process that has this id here; `None` if there is none, or it has ended and is only waited for.
