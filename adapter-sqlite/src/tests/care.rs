@@ -201,37 +201,59 @@ fn derived_columns_that_are_wrong_are_found_and_derived_afresh() {
     }
 }
 
-#[test]
-fn events_that_are_not_found_by_their_item_are_entered_again() {
-    let fixture = stocked();
+/// The events of task A, of which there are more than are entered at a time.
+fn events_of_a(fixture: &Fixture) -> Vec<Event> {
     let of_a = EventFilter {
         entity: Some(task("A", "F").id.into()),
         after: 0,
         limit: u32::MAX,
     };
-    let events_of_a = || {
-        fixture
-            .store
-            .read::<_, StoreError>(|tx| tx.events(&of_a))
-            .unwrap()
-    };
+    fixture
+        .store
+        .read::<_, StoreError>(|tx| tx.events(&of_a))
+        .unwrap()
+}
+
+fn with_many_events() -> Fixture {
+    let fixture = stocked();
     let more = Event {
         seq: 0,
-        ..events_of_a().remove(0)
+        ..events_of_a(&fixture).remove(0)
     };
     let added = fixture
         .store
         .write::<_, StoreError>(|tx| (0..600).try_for_each(|_| tx.append_event(&more).map(drop)));
     added.unwrap();
     assert_eq!(worst(&fixture), None);
-    let before = events_of_a();
-    assert!(before.len() > 600);
-    for damage in [
-        "DELETE FROM entity_events",
-        "DELETE FROM entity_events WHERE event_seq = 512",
-        "UPDATE entity_events SET entity_seq = 77 WHERE event_seq = 100",
-        "UPDATE entity_events SET entity_kind = 'epic' WHERE event_seq = 7",
-        "INSERT INTO entity_events VALUES (1, 'task', 100000)",
+    assert!(events_of_a(&fixture).len() > 600);
+    fixture
+}
+
+#[test]
+fn events_that_are_not_found_by_their_item_are_entered_again() {
+    let fixture = with_many_events();
+    let before = events_of_a(&fixture);
+    for (damage, told) in [
+        (
+            "DELETE FROM entity_events",
+            "in 512 of entity_events: event ",
+        ),
+        (
+            "DELETE FROM entity_events WHERE event_seq = 512",
+            "in 1 of entity_events: event 512",
+        ),
+        (
+            "UPDATE entity_events SET entity_seq = 77 WHERE event_seq = 100",
+            "in 1 of entity_events: event 100",
+        ),
+        (
+            "UPDATE entity_events SET entity_kind = 'epic' WHERE event_seq = 7",
+            "in 1 of entity_events: event 7",
+        ),
+        (
+            "INSERT INTO entity_events VALUES (1, 'task', 100000)",
+            "in 1 of entity_events: event 100000",
+        ),
     ] {
         fixture.plain().batch_execute(damage).unwrap();
         let finding = one(&fixture, Check::Derived);
@@ -239,9 +261,37 @@ fn events_that_are_not_found_by_their_item_are_entered_again() {
             (finding.place.as_str(), finding.fixable),
             ("entity_events", true)
         );
+        assert!(finding.what.contains(told), "{}", finding.what);
         fixture.store.write(|tx| tx.rederive()).unwrap();
         assert_eq!(worst(&fixture), None, "{damage}");
-        assert_eq!(events_of_a(), before, "{damage}");
+        assert_eq!(events_of_a(&fixture), before, "{damage}");
+    }
+}
+
+#[test]
+fn what_a_plain_client_does_to_events_is_entered() {
+    let fixture = with_many_events();
+    let before = events_of_a(&fixture).len();
+    // Some more than are entered at a time; and one less.
+    for (edit, told, then) in [
+        (
+            "INSERT INTO events (at, actor, kind, entity_kind, entity_id, entity_seq, data)
+             SELECT at, actor, kind, entity_kind, entity_id, entity_seq, data FROM events WHERE seq BETWEEN 301 AND 500",
+            "in 256 of entity_events: event ",
+            before + 200,
+        ),
+        (
+            "DELETE FROM events WHERE seq = 400",
+            "in 1 of entity_events: event 400",
+            before + 199,
+        ),
+    ] {
+        fixture.plain().batch_execute(edit).unwrap();
+        let finding = one(&fixture, Check::Derived);
+        assert!(finding.what.contains(told), "{}", finding.what);
+        fixture.store.write(|tx| tx.rederive()).unwrap();
+        assert_eq!(worst(&fixture), None, "{edit}");
+        assert_eq!(events_of_a(&fixture).len(), then, "{edit}");
     }
 }
 

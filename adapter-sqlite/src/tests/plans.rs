@@ -254,6 +254,19 @@ fn what_is_in_progress_is_walked_by_leases_in_every_scope() {
             }
         }
     }
+    // Nothing that rests is walked along for it.
+    let walks = |conn: &mut SqliteConnection, statuses| {
+        plans(conn, &of_status(statuses), Sort::Updated, AFTER)
+    };
+    let running = walks(&mut conn, &[Status::InProgress]);
+    assert!(
+        running
+            .iter()
+            .all(|plan| plan.starts_with(IN_PROGRESS_BY_LEASE)),
+        "{running:?}"
+    );
+    let both = walks(&mut conn, &[Status::InProgress, Status::Completed]);
+    assert!(both.len() > running.len(), "{both:?}");
 }
 
 #[test]

@@ -271,7 +271,8 @@ fn sources(
 }
 
 statement! {
-    /// How many tasks of the queue are in progress, up to a thousand. The index alone says it.
+    /// How many tasks of the queue are in progress, up to a thousand. It reads no column but the index's, so that no row is
+    /// looked up for it.
     SomeRunning {} -> BigInt =
         concat!("SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY idx_tasks_moment WHERE moment >= ", in_between!(), " LIMIT 1000)")
 }
