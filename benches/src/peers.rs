@@ -114,14 +114,13 @@ fn beside(
 ) -> anyhow::Result<()> {
     let rounds = bench.plan.rounds;
     // Every slice takes from the queue; nothing is measured in one that is nearly empty.
-    let slice = bench
-        .plan
-        .slice
-        .min(u32::try_from(size)? / (rounds + 2) / 3);
+    let most = u32::try_from(size)? / (rounds + 2) / 3;
     ensure!(
-        slice >= BATCH,
-        "{rounds} rounds are too many for a queue of {size}"
+        most >= BATCH,
+        "--rounds {rounds} are too many for the {size} tasks beside {}",
+        peer.name
     );
+    let slice = bench.plan.slice.min(most);
     let path = folder.join("ours.db");
     let mut ours = Tasq::filled(&path, Sync::Normal, &plain(size, shape.features)?)?;
     let their_path = folder.join("theirs.db");
@@ -153,7 +152,7 @@ fn beside(
     }
     let batch = Amount {
         ours_each: BATCH,
-        ours: slice / BATCH,
+        ours: (slice / BATCH).max(1),
         ..Amount::same(rounds, slice)
     };
     let batches = compare(

@@ -259,6 +259,7 @@ fn what_is_in_progress_is_walked_by_leases_in_every_scope() {
         plans(conn, &of_status(statuses), Sort::Updated, AFTER)
     };
     let running = walks(&mut conn, &[Status::InProgress]);
+    assert!(!running.is_empty());
     assert!(
         running
             .iter()
