@@ -11,6 +11,7 @@ use diesel::connection::SimpleConnection;
 use tasq_domain::Settings;
 use tasq_files::{LockFile, LockGuard, identity};
 use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
+use tasq_sqlite_native::in_one_piece;
 
 use crate::connect::{self, Follows, Opened, absolute, lock_path, log_path, schema_version};
 use crate::create::create;
@@ -271,9 +272,9 @@ impl SqliteStore {
             return Ok(());
         }
         tx.finish()?;
-        let committed = unit.commit();
+        let (committed, log_bytes) = unit.commit();
         if committed.is_ok() && access == Access::Write {
-            self.fold_long_log(opened);
+            self.fold_long_log(opened, log_bytes);
         }
         let Err(StoreError::OutcomeUnknown { what }) = &committed else {
             return committed;
@@ -293,12 +294,11 @@ impl SqliteStore {
 
 impl SqliteStore {
     /// After the first commit, while the writers' lock is held: so no other writer meets SQLite's.
-    fn fold_long_log(&self, opened: &mut Opened) {
+    fn fold_long_log(&self, opened: &mut Opened, log_bytes: u64) {
         let Some(bytes) = opened.fold_log_above.take() else {
             return;
         };
-        let log = std::fs::metadata(log_path(&self.place.path));
-        if !log.is_ok_and(|log| log.len() > bytes) {
+        if log_bytes <= bytes {
             return;
         }
         let conn = &mut opened.conn;
@@ -348,14 +348,16 @@ impl<'a> Unit<'a> {
         })
     }
 
-    fn commit(mut self) -> Result<(), StoreError> {
+    /// Commits. How long the log is then comes with it, if the commit wrote to one.
+    fn commit(mut self) -> (Result<(), StoreError>, u64) {
         let conn = &mut *self.conn;
-        let committed = tasq_sqlite_native::in_one_piece(|| Commit::new().execute(conn));
+        let (committed, log_bytes) = in_one_piece(|| Commit::new().execute(conn));
         // After a failure SQLite may or may not have rolled back; dropping this sees to it.
         self.open = committed.is_err();
-        committed
+        let committed = committed
             .map(drop)
-            .map_err(|error| self.place.commit(&error))
+            .map_err(|error| self.place.commit(&error));
+        (committed, log_bytes)
     }
 }
 

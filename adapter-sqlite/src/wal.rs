@@ -32,7 +32,7 @@ pub(crate) fn nothing_beyond_its_index(database: &Path) -> bool {
 }
 
 /// How many frames belong to transactions that are there as a whole.
-fn whole_frames(log: &[u8]) -> usize {
+pub(crate) fn whole_frames(log: &[u8]) -> usize {
     let Some((header, mut rest)) = log.split_at_checked(HEADER) else {
         return 0;
     };
@@ -151,9 +151,11 @@ mod tests {
             let before = counted(&fixture);
             if round % 2 == 0 {
                 conn.batch_execute(MUCH).unwrap();
-                in_one_piece(|| conn.batch_execute("COMMIT")).unwrap();
+                in_one_piece(|| conn.batch_execute("COMMIT")).0.unwrap();
             } else {
-                in_one_piece(|| conn.batch_execute(&format!("{MUCH} COMMIT"))).unwrap();
+                in_one_piece(|| conn.batch_execute(&format!("{MUCH} COMMIT")))
+                    .0
+                    .unwrap();
             }
             let log = fs::read(log_path(&fixture.path)).unwrap();
             assert_eq!(whole_frames(&log), counted(&fixture));
@@ -176,7 +178,7 @@ mod tests {
             let change = |rows| format!("UPDATE noise SET text = randomblob(700) WHERE n < {rows}");
             // As if a COMMIT had written this and failed: few enough to be held all together, and no new page, which would have the first one read again.
             let undone = format!("BEGIN; {}; ROLLBACK", change(50));
-            in_one_piece(|| conn.batch_execute(&undone)).unwrap();
+            in_one_piece(|| conn.batch_execute(&undone)).0.unwrap();
             let mut other = fixture.plain();
             other.batch_execute(&change(200)).unwrap();
             if closes {

@@ -23,25 +23,51 @@ pub(crate) struct Moment(u64);
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    static NOW: Cell<Option<Moment>> = const { Cell::new(None) };
+    static NOW: Cell<Option<Now>> = const { Cell::new(None) };
+}
+
+/// The moment that a thread is in.
+#[derive(Clone, Copy)]
+struct Now {
+    moment: Moment,
+    /// The end of what was written in it to a log, so far.
+    written_to: i64,
 }
 
 impl Moment {
-    /// Runs `commit` as a moment of its own.
-    pub(crate) fn of<T>(commit: impl FnOnce() -> T) -> T {
+    /// Runs `commit` as a moment of its own. Its answer, and the end of what was written to a log meanwhile, in bytes from
+    /// the beginning of the file; 0 if nothing was.
+    pub(crate) fn of<T>(commit: impl FnOnce() -> T) -> (T, i64) {
         let moment = Self(NEXT.fetch_add(1, Ordering::Relaxed));
-        let _end = End(NOW.replace(Some(moment)));
-        commit()
+        let now = Now {
+            moment,
+            written_to: 0,
+        };
+        let _end = End(NOW.replace(Some(now)));
+        let answer = commit();
+        (answer, NOW.get().map_or(0, |now| now.written_to))
     }
 
     /// The one that this thread is in; none while the thread ends.
     pub(crate) fn now() -> Option<Self> {
-        NOW.try_with(Cell::get).ok().flatten()
+        let now = NOW.try_with(Cell::get).ok().flatten();
+        now.map(|now| now.moment)
+    }
+
+    /// Something was written to a log that ends there.
+    pub(crate) fn wrote_to(end: i64) {
+        // A thread that ends is in no moment.
+        let _ending = NOW.try_with(|it| {
+            it.set(it.get().map(|now| Now {
+                written_to: now.written_to.max(end),
+                ..now
+            }));
+        });
     }
 }
 
 /// Ends a moment when it is dropped, so also in a panic, and goes back to what was before.
-struct End(Option<Moment>);
+struct End(Option<Now>);
 
 impl Drop for End {
     fn drop(&mut self) {
@@ -296,7 +322,7 @@ mod tests {
     fn what_a_commit_left_behind_is_forgotten() {
         for later in [
             |gather: &mut Gather| held(gather),
-            |gather: &mut Gather| Moment::of(|| held(gather)),
+            |gather: &mut Gather| Moment::of(|| held(gather)).0,
         ] {
             let mut gather = Gather::default();
             Moment::of(|| {
@@ -325,7 +351,7 @@ mod tests {
                         false => assert_eq!(held(&mut gather), None),
                     })
                 };
-                scope.spawn(commit).join().unwrap();
+                let ((), _) = scope.spawn(commit).join().unwrap();
             });
         };
         in_a_thread(true);
@@ -340,5 +366,18 @@ mod tests {
             assert_eq!(Moment::now(), outer);
         });
         assert_eq!(Moment::now(), None);
+    }
+
+    #[test]
+    fn a_commit_is_told_how_far_it_wrote() {
+        Moment::wrote_to(9);
+        assert_eq!(Moment::of(|| ()), ((), 0));
+        let outer = Moment::of(|| {
+            Moment::wrote_to(700);
+            // What is put right in its place is not the end.
+            Moment::wrote_to(56);
+            Moment::of(|| Moment::wrote_to(1000)).1
+        });
+        assert_eq!(outer, (1000, 700));
     }
 }

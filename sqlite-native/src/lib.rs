@@ -11,7 +11,9 @@
 //!
 //! And it makes a file system for SQLite known, [`FILE_SYSTEM`]: a database that is opened with it (`vfs=` in its URI) has a
 //! commit written to its log by one call instead of two for each page, if it is carried out [`in_one_piece`]. The bytes
-//! are the same, and where they are when SQLite waits for the disk or tells others of the commit is the same.
+//! are the same, and where they are when SQLite waits for the disk or tells others of the commit is the same. A short log
+//! that is emptied (`PRAGMA wal_checkpoint(TRUNCATE)`) keeps its length and loses its header, without which it is empty to
+//! every SQLite.
 //!
 //! Whoever links it also has SQLite take its small blocks of memory from lists of this crate, on Linux: a connection
 //! takes some five thousand of them when it opens a queue, and the C library thinks about each.
@@ -67,12 +69,14 @@ pub fn install() -> Result<(), NotInstalled> {
 }
 
 /// Runs `commit`, which does nothing but COMMIT on this thread, and has what it writes to a log of [`FILE_SYSTEM`] written
-/// in as few pieces as it can be.
+/// in as few pieces as it can be. Returns its answer, and how long the log is then as far as it counts, in bytes: the end of
+/// what was written; 0 if nothing was.
 ///
 /// Nothing but the COMMIT: were a transaction undone in it, and then the log looked at, what was undone might be written
 /// over what others had put into its place.
-pub fn in_one_piece<T>(commit: impl FnOnce() -> T) -> T {
-    gather::Moment::of(commit)
+pub fn in_one_piece<T>(commit: impl FnOnce() -> T) -> (T, u64) {
+    let (answer, end) = gather::Moment::of(commit);
+    (answer, u64::try_from(end).unwrap_or(0))
 }
 
 #[cfg(test)]

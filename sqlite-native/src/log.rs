@@ -6,6 +6,8 @@
 //! (waiting for the disk, telling other connections) finds the log as if it had been written in pieces. Before anything
 //! else is done to the log, what is held is written.
 //!
+//! A short log that SQLite empties loses its header and keeps its length ([`KEPT_BYTES`]).
+//!
 //! All else goes to the file system that SQLite would use anyway: the database itself, shared memory and locks are that
 //! one's own files, of which nothing here knows.
 
@@ -19,7 +21,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libsqlite3_sys as ffi;
 
-use crate::gather::{Gather, Offer};
+use crate::gather::{Gather, Moment, Offer};
 
 /// The file system's name: what a URI says as `vfs=`.
 pub(crate) const NAME: &str = "tasq";
@@ -29,6 +31,16 @@ const C_NAME: &CStr = c"tasq";
 
 /// The Unix file system of SQLite takes the length of a write modulo 128 KiB.
 const LONGEST_WRITE: usize = 64 * 1024;
+
+/// A log of at most so many bytes that is emptied is overwritten from its beginning instead of shortened: to give the room
+/// back to a file system and to ask for it again takes longer than all that is written there meanwhile. A longer one gives it
+/// back, so that what a large change took is not kept for ever.
+const KEPT_BYTES: ffi::sqlite3_int64 = 1024 * 1024;
+
+/// Written over a log's header: SQLite takes a log for empty that does not begin with its number
+/// (`walIndexRecover`, <https://www.sqlite.org/fileformat2.html#walformat>). The frames behind it are of no commit then,
+/// because each says the two random numbers of the header that it belongs to.
+const NO_HEADER: [u8; 32] = [0; 32];
 
 /// What SQLite uses by itself; set before any file is opened by ours.
 static REAL: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(null_mut());
@@ -137,6 +149,7 @@ impl Behind {
                 return code;
             }
             at += ffi::sqlite3_int64::from(length);
+            Moment::wrote_to(at);
         }
         ffi::SQLITE_OK
     }
@@ -258,7 +271,7 @@ macro_rules! after_settling {
     };
 }
 
-after_settling!(truncate = xTruncate(size: ffi::sqlite3_int64));
+after_settling!(shorten = xTruncate(size: ffi::sqlite3_int64));
 after_settling!(sync = xSync(how: c_int));
 after_settling!(file_size = xFileSize(size: *mut ffi::sqlite3_int64));
 after_settling!(lock = xLock(how: c_int));
@@ -281,6 +294,22 @@ unsafe extern "C" fn read(
         }
         code => code,
     }
+}
+
+unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: ffi::sqlite3_int64) -> c_int {
+    let mut there = 0;
+    // SAFETY: SQLite calls this with an open log, from one thread at a time; `there` outlives the call.
+    let code = unsafe { file_size(file, &raw mut there) };
+    if code != ffi::SQLITE_OK {
+        return code;
+    }
+    if size > 0 || there < NO_HEADER.len() as ffi::sqlite3_int64 || there > KEPT_BYTES {
+        // SAFETY: as above.
+        return unsafe { shorten(file, size) };
+    }
+    // SAFETY: as above.
+    let log = unsafe { LogFile::of(file) };
+    Behind { real: log.real }.write(&NO_HEADER, 0)
 }
 
 unsafe extern "C" fn sector_size(file: *mut ffi::sqlite3_file) -> c_int {

@@ -5,14 +5,16 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use diesel::{Connection as _, SqliteConnection};
 use tasq_domain::ready::Scope;
 use tasq_files::LockFile;
 use tasq_ports::{Access, Inserted, Page, Sort, Store, StoreError, StoreExt, TaskFilter, Verdict};
 
 use super::{Fixture, clock, epic, feature, lines, options, settings, task};
-use crate::connect::{Journal, configure, establish, lock_path, log_path};
+use crate::connect::{Journal, beside, configure, establish, lock_path, log_path};
 use crate::error::Place;
 use crate::migrate::make_unversioned;
+use crate::wal::whole_frames;
 use crate::{Migrate, Options, SqliteStore, Sync, migrate, migrations_pending};
 
 /// Opens one more time.
@@ -311,6 +313,11 @@ fn a_lock_held_by_another_makes_writers_busy_and_readers_not() {
     assert_eq!(store.read(|tx| tx.epics()).unwrap(), []);
 }
 
+/// How many pages the log has that count.
+fn logged(fixture: &Fixture) -> usize {
+    whole_frames(&std::fs::read(log_path(&fixture.path)).unwrap())
+}
+
 fn log_bytes(fixture: &Fixture) -> u64 {
     std::fs::metadata(log_path(&fixture.path)).unwrap().len()
 }
@@ -333,14 +340,14 @@ fn in_passing(fixture: &Fixture) -> SqliteStore {
 fn the_first_commit_folds_a_long_log_and_no_reader_and_no_later_one_does() {
     let fixture = Fixture::new();
     add(&fixture.store, "E1");
-    assert!(log_bytes(&fixture) > 0);
+    assert!(logged(&fixture) > 0);
     let store = in_passing(&fixture);
     assert_eq!(store.read(|tx| tx.epics()).unwrap().len(), 1);
-    assert!(log_bytes(&fixture) > 0);
+    assert!(logged(&fixture) > 0);
     add(&store, "E2");
-    assert_eq!(log_bytes(&fixture), 0);
+    assert_eq!(logged(&fixture), 0);
     add(&store, "E3");
-    assert!(log_bytes(&fixture) > 0);
+    assert!(logged(&fixture) > 0);
     assert_eq!(fixture.store.read(|tx| tx.epics()).unwrap().len(), 3);
 }
 
@@ -354,11 +361,62 @@ fn a_log_that_others_read_is_left_to_them_at_once() {
         .unwrap();
     // It would wait for the time that options give here: longer than a test may run.
     add(&in_passing(&fixture), "E2");
-    assert!(log_bytes(&fixture) > 0);
+    assert!(logged(&fixture) > 0);
     let epics = "SELECT CAST(count(*) AS TEXT) AS line FROM epics";
     assert_eq!(lines(&mut plain, epics), ["1"]);
     plain.batch_execute("COMMIT").unwrap();
     assert_eq!(lines(&mut plain, epics), ["2"]);
+}
+
+/// What is asked of a fold that leaves the log as long as it is: nobody takes what is left in it for a commit.
+#[test]
+fn a_short_log_that_is_folded_keeps_its_length_and_nothing_that_counts() {
+    let epics = "SELECT CAST(count(*) AS TEXT) AS line FROM epics";
+    let fixture = Fixture::new();
+    for number in 0..40 {
+        add(&fixture.store, &format!("E{number}"));
+    }
+    let (path, before) = (fixture.path.clone(), log_bytes(&fixture));
+    add(&in_passing(&fixture), "FOLDS");
+    assert_eq!(logged(&fixture), 0);
+    assert!(log_bytes(&fixture) >= before);
+    // The first to open it after all others have left finds the log by itself.
+    let ours = fixture.folder().join("ours.db");
+    for way in ["vfs=tasq", "vfs=unix"] {
+        for suffix in ["", "-wal"] {
+            std::fs::copy(beside(&path, suffix), beside(&ours, suffix)).unwrap();
+        }
+        let _ = std::fs::remove_file(beside(&ours, "-shm"));
+        let uri = format!("file:{}?mode=rw&{way}", ours.display());
+        let mut conn = SqliteConnection::establish(&uri).unwrap();
+        assert_eq!(lines(&mut conn, epics), ["41"], "{way}");
+        conn.batch_execute("INSERT INTO epics (id, name) VALUES ('NEW', 'new')")
+            .unwrap();
+        let log = std::fs::read(log_path(&ours)).unwrap();
+        let frames = whole_frames(&log);
+        assert!((1..20).contains(&frames), "{way}: {frames}");
+        assert_eq!(lines(&mut conn, epics), ["42"], "{way}");
+    }
+    // And who had it open goes on.
+    add(&fixture.store, "NEXT");
+    assert!((1..20).contains(&logged(&fixture)));
+    assert_eq!(fixture.store.read(|tx| tx.epics()).unwrap().len(), 42);
+}
+
+#[test]
+fn a_log_that_one_change_made_long_gives_its_room_back() {
+    let fixture = Fixture::new();
+    let mut plain = fixture.plain();
+    plain
+        .batch_execute(
+            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 900)
+             INSERT INTO epics (id, name, description) SELECT 'E' || n, 'one', hex(zeroblob(700)) FROM n",
+        )
+        .unwrap();
+    assert!(log_bytes(&fixture) > 1024 * 1024);
+    add(&in_passing(&fixture), "FOLDS");
+    assert_eq!(log_bytes(&fixture), 0);
+    assert_eq!(fixture.store.read(|tx| tx.epics()).unwrap().len(), 901);
 }
 
 #[test]

@@ -156,12 +156,12 @@ fn can_trace(trace: &Path) -> bool {
 fn until_folded(commands: &Commands, trace: &Path) -> anyhow::Result<f64> {
     let mut log = commands.store.clone().into_os_string();
     log.push("-wal");
-    let length = || fs::metadata(&log).map_or(0, |log| log.len());
+    // What was folded has lost its header, or all of it.
+    let is_folded = || fs::read(&log).is_ok_and(|log| log.iter().take(32).all(|&byte| byte == 0));
     for number in 0..MOST_TO_FOLD {
-        let before = length();
         let words = ["add".to_owned(), format!("task {number}")];
         let waits = counted_waits(&commands.with(&words), trace)?;
-        if length() < before {
+        if is_folded() {
             return Ok(waits);
         }
     }
