@@ -404,7 +404,7 @@ pub(crate) fn a_parent_changed_later_keeps_its_time(bench: &Bench) {
     assert_eq!(times(bench), (at(10), at(20)));
     set(bench, "TASK-1", Blocked, at(30));
     assert_eq!(times(bench), (at(30), at(30)));
-    // The epic takes the task's time, not the feature's, which was changed later by itself.
+    // What a feature's status means to its epic is no older than the feature's last change.
     bench.write(|tx| {
         let feature = tx.feature(&feature_id("FEAT-1"))?.unwrap();
         tx.update_feature(&Feature {
@@ -414,7 +414,20 @@ pub(crate) fn a_parent_changed_later_keeps_its_time(bench: &Bench) {
     });
     set(bench, "TASK-1", Pending, at(40));
     expect(bench, Pending, Pending);
-    assert_eq!(times(bench), (at(60), at(40)));
+    assert_eq!(times(bench), (at(60), at(60)));
+    bench.write(|tx| {
+        let feature = tx.feature(&feature_id("FEAT-1"))?.unwrap();
+        tx.update_feature(&Feature {
+            own_status: Completed,
+            updated_at: at(80),
+            ..feature
+        })
+    });
+    assert_eq!(times(bench), (at(80), at(60)));
+    bench.clock.set(at(70));
+    bench.write(|tx| tx.remove_task(&task_id("TASK-1")));
+    expect(bench, Completed, Completed);
+    assert_eq!(times(bench), (at(80), at(80)));
 }
 
 /// What is removed has no time left to give: the unit's instant counts.

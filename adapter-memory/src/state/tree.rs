@@ -419,7 +419,8 @@ impl State {
             updated_at,
             ..Feature::clone(&old)
         });
-        self.roll_epic(epic, at);
+        // What the feature's status means to its epic is no older than that.
+        self.roll_epic(epic, at.map(|_| updated_at));
     }
 
     fn roll_epic(&mut self, seq: i64, at: Option<Timestamp>) {

@@ -302,7 +302,7 @@ impl InHand {
         };
         let was = parent.status;
         parent.count(before, after, at);
-        let is = parent.status;
+        let (is, at) = (parent.status, parent.updated_at);
         if was == is {
             return Ok(());
         }

@@ -472,8 +472,8 @@ END;
 CREATE TRIGGER update_epic_status_on_feature_complete AFTER UPDATE OF status, epic_id ON features
 BEGIN
     INSERT INTO feature_turns VALUES
-        (NEW.epic_id, NEW.status, 1, CASE WHEN NEW.rev > OLD.rev THEN max(NEW.touched_at, NEW.updated_at) END),
-        (OLD.epic_id, OLD.status, -1, CASE WHEN NEW.rev > OLD.rev THEN max(NEW.touched_at, NEW.updated_at) END);
+        (NEW.epic_id, NEW.status, 1, CASE WHEN NEW.rev > OLD.rev THEN NEW.updated_at END),
+        (OLD.epic_id, OLD.status, -1, CASE WHEN NEW.rev > OLD.rev THEN NEW.updated_at END);
 END;
 
 -- Tasks. What tasq itself writes to them it has counted, with all triggers switched off: once per unit of work instead

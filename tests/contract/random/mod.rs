@@ -81,8 +81,15 @@ impl<'a> Run<'a> {
             self.seed,
             if undo { " that are undone" } else { "" }
         );
-        let expected = carry_out(&self.reference, &commands, undo);
-        let found = carry_out(self.subject.store.as_ref(), &commands, undo);
+        let mut expected = carry_out(&self.reference, &commands, undo);
+        let mut found = carry_out(self.subject.store.as_ref(), &commands, undo);
+        if expected.1.is_some() {
+            // A store that writes things together may refuse one of them later than the reference does, if it does so
+            // before the unit ends. What was answered until then must be the same.
+            let both = expected.0.len().min(found.0.len());
+            expected.0.truncate(both);
+            found.0.truncate(both);
+        }
         assert_eq!(found, expected, "the answers differ at {place}");
         let expected = self.reference.read(|tx| tx.contents()).unwrap();
         let found = self.subject.read(|tx| tx.contents());
