@@ -190,6 +190,10 @@ impl Tx for MemoryTx<'_> {
         Ok(self.state.expired(self.now, limit))
     }
 
+    fn any_process(&mut self) -> Result<bool, StoreError> {
+        Ok(self.state.any_process())
+    }
+
     fn processes_at(&mut self, place: &Place) -> Result<Vec<(TaskId, Process)>, StoreError> {
         Ok(self.state.processes_at(place))
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tasq_domain::life::{self, Grant, MAX_LEASE_SECS, Refusal};
 use tasq_domain::ready::{Scope, not_ready};
 use tasq_domain::{AnyId, Event, EventKind, Process, Status, TaskRecord, Worker};
-use tasq_ports::{Page, Sort, StoreError, TaskFilter, Tx};
+use tasq_ports::{Page, Processes, Sort, StoreError, TaskFilter, Tx};
 
 use crate::context::App;
 use crate::error::{AppError, Waiting};
@@ -77,7 +77,10 @@ impl App<'_> {
                 "give a duration such as 30m",
             ));
         }
-        self.find_place();
+        if wanted.pid.is_some() {
+            // Outside the unit: it would be a good part of what a claim does while others wait for it.
+            let _found = self.processes.map(Processes::place);
+        }
         let granted = self.once_kept("claim", wanted, |unit| {
             allowed(unit)?;
             let terms = Terms {

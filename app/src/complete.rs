@@ -47,9 +47,6 @@ impl App<'_> {
     /// [`AppError::Refused`]: a stale claim, claimed by another, completed already, test cases not passing.
     pub fn complete(&self, wanted: &CompleteTask) -> Result<Completed, AppError> {
         self.may_force(wanted.force.is_some())?;
-        if wanted.next.is_some() {
-            self.find_place();
-        }
         self.once_kept("complete", wanted, |unit| self.complete_in(unit, wanted))
     }
 

@@ -36,7 +36,6 @@ impl App<'_> {
     /// # Errors
     /// Only the store's.
     pub fn reap(&self) -> Result<Reaped, AppError> {
-        self.find_place();
         let took = self.once("reap", &(), |unit| {
             let ids = self.take_back(unit)?;
             let tasks = ids
@@ -48,12 +47,6 @@ impl App<'_> {
             Ok(Took { reaped, told })
         })?;
         Ok(took.reaped)
-    }
-
-    /// Has where this program stands found, before a unit that takes back what is lost: it would be a good part of
-    /// what a claim does while others wait for it.
-    pub(crate) fn find_place(&self) {
-        let _found = self.processes.map(Processes::place);
     }
 
     /// Takes back what is lost and returns which tasks those were.
@@ -81,7 +74,13 @@ fn judged(
     processes: Option<&dyn Processes>,
     is_gone: impl Fn(&dyn Processes, &Process) -> bool,
 ) -> Result<Vec<(TaskRecord, Process)>, AppError> {
-    let Some((processes, place)) = processes.and_then(|it| Some((it, it.place()?))) else {
+    let Some(processes) = processes else {
+        return Ok(Vec::new());
+    };
+    if !tx.any_process()? {
+        return Ok(Vec::new());
+    }
+    let Some(place) = processes.place() else {
         return Ok(Vec::new());
     };
     let mut judged = BTreeMap::new();

@@ -273,6 +273,9 @@ pub trait Tx {
     }
     /// Tasks whose lease ran out at or before `now`, longest ago first, at most `limit`.
     fn expired(&mut self, limit: u32) -> Result<Vec<TaskRecord>, StoreError>;
+    /// Whether the claim of any task has a process, whatever place it was seen at: mostly none has, and then nobody need find
+    /// out what place this is.
+    fn any_process(&mut self) -> Result<bool, StoreError>;
     /// The tasks whose claim has a process that was seen at this place, and those processes. A walk over these claims,
     /// however many tasks there are.
     fn processes_at(&mut self, place: &Place) -> Result<Vec<(TaskId, Process)>, StoreError>;

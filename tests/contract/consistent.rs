@@ -401,6 +401,7 @@ fn check_processes(tx: &mut dyn Tx, contents: &Contents) {
             there.push((task.id.clone(), process));
         }
     }
+    assert_eq!(tx.any_process().unwrap(), !expected.is_empty());
     for (place, expected) in expected {
         let found = tx.processes_at(&place).unwrap();
         assert_eq!(found, expected, "the processes at {place}");

@@ -201,6 +201,7 @@ macro_rules! contract_suite {
                 only_pending_tasks_are_ready,
                 leases_expire_in_their_order,
                 processes_are_told_by_their_place,
+                what_a_claim_looks_at_first_follows_each_write,
             }
             lists {
                 every_filter_holds,

@@ -517,6 +517,61 @@ pub(crate) fn leases_expire_in_their_order(bench: &Bench) {
     assert_eq!(expired(10), ["TASK-3", "TASK-1"]);
 }
 
+/// Within one unit of work, whatever was asked before.
+pub(crate) fn what_a_claim_looks_at_first_follows_each_write(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    for id in ["WAITS", "LEASED", "RUN", "READY"] {
+        bench.put(&task(id, "FEAT-1"));
+    }
+    bench.clock.set(at(500));
+    let ids = |found: Vec<TaskRecord>| -> Vec<String> {
+        let ids = found.iter().map(|it| it.task.id.to_string());
+        ids.collect()
+    };
+    bench.write(|tx| {
+        let seen = |tx: &mut dyn Tx| -> Result<(bool, Vec<String>, Vec<String>), StoreError> {
+            Ok((
+                tx.any_process()?,
+                ids(tx.expired(9)?),
+                ids(tx.ready(&Scope::Queue, 9)?),
+            ))
+        };
+        let told = |ids: &[&str]| -> Vec<String> { ids.iter().map(|&id| id.to_owned()).collect() };
+        let all = told(&["WAITS", "LEASED", "RUN", "READY"]);
+        assert_eq!(seen(tx)?, (false, vec![], all));
+        // A lease that has run out already, and a process.
+        live(tx, &claimed(task("LEASED", "FEAT-1"), "w1", at(10)))?;
+        let leased = told(&["LEASED"]);
+        assert_eq!(
+            seen(tx)?,
+            (false, leased.clone(), told(&["WAITS", "RUN", "READY"]))
+        );
+        let run = claimed(task("RUN", "FEAT-1"), "w1", at(499));
+        live(tx, &by_process(run, process(place(1), 30, 5)))?;
+        assert_eq!(seen(tx)?, (true, leased.clone(), told(&["WAITS", "READY"])));
+        // A wait that is not over, and one that is.
+        let waits = |until| Task {
+            not_before: Some(at(until)),
+            ..task("WAITS", "FEAT-1")
+        };
+        live(tx, &waits(501))?;
+        assert_eq!(seen(tx)?, (true, leased.clone(), told(&["READY"])));
+        live(tx, &waits(500))?;
+        assert_eq!(seen(tx)?, (true, leased, told(&["WAITS", "READY"])));
+        // They end.
+        live(tx, &with_attempts(1, task("LEASED", "FEAT-1")))?;
+        live(tx, &with_attempts(1, task("RUN", "FEAT-1")))?;
+        let all = told(&["WAITS", "LEASED", "RUN", "READY"]);
+        assert_eq!(seen(tx)?, (false, vec![], all));
+        tx.remove_task(&task_id("WAITS"))?;
+        assert_eq!(
+            seen(tx)?,
+            (false, vec![], told(&["LEASED", "RUN", "READY"]))
+        );
+        Ok(())
+    });
+}
+
 pub(crate) fn processes_are_told_by_their_place(bench: &Bench) {
     bench.put(&feature("FEAT-1", None));
     for (id, here, pid) in [
@@ -540,6 +595,7 @@ pub(crate) fn processes_are_told_by_their_place(bench: &Bench) {
     let told = |here| {
         let read = bench.read(|tx| tx.processes_at(&here));
         assert_eq!(bench.write(|tx| tx.processes_at(&here)), read);
+        assert!(bench.read(|tx| tx.any_process()));
         read
     };
     let of = |id: &str, here, pid| (task_id(id), process(here, pid, 5));

@@ -70,6 +70,12 @@ impl State {
             .collect()
     }
 
+    pub(crate) fn any_process(&self) -> bool {
+        self.tasks
+            .iter()
+            .any(|task| task.claim.as_ref().is_some_and(|it| it.process.is_some()))
+    }
+
     pub(crate) fn processes_at(&self, place: &Place) -> Vec<(TaskId, Process)> {
         let claims = self.tasks.iter().filter_map(|task| {
             let process = task.claim.as_ref()?.process?;

@@ -8,11 +8,11 @@ use tasq_ports::{Cursor, Inserted, Page, Sort, StoreError, StoreExt as _, TaskFi
 
 use super::{Fixture, at, epic, feature, task};
 use crate::statement::text;
+use crate::tx::hand::LookAhead;
 use crate::tx::history::{EventsEntered, NewerEvents};
 use crate::tx::list::page_walks;
 use crate::tx::ready::{
-    PeekDue, PeekExpired, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane,
-    ReadyInQueue, expired_query,
+    ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane, ReadyInQueue, expired_query,
 };
 
 #[derive(QueryableByName)]
@@ -50,11 +50,6 @@ fn every_claim_is_one_walk_along_its_index() {
             text(&ReadyInLane::new("F", 2, 0, 1)),
             "idx_tasks_feature_id (feature_id=? AND stage=? AND effective_priority=?",
         ),
-        (PeekDue::TEXT.to_owned(), "idx_tasks_waits"),
-        (
-            PeekExpired::TEXT.to_owned(),
-            "idx_tasks_moment (moment>? AND moment<?)",
-        ),
         (Promote::TEXT.to_owned(), "idx_tasks_waits"),
     ] {
         let plan = plan(&mut conn, &sql);
@@ -64,6 +59,21 @@ fn every_claim_is_one_walk_along_its_index() {
         );
         assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
     }
+}
+
+/// Each part ends with the first row that it finds.
+#[test]
+fn what_is_to_be_seen_to_before_a_claim_is_found_by_three_indexes() {
+    let fixture = Fixture::new();
+    let plan = plan(&mut fixture.plain(), LookAhead::TEXT);
+    for walk in [
+        "SEARCH tasks USING COVERING INDEX idx_tasks_process (claim_place>?)",
+        "SEARCH tasks USING INDEX idx_tasks_moment (moment>? AND moment<?)",
+        "SEARCH tasks USING INDEX idx_tasks_waits (waits_until<?)",
+    ] {
+        assert!(plan.contains(walk), "{walk}: {plan}");
+    }
+    assert_eq!(plan.matches(" tasks ").count(), 3, "{plan}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use tasq_domain::{
 use tasq_ports::Standing;
 
 use super::ledger::Ledger;
+use super::list::{in_between, in_progress, lease};
 use super::{history, tree, unsigned};
 use crate::error::{BadRow, Fault};
 use crate::rows::packed::Columns;
@@ -71,6 +72,29 @@ pub(crate) struct InHand {
     pub(crate) settings: Option<Settings>,
     pub(crate) next_task: Option<i64>,
     pub(crate) ledger: Ledger,
+    /// Until a task is written.
+    pub(crate) outlook: Option<Outlook>,
+}
+
+/// What may have to be seen to before a task is handed out. Mostly nothing has, so that all of it is looked for at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outlook {
+    /// Some claim has a process.
+    pub(crate) processes: bool,
+    /// Some lease has run out.
+    pub(crate) expired: bool,
+    /// Some waiting task's time has come.
+    pub(crate) due: bool,
+}
+
+statement! {
+    /// A bit for each of that.
+    LookAhead { now: i64 => BigInt, too: i64 => BigInt } -> BigInt = concat!(
+        "SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_process WHERE claim_place NOTNULL) \
+         + 2 * EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_moment WHERE ",
+        in_progress!(), " AND moment <= ", lease!(),
+        "?) + 4 * EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_waits WHERE waits_until <= ?)"
+    )
 }
 
 /// A task, and what there is around it.
@@ -140,6 +164,25 @@ pub(crate) struct Inherited {
 }
 
 impl InHand {
+    /// What is to be seen to at this time.
+    pub(crate) fn outlook(
+        &mut self,
+        conn: &mut SqliteConnection,
+        now: Timestamp,
+    ) -> Result<Outlook, Fault> {
+        if let Some(known) = self.outlook {
+            return Ok(known);
+        }
+        let found: i64 = LookAhead::new(now.micros(), now.micros()).get_result(conn)?;
+        let outlook = Outlook {
+            processes: found & 1 != 0,
+            expired: found & 2 != 0,
+            due: found & 4 != 0,
+        };
+        self.outlook = Some(outlook);
+        Ok(outlook)
+    }
+
     pub(crate) fn task(&self, id: &TaskId) -> Option<&TaskRecord> {
         self.tasks.get(id).map(|held| &held.record)
     }

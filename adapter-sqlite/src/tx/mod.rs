@@ -1,6 +1,6 @@
 //! The unit of work: facts read and written within one transaction.
 
-mod hand;
+pub(crate) mod hand;
 pub(crate) mod history;
 pub(crate) mod ledger;
 pub(crate) mod list;
@@ -93,7 +93,9 @@ impl SqliteTx<'_> {
     ) -> Result<T, StoreError> {
         self.may_write()?;
         self.followed_by(Follows::Unit)?;
-        self.in_hand(body)
+        let written = self.in_hand(body);
+        self.hand.outlook = None;
+        written
     }
 
     /// Writes what has neither triggers nor references, so that it does not matter who would follow it: each switch has
@@ -275,7 +277,7 @@ impl Tx for SqliteTx<'_> {
     fn ready(&mut self, scope: &Scope, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
         let (now, access) = (self.now, self.access);
         self.in_hand(|hand, conn| {
-            let found = ready::ready(conn, scope, now, access, limit)?;
+            let found = ready::ready(conn, hand, scope, now, access, limit)?;
             let records = found.into_iter().map(|(record, related)| {
                 if access == Access::Write {
                     hand.take_up(record.clone(), related);
@@ -302,7 +304,12 @@ impl Tx for SqliteTx<'_> {
 
     fn expired(&mut self, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
         let now = self.now;
-        self.read(|conn| ready::expired(conn, now, limit))
+        self.in_hand(|hand, conn| ready::expired(conn, hand, now, limit))
+    }
+
+    fn any_process(&mut self) -> Result<bool, StoreError> {
+        let now = self.now;
+        self.in_hand(|hand, conn| Ok(hand.outlook(conn, now)?.processes))
     }
 
     fn processes_at(&mut self, place: &ProcessPlace) -> Result<Vec<(TaskId, Process)>, StoreError> {

@@ -1,7 +1,7 @@
 //! Tasks by id, by readiness and by lease: the hot path.
 //!
 //! A claim is one walk along an index of ready tasks. A task that waits for a time is not in it; a write unit first
-//! *promotes* those whose time has come, which a peek at the earliest makes nearly free. A read unit cannot write, so
+//! *promotes* those whose time has come, if a look at the earliest finds one. A read unit cannot write, so
 //! it compares two candidates instead.
 
 use diesel::SqliteConnection;
@@ -14,7 +14,7 @@ use tasq_domain::ready::{Scope, claim_order, is_ready};
 use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
 use tasq_ports::Access;
 
-use super::hand::Related;
+use super::hand::{InHand, Related};
 use super::list::{Boxed, due, in_between, in_progress, in_scope, lease};
 use crate::error::Fault;
 use crate::rows::Reading;
@@ -131,11 +131,6 @@ statement! {
     )
 }
 statement! {
-    /// Whether a waiting task's time has come.
-    PeekDue { now: i64 => BigInt } -> BigInt =
-        "SELECT 1 FROM tasks INDEXED BY idx_tasks_waits WHERE waits_until <= ? LIMIT 1"
-}
-statement! {
     /// Makes every waiting task whose time has come a candidate.
     Promote { now: i64 => BigInt } -> () =
         "UPDATE tasks INDEXED BY idx_tasks_waits SET promoted = not_before WHERE waits_until <= ?"
@@ -145,12 +140,6 @@ statement! {
     ProcessesAt { place: &'a str => Text } -> (Text, BigInt, BigInt) =
         "SELECT id, claim_pid, claim_started_ticks FROM tasks INDEXED BY idx_tasks_process \
          WHERE claim_place = ? ORDER BY seq"
-}
-
-statement! {
-    /// Whether a lease has run out.
-    PeekExpired { now: i64 => BigInt } -> BigInt =
-        concat!("SELECT 1 FROM tasks INDEXED BY idx_tasks_moment WHERE ", in_progress!(), " AND moment <= ", lease!(), "? LIMIT 1")
 }
 
 pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<Found>, Fault> {
@@ -190,6 +179,7 @@ pub(crate) fn several(conn: &mut SqliteConnection, ids: &[&str]) -> Result<Vec<F
 /// The first tasks in the order of work that are ready, at most `limit`.
 pub(crate) fn ready(
     conn: &mut SqliteConnection,
+    hand: &mut InHand,
     scope: &Scope,
     now: Timestamp,
     access: Access,
@@ -199,13 +189,16 @@ pub(crate) fn ready(
         let task = task(conn, id)?.filter(|(record, _)| is_ready(record, now));
         return Ok(task.into_iter().take(limit as usize).collect());
     }
-    let waited = match access {
-        Access::Write => {
-            promote(conn, now)?;
-            Vec::new()
+    let mut waited = Vec::new();
+    if hand.outlook(conn, now)?.due {
+        match access {
+            Access::Write => {
+                Promote::new(now.micros()).execute(conn)?;
+                hand.outlook = None;
+            }
+            Access::Read => waited = first_due(conn, scope, now, limit)?,
         }
-        Access::Read => first_due(conn, scope, now, limit)?,
-    };
+    }
     let mut ready = first_ready(conn, scope, now, limit)?;
     if !waited.is_empty() {
         ready.extend(waited);
@@ -226,11 +219,11 @@ fn read((row, related): (StoredTask, i64)) -> Result<Found, Fault> {
 
 pub(crate) fn expired(
     conn: &mut SqliteConnection,
+    hand: &mut InHand,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<TaskRecord>, Fault> {
-    let some: Option<i64> = PeekExpired::new(now.micros()).get_result(conn).optional()?;
-    if some.is_none() {
+    if !hand.outlook(conn, now)?.expired {
         return Ok(Vec::new());
     }
     let rows: Vec<StoredTask> = expired_query(now, limit)
@@ -270,15 +263,6 @@ pub(crate) fn expired_query(now: Timestamp, limit: u32) -> Boxed<'static> {
         .into_boxed()
 }
 
-fn promote(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), Fault> {
-    let now = now.micros();
-    let due: Option<i64> = PeekDue::new(now).get_result(conn).optional()?;
-    if due.is_some() {
-        Promote::new(now).execute(conn)?;
-    }
-    Ok(())
-}
-
 fn first_ready(
     conn: &mut SqliteConnection,
     scope: &Scope,
@@ -306,10 +290,6 @@ fn first_due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Found>, Fault> {
-    let some: Option<i64> = PeekDue::new(now.micros()).get_result(conn).optional()?;
-    if some.is_none() {
-        return Ok(Vec::new());
-    }
     let query = in_scope(due(tasks::table.into_boxed(), now), scope);
     let rows: Vec<(StoredTask, i64)> = query
         .order((tasks::effective_priority, tasks::seq))

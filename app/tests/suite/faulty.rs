@@ -196,6 +196,7 @@ impl Tx for FaultyTx<'_> {
         fn ready(scope: &Scope, limit: u32) -> Vec<TaskRecord>;
         fn foresee(tasks: &[TaskId]) -> ();
         fn expired(limit: u32) -> Vec<TaskRecord>;
+        fn any_process() -> bool;
         fn processes_at(place: &Place) -> Vec<(TaskId, Process)>;
         fn tasks(filter: &TaskFilter, page: &Page) -> TaskPage;
         fn task_counts(scope: &Scope) -> StatusCounts;

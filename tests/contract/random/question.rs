@@ -16,6 +16,7 @@ pub(crate) enum Question {
     Ready(Scope, u32),
     Counts(Scope),
     Expired(u32),
+    AnyProcess,
     Processes(Place),
     Tasks(TaskFilter, Page),
     Relations(TaskId),
@@ -35,6 +36,7 @@ impl Question {
             Self::Ready(scope, limit) => format!("{:#?}", tx.ready(scope, *limit)?),
             Self::Counts(scope) => format!("{:#?}", tx.task_counts(scope)?),
             Self::Expired(limit) => format!("{:#?}", tx.expired(*limit)?),
+            Self::AnyProcess => format!("{:#?}", tx.any_process()?),
             Self::Processes(place) => format!("{:#?}", tx.processes_at(place)?),
             Self::Tasks(filter, page) => format!("{:#?}", tx.tasks(filter, page)?),
             Self::Relations(id) => format!(
@@ -110,7 +112,10 @@ pub(crate) fn any(numbers: &mut Numbers, contents: &Contents) -> Question {
             prefix(numbers, contents),
             1 + numbers.below(6),
         ),
-        13 => Question::Processes(place(numbers.below(3).into())),
+        13 => match numbers.below(4) {
+            0 => Question::AnyProcess,
+            _ => Question::Processes(place(numbers.below(3).into())),
+        },
         14 => {
             let ids = 0..numbers.below(26);
             Question::Foreseen(ids.map(|_| task(numbers, contents)).collect())
