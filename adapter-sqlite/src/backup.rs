@@ -18,6 +18,7 @@ use crate::connect::{absolute, beside, check_header, establish, lock_path, log_p
 use crate::error::{Place, file};
 use crate::migrate::{KNOWN_VERSION, too_old};
 use crate::tx::whole;
+use crate::wal::whole_frames;
 
 /// How much is in a database. Events are only ever added, so they tell which of two states is the newer one.
 #[derive(QueryableByName, Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,8 +151,8 @@ pub fn put_in_place(
 /// does not tell when it could not.
 fn make_whole(built: &Place) -> Result<(), StoreError> {
     empty_log(built)?;
-    let log = log_path(&built.path);
-    if log.metadata().is_ok_and(|log| log.len() > 0) {
+    let log = std::fs::read(log_path(&built.path));
+    if log.is_ok_and(|log| whole_frames(&log) > 0) {
         return Err(built.damaged("its log could not be written into it".to_owned()));
     }
     let mut check = establish(built, "mode=ro&immutable=1")?;

@@ -34,8 +34,8 @@ pub struct Options {
     pub migrate: Migrate,
     /// What to do on a file system of another machine or process.
     pub network_fs: NetworkFs,
-    /// Move the log into the database after the first commit, if it is longer than so many bytes and nobody else is
-    /// reading: for processes that write once and leave, each of which would read all of it. It costs two waits for the
+    /// Move the log into the database after the first commit that wrote to it, if it is longer than so many bytes and nobody
+    /// else is reading: for processes that write once and leave, each of which would read all of it. It costs two waits for the
     /// disk, and the next commit a third. A process that stays leaves it to SQLite, which does so every 8000 pages.
     pub fold_log_above: Option<u64>,
 }
@@ -295,7 +295,8 @@ impl SqliteStore {
 impl SqliteStore {
     /// After the first commit, while the writers' lock is held: so no other writer meets SQLite's.
     fn fold_long_log(&self, opened: &mut Opened, log_bytes: u64) {
-        let Some(bytes) = opened.fold_log_above.take() else {
+        // A unit that changed nothing has nothing to tell of the log's length.
+        let Some(bytes) = opened.fold_log_above.take_if(|_| log_bytes > 0) else {
             return;
         };
         if log_bytes <= bytes {

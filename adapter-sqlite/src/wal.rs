@@ -7,12 +7,11 @@
 
 use std::path::Path;
 
+use tasq_sqlite_native::{LOG_HEADER_BYTES, LogHeader, log_number};
+
 use crate::connect::{beside, log_path};
 
-const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-/// The last bit of the magic number says in which order of bytes checksums are made.
-const MAGIC: u32 = 0x377F_0682;
 /// Where the index has the number of frames that count, in the machine's own order of bytes.
 const INDEX_FRAMES: usize = 16;
 
@@ -33,54 +32,25 @@ pub(crate) fn nothing_beyond_its_index(database: &Path) -> bool {
 
 /// How many frames belong to transactions that are there as a whole.
 pub(crate) fn whole_frames(log: &[u8]) -> usize {
-    let Some((header, mut rest)) = log.split_at_checked(HEADER) else {
+    let Some(header) = LogHeader::read(log) else {
         return 0;
     };
-    let magic = word(header, 0);
-    if magic & !1 != MAGIC {
-        return 0;
-    }
-    let order = if magic & 1 == 0 {
-        u32::from_le_bytes
-    } else {
-        u32::from_be_bytes
-    };
-    let page = word(header, 2) as usize;
-    let mut sum = checksum(order, (0, 0), &header[..HEADER - 8]);
-    if sum != (word(header, 6), word(header, 7)) {
-        return 0;
-    }
+    let (mut rest, mut sum) = (&log[LOG_HEADER_BYTES..], header.sum);
     let (mut frames, mut whole) = (0, 0);
-    while let Some((frame, next)) = rest.split_at_checked(FRAME_HEADER + page) {
-        sum = checksum(order, sum, &frame[..8]);
-        sum = checksum(order, sum, &frame[FRAME_HEADER..]);
-        let salts = (word(frame, 2), word(frame, 3));
-        if salts != (word(header, 4), word(header, 5)) || sum != (word(frame, 4), word(frame, 5)) {
+    while let Some((frame, next)) = rest.split_at_checked(FRAME_HEADER + header.page) {
+        sum = header.checksum(sum, &frame[..8]);
+        sum = header.checksum(sum, &frame[FRAME_HEADER..]);
+        let told = [2, 3, 4, 5].map(|n| log_number(frame, n));
+        if told[..2] != header.salts || told[2..] != sum {
             break;
         }
         frames += 1;
-        if word(frame, 1) != 0 {
+        if log_number(frame, 1) != 0 {
             whole = frames;
         }
         rest = next;
     }
     whole
-}
-
-/// The n-th number of a header.
-fn word(bytes: &[u8], n: usize) -> u32 {
-    let bytes = &bytes[n * 4..n * 4 + 4];
-    u32::from_be_bytes(bytes.try_into().expect("four bytes were taken"))
-}
-
-fn checksum(order: fn([u8; 4]) -> u32, mut sum: (u32, u32), bytes: &[u8]) -> (u32, u32) {
-    let numbers = bytes.chunks_exact(4);
-    let mut numbers = numbers.map(|four| order(four.try_into().expect("chunks of four bytes")));
-    while let (Some(first), Some(second)) = (numbers.next(), numbers.next()) {
-        sum.0 = sum.0.wrapping_add(first).wrapping_add(sum.1);
-        sum.1 = sum.1.wrapping_add(second).wrapping_add(sum.0);
-    }
-    sum
 }
 
 #[cfg(test)]
@@ -206,7 +176,7 @@ mod tests {
         let log = fs::read(log_path(&fixture.path)).unwrap();
         let all = whole_frames(&log);
         assert!(all > before);
-        let end = HEADER + all * (FRAME_HEADER + PAGE_BYTES as usize);
+        let end = LOG_HEADER_BYTES + all * (FRAME_HEADER + PAGE_BYTES as usize);
         assert_eq!(whole_frames(&log[..end]), all);
         assert_eq!(whole_frames(&log[..end - 1]), before);
         let mut wrong = log;

@@ -6,7 +6,7 @@
 //! (waiting for the disk, telling other connections) finds the log as if it had been written in pieces. Before anything
 //! else is done to the log, what is held is written.
 //!
-//! A short log that SQLite empties loses its header and keeps its length ([`KEPT_BYTES`]).
+//! A short log that SQLite empties gets another header and keeps its length ([`KEPT_BYTES`]).
 //!
 //! All else goes to the file system that SQLite would use anyway: the database itself, shared memory and locks are that
 //! one's own files, of which nothing here knows.
@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use libsqlite3_sys as ffi;
 
 use crate::gather::{Gather, Moment, Offer};
+use crate::header::{LOG_HEADER_BYTES, LogHeader};
 
 /// The file system's name: what a URI says as `vfs=`.
 pub(crate) const NAME: &str = "tasq";
@@ -32,15 +33,13 @@ const C_NAME: &CStr = c"tasq";
 /// The Unix file system of SQLite takes the length of a write modulo 128 KiB.
 const LONGEST_WRITE: usize = 64 * 1024;
 
-/// A log of at most so many bytes that is emptied is overwritten from its beginning instead of shortened: to give the room
-/// back to a file system and to ask for it again takes longer than all that is written there meanwhile. A longer one gives it
-/// back, so that what a large change took is not kept for ever.
+/// A log of at most so many bytes that is emptied gets the header of a log that begins anew instead of being shortened: to
+/// give the room back to a file system and to ask for it again takes longer than all that is written there meanwhile. SQLite
+/// itself leaves such a log where it ends between the header and the first frame of one that it begins anew. The frames
+/// that are there are of no commit then, because each says the salts of the header that it belongs to; and who cannot see
+/// the index of those who write, sees by the salts that the log is another (`walBeginShmUnreliable`). A longer log gives its
+/// room back, so that what a large change took is not kept for ever.
 const KEPT_BYTES: ffi::sqlite3_int64 = 1024 * 1024;
-
-/// Written over a log's header: SQLite takes a log for empty that does not begin with its number
-/// (`walIndexRecover`, <https://www.sqlite.org/fileformat2.html#walformat>). The frames behind it are of no commit then,
-/// because each says the two random numbers of the header that it belongs to.
-const NO_HEADER: [u8; 32] = [0; 32];
 
 /// What SQLite uses by itself; set before any file is opened by ours.
 static REAL: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(null_mut());
@@ -129,6 +128,25 @@ impl LogFile {
         gather
             .let_go(|bytes, at| behind.write(bytes, at))
             .unwrap_or(ffi::SQLITE_OK)
+    }
+}
+
+impl LogFile {
+    /// The header of a log that begins anew, if this one is short and has one of its own.
+    fn header_anew(&self) -> Option<[u8; LOG_HEADER_BYTES]> {
+        let mut length = 0;
+        if pass_on!(self, xFileSize, &raw mut length) != ffi::SQLITE_OK || length > KEPT_BYTES {
+            return None;
+        }
+        let mut old = [0; LOG_HEADER_BYTES];
+        let bytes = c_int::try_from(LOG_HEADER_BYTES).ok()?;
+        if pass_on!(self, xRead, old.as_mut_ptr().cast(), bytes, 0) != ffi::SQLITE_OK {
+            return None;
+        }
+        let mut fresh = 0_u32;
+        // SAFETY: these are four bytes, and any value of them is a number.
+        unsafe { ffi::sqlite3_randomness(4, (&raw mut fresh).cast()) };
+        LogHeader::anew(&old, fresh)
     }
 }
 
@@ -297,19 +315,16 @@ unsafe extern "C" fn read(
 }
 
 unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: ffi::sqlite3_int64) -> c_int {
-    let mut there = 0;
-    // SAFETY: SQLite calls this with an open log, from one thread at a time; `there` outlives the call.
-    let code = unsafe { file_size(file, &raw mut there) };
-    if code != ffi::SQLITE_OK {
-        return code;
-    }
-    if size > 0 || there < NO_HEADER.len() as ffi::sqlite3_int64 || there > KEPT_BYTES {
-        // SAFETY: as above.
-        return unsafe { shorten(file, size) };
+    // SAFETY: SQLite calls this with an open log, from one thread at a time.
+    let log = unsafe { LogFile::of(file) };
+    if size == 0
+        && log.settle() == ffi::SQLITE_OK
+        && let Some(header) = log.header_anew()
+    {
+        return Behind { real: log.real }.write(&header, 0);
     }
     // SAFETY: as above.
-    let log = unsafe { LogFile::of(file) };
-    Behind { real: log.real }.write(&NO_HEADER, 0)
+    unsafe { shorten(file, size) }
 }
 
 unsafe extern "C" fn sector_size(file: *mut ffi::sqlite3_file) -> c_int {

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
 use super::harness::{Kind, Ran, Sandbox, text};
+use crate::cost::has_no_frames;
 
 /// A queue with the tasks A, B and C, of which B waits for A and C is claimed.
 fn stocked(kind: Kind) -> Sandbox {
@@ -35,6 +37,45 @@ fn sql(sandbox: &Sandbox, statements: &str) {
         .output()
         .expect("this test needs python3 with its sqlite3 module, as a plain SQL client");
     assert!(ran.status.success(), "{ran:?}");
+}
+
+/// Such a client has an index of the log of its own, and knows by the log's header alone that others wrote meanwhile.
+#[test]
+fn a_client_that_cannot_share_memory_sees_what_came_after_the_log_was_folded() {
+    let sandbox = Sandbox::with(Kind::Sqlite);
+    let log = sandbox.project.join(format!("{}-wal", Kind::Sqlite.file()));
+    let script = "import sqlite3, sys\n\
+         db = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro&readonly_shm=1', uri=True)\n\
+         for _ in sys.stdin:\n    \
+             print(db.execute('SELECT count(*) FROM tasks').fetchone()[0], flush=True)\n";
+    let mut python = Command::new("python3")
+        .args(["-c", script, Kind::Sqlite.file()])
+        .current_dir(&sandbox.project)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this test needs python3 with its sqlite3 module, as a plain SQL client");
+    let (mut asks, answers) = (python.stdin.take().unwrap(), python.stdout.take().unwrap());
+    let mut answers = BufReader::new(answers).lines();
+    let mut seen = || -> usize {
+        asks.write_all(b"\n").unwrap();
+        answers.next().unwrap().unwrap().parse().unwrap()
+    };
+    let mut added = 0;
+    for _ in 0..3 {
+        // Until the log is folded, and no further.
+        loop {
+            sandbox.data(&["add", "one more"]);
+            added += 1;
+            if has_no_frames(&fs::read(&log).unwrap()) {
+                break;
+            }
+            assert!(added < 500, "the log is never folded");
+        }
+        assert_eq!(seen(), added);
+    }
+    drop(asks);
+    assert!(python.wait().unwrap().success());
 }
 
 /// What doctor says, whatever its exit status, which must fit.

@@ -71,14 +71,18 @@ fn a_command_that_reads_never_waits_for_the_disk() {
     }
 }
 
+/// Whether nothing in the log of an SQLite store counts: its first frame, if it has one, says other salts than its header.
+pub(crate) fn has_no_frames(log: &[u8]) -> bool {
+    log.is_empty() || log.get(16..24) != log.get(40..48)
+}
+
 /// It moves the log into the database, two waits, after its own; and a third falls to the next, which begins the log anew.
 #[test]
 fn a_long_log_is_folded_by_a_command_that_writes_and_by_none_that_reads() {
     let place = Place::with_store(Kind::Sqlite);
     let mut log = place.store().into_os_string();
     log.push("-wal");
-    // A log that was folded has lost its header.
-    let is_folded = || fs::read(&log).is_ok_and(|log| log.iter().take(32).all(|&byte| byte == 0));
+    let is_folded = || has_no_frames(&fs::read(&log).unwrap());
     // The first one begins the log.
     place.works(&["add", "one"]);
     assert!(!is_folded());
