@@ -78,7 +78,7 @@ impl App<'_> {
             ));
         }
         if wanted.pid.is_some() {
-            // Outside the unit: it would be a good part of what a claim does while others wait for it.
+            // Outside the unit, where nobody waits for it. Otherwise it is looked for only if a claim has a process.
             let _found = self.processes.map(Processes::place);
         }
         let granted = self.once_kept("claim", wanted, |unit| {

@@ -380,7 +380,8 @@ fn a_short_log_that_is_folded_keeps_its_length_and_nothing_that_counts() {
     add(&in_passing(&fixture), "FOLDS");
     assert_eq!(logged(&fixture), 0);
     assert!(log_bytes(&fixture) >= before);
-    // The first to open it after all others have left finds the log by itself.
+    // The first to open it after all others have left finds the log by itself. (Closing the database lets go of the locks
+    // of this process; nobody else is there.)
     let ours = fixture.folder().join("ours.db");
     for way in ["vfs=tasq", "vfs=unix"] {
         for suffix in ["", "-wal"] {

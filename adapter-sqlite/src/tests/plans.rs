@@ -8,11 +8,11 @@ use tasq_ports::{Cursor, Inserted, Page, Sort, StoreError, StoreExt as _, TaskFi
 
 use super::{Fixture, at, epic, feature, task};
 use crate::statement::text;
-use crate::tx::hand::LookAhead;
 use crate::tx::history::{EventsEntered, NewerEvents};
 use crate::tx::list::page_walks;
 use crate::tx::ready::{
-    ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane, ReadyInQueue, expired_query,
+    LookAhead, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane, ReadyInQueue,
+    expired_query,
 };
 
 #[derive(QueryableByName)]

@@ -18,7 +18,7 @@ use tasq_domain::{
 use tasq_ports::Standing;
 
 use super::ledger::Ledger;
-use super::list::{in_between, in_progress, lease};
+use super::ready::{self, Outlook};
 use super::{history, tree, unsigned};
 use crate::error::{BadRow, Fault};
 use crate::rows::packed::Columns;
@@ -62,7 +62,7 @@ statement! {
 /// How many tasks are kept at the most, to bound the memory.
 const MOST_TASKS: usize = 2_048;
 
-/// What a write unit has in hand; a unit that only reads has nothing.
+/// What a write unit has in hand. A unit that only reads has the settings and the outlook, and nothing else.
 #[derive(Default)]
 pub(crate) struct InHand {
     /// Boxed, because a growing map moves all that it has.
@@ -72,29 +72,8 @@ pub(crate) struct InHand {
     pub(crate) settings: Option<Settings>,
     pub(crate) next_task: Option<i64>,
     pub(crate) ledger: Ledger,
-    /// Until a task is written.
+    /// Until anything is written that may change it.
     pub(crate) outlook: Option<Outlook>,
-}
-
-/// What may have to be seen to before a task is handed out. Mostly nothing has, so that all of it is looked for at once.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Outlook {
-    /// Some claim has a process.
-    pub(crate) processes: bool,
-    /// Some lease has run out.
-    pub(crate) expired: bool,
-    /// Some waiting task's time has come.
-    pub(crate) due: bool,
-}
-
-statement! {
-    /// A bit for each of that.
-    LookAhead { now: i64 => BigInt, too: i64 => BigInt } -> BigInt = concat!(
-        "SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_process WHERE claim_place NOTNULL) \
-         + 2 * EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_moment WHERE ",
-        in_progress!(), " AND moment <= ", lease!(),
-        "?) + 4 * EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_waits WHERE waits_until <= ?)"
-    )
 }
 
 /// A task, and what there is around it.
@@ -173,12 +152,7 @@ impl InHand {
         if let Some(known) = self.outlook {
             return Ok(known);
         }
-        let found: i64 = LookAhead::new(now.micros(), now.micros()).get_result(conn)?;
-        let outlook = Outlook {
-            processes: found & 1 != 0,
-            expired: found & 2 != 0,
-            due: found & 4 != 0,
-        };
+        let outlook = ready::outlook(conn, now)?;
         self.outlook = Some(outlook);
         Ok(outlook)
     }

@@ -1,6 +1,6 @@
 //! The unit of work: facts read and written within one transaction.
 
-pub(crate) mod hand;
+mod hand;
 pub(crate) mod history;
 pub(crate) mod ledger;
 pub(crate) mod list;

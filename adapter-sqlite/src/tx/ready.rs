@@ -142,6 +142,37 @@ statement! {
          WHERE claim_place = ? ORDER BY seq"
 }
 
+/// What may have to be seen to before a task is handed out. Mostly nothing has, so that all of it is looked for at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outlook {
+    /// Some claim has a process.
+    pub(crate) processes: bool,
+    /// Some lease has run out.
+    pub(crate) expired: bool,
+    /// Some waiting task's time has come.
+    pub(crate) due: bool,
+}
+
+statement! {
+    /// A bit for each of that.
+    LookAhead { now: i64 => BigInt, too: i64 => BigInt } -> BigInt = concat!(
+        "SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_process WHERE claim_place NOTNULL) \
+         + 2 * EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_moment WHERE ",
+        in_progress!(), " AND moment <= ", lease!(),
+        "?) + 4 * EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_waits WHERE waits_until <= ?)"
+    )
+}
+
+pub(crate) fn outlook(conn: &mut SqliteConnection, now: Timestamp) -> Result<Outlook, Fault> {
+    let now = now.micros();
+    let found: i64 = LookAhead::new(now, now).get_result(conn)?;
+    Ok(Outlook {
+        processes: found & 1 != 0,
+        expired: found & 2 != 0,
+        due: found & 4 != 0,
+    })
+}
+
 pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<Found>, Fault> {
     let row = TaskById::new(id.as_str()).get_result(conn).optional()?;
     row.map(read).transpose()
@@ -190,11 +221,15 @@ pub(crate) fn ready(
         return Ok(task.into_iter().take(limit as usize).collect());
     }
     let mut waited = Vec::new();
-    if hand.outlook(conn, now)?.due {
+    let outlook = hand.outlook(conn, now)?;
+    if outlook.due {
         match access {
             Access::Write => {
                 Promote::new(now.micros()).execute(conn)?;
-                hand.outlook = None;
+                hand.outlook = Some(Outlook {
+                    due: false,
+                    ..outlook
+                });
             }
             Access::Read => waited = first_due(conn, scope, now, limit)?,
         }

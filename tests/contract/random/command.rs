@@ -17,6 +17,7 @@ use super::super::make::{
     keep_attempts, place, priority, process, question, reason, task, test, with_attempts,
 };
 use super::numbers::Numbers;
+use super::question;
 
 /// What it says, and what it does: its answer is part of what is compared.
 pub(crate) struct Command {
@@ -130,6 +131,12 @@ struct Maker<'a> {
     numbers: &'a mut Numbers,
     contents: &'a Contents,
     now: Timestamp,
+}
+
+/// A question within the unit, whatever that has done so far.
+pub(crate) fn ask(numbers: &mut Numbers, contents: &Contents) -> Command {
+    let question = question::any(numbers, contents);
+    command(format!("ask {question:?}"), move |tx| question.ask(tx))
 }
 
 fn command(

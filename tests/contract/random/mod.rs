@@ -1,8 +1,8 @@
 //! The same random commands on the reference store and on the adapter: both must answer and look alike after each step.
 //!
-//! A step is one unit of work of one to four commands, some of which are wrong on purpose; now and then the unit is
-//! undone. Then both stores are asked for their contents and some questions. A mismatch names the seed and the step;
-//! `TASQ_TEST_SEED=<seed>` repeats it.
+//! A step is one unit of work of one to four commands, some of which are wrong on purpose; now and then something is asked
+//! between them, and now and then the unit is undone. Then both stores are asked for their contents and some questions. A
+//! mismatch names the seed and the step; `TASQ_TEST_SEED=<seed>` repeats it.
 
 mod command;
 pub(crate) mod numbers;
@@ -68,9 +68,14 @@ impl<'a> Run<'a> {
     fn step(&mut self, step: u32) {
         self.move_clock();
         let contents = self.reference.read(|tx| tx.contents()).unwrap();
-        let commands: Vec<Command> = (0..=self.numbers.below(4))
-            .map(|_| command::any(&mut self.numbers, &contents, self.subject.clock.clone()))
-            .collect();
+        let mut commands: Vec<Command> = Vec::new();
+        for _ in 0..=self.numbers.below(4) {
+            let clock = self.subject.clock.clone();
+            commands.push(command::any(&mut self.numbers, &contents, clock));
+            if self.numbers.one_in(3) {
+                commands.push(command::ask(&mut self.numbers, &contents));
+            }
+        }
         let undo = self.numbers.one_in(12);
         let told: String = commands
             .iter()
