@@ -1,5 +1,6 @@
 //! Copies of the whole file: made while others write, read again before they count, and put in a store's place.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -151,9 +152,12 @@ pub fn put_in_place(
 /// does not tell when it could not.
 fn make_whole(built: &Place) -> Result<(), StoreError> {
     empty_log(built)?;
-    let log = std::fs::read(log_path(&built.path));
-    if log.is_ok_and(|log| whole_frames(&log) > 0) {
-        return Err(built.damaged("its log could not be written into it".to_owned()));
+    let log = log_path(&built.path);
+    match std::fs::read(&log) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Ok(log) if whole_frames(&log) == 0 => {}
+        Ok(_) => return Err(built.damaged("its log could not be written into it".to_owned())),
+        Err(error) => return Err(file(FileError::new(&log, "read", error))),
     }
     let mut check = establish(built, "mode=ro&immutable=1")?;
     match integrity_lines(built, &mut check)?.into_iter().next() {

@@ -34,9 +34,10 @@ pub struct Options {
     pub migrate: Migrate,
     /// What to do on a file system of another machine or process.
     pub network_fs: NetworkFs,
-    /// Move the log into the database after the first commit that wrote to it, if it is longer than so many bytes and nobody
-    /// else is reading: for processes that write once and leave, each of which would read all of it. It costs two waits for the
-    /// disk, and the next commit a third. A process that stays leaves it to SQLite, which does so every 8000 pages.
+    /// Move the log into the database after the first commit that wrote to it, if it is longer than so many bytes and
+    /// nobody else is reading: for processes that write once and leave, each of which would read all of it. It costs two
+    /// waits for the disk, and the next commit a third. A process that stays leaves it to SQLite, which does so every 8000
+    /// pages.
     pub fold_log_above: Option<u64>,
 }
 

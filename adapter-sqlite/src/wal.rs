@@ -7,11 +7,10 @@
 
 use std::path::Path;
 
-use tasq_sqlite_native::{LOG_HEADER_BYTES, LogHeader, log_number};
+use tasq_sqlite_native::{LOG_HEADER_BYTES, LogHeader};
 
 use crate::connect::{beside, log_path};
 
-const FRAME_HEADER: usize = 24;
 /// Where the index has the number of frames that count, in the machine's own order of bytes.
 const INDEX_FRAMES: usize = 16;
 
@@ -35,20 +34,14 @@ pub(crate) fn whole_frames(log: &[u8]) -> usize {
     let Some(header) = LogHeader::read(log) else {
         return 0;
     };
-    let (mut rest, mut sum) = (&log[LOG_HEADER_BYTES..], header.sum);
+    let (mut before, mut rest) = (None, &log[LOG_HEADER_BYTES..]);
     let (mut frames, mut whole) = (0, 0);
-    while let Some((frame, next)) = rest.split_at_checked(FRAME_HEADER + header.page) {
-        sum = header.checksum(sum, &frame[..8]);
-        sum = header.checksum(sum, &frame[FRAME_HEADER..]);
-        let told = [2, 3, 4, 5].map(|n| log_number(frame, n));
-        if told[..2] != header.salts || told[2..] != sum {
-            break;
-        }
+    while let Some((frame, next)) = header.frame(before, rest) {
         frames += 1;
-        if log_number(frame, 1) != 0 {
+        if frame.commits {
             whole = frames;
         }
-        rest = next;
+        (before, rest) = (Some(frame), next);
     }
     whole
 }
@@ -176,7 +169,7 @@ mod tests {
         let log = fs::read(log_path(&fixture.path)).unwrap();
         let all = whole_frames(&log);
         assert!(all > before);
-        let end = LOG_HEADER_BYTES + all * (FRAME_HEADER + PAGE_BYTES as usize);
+        let end = LOG_HEADER_BYTES + all * (24 + PAGE_BYTES as usize);
         assert_eq!(whole_frames(&log[..end]), all);
         assert_eq!(whole_frames(&log[..end - 1]), before);
         let mut wrong = log;

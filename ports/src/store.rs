@@ -190,9 +190,9 @@ impl<F: FnMut(Task) -> ControlFlow<()>> TaskVisitor for F {
 /// [`roll_up`](tasq_domain::rollup::roll_up), else its `own_status`), the effective priority, the number of open
 /// dependencies, whether something above is on hold, and the counts. After every write they are right for the next
 /// read in the same unit. A parent that a write rolls up gets the written item's `updated_at`, unless its own is
-/// later; a removal counts as written at `now`; and an epic gets what the feature below it has then. (When an item moves, a parent that ends in the status it had may get
-/// that time as well.) Everything else is stored exactly as given, but that white space between the tokens of a JSON
-/// text may go: a store applies no rule of a task's life.
+/// later; a removal counts as written at `now`; and an epic gets what the feature below it has then. (When an item
+/// moves, a parent that ends in the status it had may get that time as well.) Everything else is stored exactly as
+/// given, but that white space between the tokens of a JSON text may go: a store applies no rule of a task's life.
 ///
 /// In return the caller keeps the rules that bind items to each other: a claim has its open attempt, of the same
 /// token, and no other attempt is open; no attempt has a greater number than its task's `attempts`; dependencies have no

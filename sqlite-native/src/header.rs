@@ -1,6 +1,8 @@
 //! The beginning of SQLite's log, which says which frames behind it count:
 //! <https://www.sqlite.org/fileformat2.html#walformat>.
 
+use std::ops::RangeInclusive;
+
 /// How long it is, in bytes.
 pub const LOG_HEADER_BYTES: usize = 32;
 /// The last bit of the magic number says in which order of bytes checksums are made.
@@ -11,17 +13,32 @@ const SALTS: [usize; 2] = [4, 5];
 const SUMS: [usize; 2] = [6, 7];
 /// What the checksum is made of.
 const SUMMED_BYTES: usize = SUMS[0] * 4;
+/// How long a page may be, in bytes: a power of two.
+const PAGES: RangeInclusive<u32> = 512..=65_536;
+/// What comes before the page of each frame, and of that what its checksum is made of.
+const FRAME_HEADER_BYTES: usize = 24;
+const FRAME_SUMMED_BYTES: usize = 8;
+/// The numbers of that: the size of the database, if a transaction ends here, or 0; the salts; the checksum.
+const FRAME_SIZE: usize = 1;
+const FRAME_SALTS: [usize; 2] = [2, 3];
+const FRAME_SUMS: [usize; 2] = [4, 5];
 
 /// The header of a log.
 #[derive(Debug, Clone, Copy)]
 pub struct LogHeader {
     order: fn([u8; 4]) -> u32,
-    /// The length of a page, in bytes.
-    pub page: usize,
-    /// What each frame of this log says again.
-    pub salts: [u32; 2],
-    /// Its checksum, with which that of the first frame begins.
-    pub sum: [u32; 2],
+    page: usize,
+    salts: [u32; 2],
+    sum: [u32; 2],
+}
+
+/// What a frame's own header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogFrame {
+    /// Whether a transaction ends with it.
+    pub commits: bool,
+    /// The checksum of the log up to its end, with which the next frame's begins.
+    sum: [u32; 2],
 }
 
 impl LogHeader {
@@ -29,8 +46,9 @@ impl LogHeader {
     #[must_use]
     pub fn read(log: &[u8]) -> Option<Self> {
         let header = log.get(..LOG_HEADER_BYTES)?;
-        let magic = log_number(header, 0);
-        if magic & !1 != MAGIC {
+        let magic = number(header, 0);
+        let page = number(header, 2);
+        if magic & !1 != MAGIC || !page.is_power_of_two() || !PAGES.contains(&page) {
             return None;
         }
         let found = Self {
@@ -39,16 +57,33 @@ impl LogHeader {
             } else {
                 u32::from_be_bytes
             },
-            page: log_number(header, 2) as usize,
-            salts: SALTS.map(|salt| log_number(header, salt)),
-            sum: SUMS.map(|sum| log_number(header, sum)),
+            page: usize::try_from(page).ok()?,
+            salts: SALTS.map(|salt| number(header, salt)),
+            sum: SUMS.map(|sum| number(header, sum)),
         };
         (found.checksum([0, 0], &header[..SUMMED_BYTES]) == found.sum).then_some(found)
     }
 
-    /// The checksum of what comes after something that has the checksum `sum`: several of eight bytes.
+    /// The first frame of `rest`, which is the log from behind this header, or from behind the frame `before`, and what
+    /// follows it; none, if the log ends there.
     #[must_use]
-    pub fn checksum(&self, mut sum: [u32; 2], bytes: &[u8]) -> [u32; 2] {
+    pub fn frame<'a>(
+        &self,
+        before: Option<LogFrame>,
+        rest: &'a [u8],
+    ) -> Option<(LogFrame, &'a [u8])> {
+        let (header, rest) = rest.split_at_checked(FRAME_HEADER_BYTES)?;
+        let (page, rest) = rest.split_at_checked(self.page)?;
+        let sum = before.map_or(self.sum, |before| before.sum);
+        let sum = self.checksum(self.checksum(sum, &header[..FRAME_SUMMED_BYTES]), page);
+        let is_ours = FRAME_SALTS.map(|salt| number(header, salt)) == self.salts
+            && FRAME_SUMS.map(|sum| number(header, sum)) == sum;
+        let commits = number(header, FRAME_SIZE) != 0;
+        is_ours.then_some((LogFrame { commits, sum }, rest))
+    }
+
+    /// The checksum of what comes after something that has the checksum `sum`: several of eight bytes.
+    fn checksum(&self, mut sum: [u32; 2], bytes: &[u8]) -> [u32; 2] {
         for pair in bytes.as_chunks::<4>().0.as_chunks::<2>().0 {
             let [first, second] = pair.map(self.order);
             sum[0] = sum[0].wrapping_add(first).wrapping_add(sum[1]);
@@ -57,12 +92,19 @@ impl LogHeader {
         sum
     }
 
-    /// The header of the log that begins anew where one with the header `old` was; none, if that one is not whole. It
-    /// says what SQLite would say (`walRestartHdr`): one more beginning, other salts, of which the second is `fresh`.
-    pub(crate) fn anew(old: &[u8; LOG_HEADER_BYTES], fresh: u32) -> Option<[u8; LOG_HEADER_BYTES]> {
+    /// The header of an empty log in the place of one with the header `old`; none, if that one is not whole. Its salts are
+    /// others, the second of them `fresh`, so that whoever knows the old log sees that it is gone.
+    ///
+    /// It counts as the first log of its file: whoever finds it without a frame then draws salts of its own before it
+    /// writes one (`nCkpt` in `sqlite3WalFrames`). That must be, because who finds no frame forgets the checksum of the
+    /// header (`walIndexRecover`), and would not see frames that came to that very log (`walBeginShmUnreliable`).
+    pub(crate) fn of_an_empty_log(
+        old: &[u8; LOG_HEADER_BYTES],
+        fresh: u32,
+    ) -> Option<[u8; LOG_HEADER_BYTES]> {
         let header = Self::read(old)?;
         let mut new = *old;
-        put(&mut new, BEGUN, log_number(old, BEGUN).wrapping_add(1));
+        put(&mut new, BEGUN, 0);
         put(&mut new, SALTS[0], header.salts[0].wrapping_add(1));
         put(&mut new, SALTS[1], fresh);
         let sum = header.checksum([0, 0], &new[..SUMMED_BYTES]);
@@ -73,12 +115,8 @@ impl LogHeader {
     }
 }
 
-/// The n-th number of a header, of the log or of a frame.
-///
-/// # Panics
-/// If it is not that long.
-#[must_use]
-pub fn log_number(header: &[u8], n: usize) -> u32 {
+/// The n-th number of a header, of the log or of a frame, which is that long.
+fn number(header: &[u8], n: usize) -> u32 {
     let bytes = &header[n * 4..n * 4 + 4];
     u32::from_be_bytes(bytes.try_into().expect("four bytes were taken"))
 }
@@ -111,14 +149,27 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_begins_anew_has_other_salts() {
+    fn a_log_that_is_emptied_has_other_salts() {
         let old = LogHeader::read(&HEADER).unwrap();
-        let anew = LogHeader::anew(&HEADER, 7).unwrap();
-        let new = LogHeader::read(&anew).unwrap();
+        let emptied = LogHeader::of_an_empty_log(&HEADER, 7).unwrap();
+        let new = LogHeader::read(&emptied).unwrap();
         assert_eq!(new.salts, [old.salts[0].wrapping_add(1), 7]);
         assert_eq!(new.page, old.page);
-        assert_eq!(log_number(&anew, BEGUN), log_number(&HEADER, BEGUN) + 1);
-        assert_eq!(anew[..12], HEADER[..12]);
-        assert!(LogHeader::anew(&[0; LOG_HEADER_BYTES], 7).is_none());
+        assert_eq!(number(&emptied, BEGUN), 0);
+        assert_eq!(emptied[..12], HEADER[..12]);
+        assert!(LogHeader::of_an_empty_log(&[0; LOG_HEADER_BYTES], 7).is_none());
+    }
+
+    #[test]
+    fn a_page_of_an_impossible_length_is_no_header() {
+        for page in [0, 256, 2049, 131_072] {
+            let mut header = HEADER;
+            put(&mut header, 2, page);
+            let order = LogHeader::read(&HEADER).unwrap();
+            let sum = order.checksum([0, 0], &header[..SUMMED_BYTES]);
+            put(&mut header, SUMS[0], sum[0]);
+            put(&mut header, SUMS[1], sum[1]);
+            assert!(LogHeader::read(&header).is_none(), "{page}");
+        }
     }
 }

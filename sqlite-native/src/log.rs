@@ -33,12 +33,11 @@ const C_NAME: &CStr = c"tasq";
 /// The Unix file system of SQLite takes the length of a write modulo 128 KiB.
 const LONGEST_WRITE: usize = 64 * 1024;
 
-/// A log of at most so many bytes that is emptied gets the header of a log that begins anew instead of being shortened: to
-/// give the room back to a file system and to ask for it again takes longer than all that is written there meanwhile. SQLite
-/// itself leaves such a log where it ends between the header and the first frame of one that it begins anew. The frames
-/// that are there are of no commit then, because each says the salts of the header that it belongs to; and who cannot see
-/// the index of those who write, sees by the salts that the log is another (`walBeginShmUnreliable`). A longer log gives its
-/// room back, so that what a large change took is not kept for ever.
+/// A log of at most so many bytes that is emptied gets another header instead of being shortened: to give the room back to a
+/// file system and to ask for it again takes longer than all that is written there meanwhile. The frames that are there are
+/// of no commit then, because each says the salts of the header that it belongs to; and who cannot see the index of those
+/// who write, sees by the salts that the log is another (`walBeginShmUnreliable`). A longer log gives its room back, so that
+/// what a large change took is not kept for ever.
 const KEPT_BYTES: ffi::sqlite3_int64 = 1024 * 1024;
 
 /// What SQLite uses by itself; set before any file is opened by ours.
@@ -132,21 +131,23 @@ impl LogFile {
 }
 
 impl LogFile {
-    /// The header of a log that begins anew, if this one is short and has one of its own.
-    fn header_anew(&self) -> Option<[u8; LOG_HEADER_BYTES]> {
+    /// The header of an empty log, if this one is short and has one of its own, and more: what is as long as a header is
+    /// read by some parts of SQLite and not by others.
+    fn header_when_empty(&self) -> Option<[u8; LOG_HEADER_BYTES]> {
         let mut length = 0;
-        if pass_on!(self, xFileSize, &raw mut length) != ffi::SQLITE_OK || length > KEPT_BYTES {
-            return None;
-        }
+        let code = pass_on!(self, xFileSize, &raw mut length);
         let mut old = [0; LOG_HEADER_BYTES];
         let bytes = c_int::try_from(LOG_HEADER_BYTES).ok()?;
+        if code != ffi::SQLITE_OK || length <= bytes.into() || length > KEPT_BYTES {
+            return None;
+        }
         if pass_on!(self, xRead, old.as_mut_ptr().cast(), bytes, 0) != ffi::SQLITE_OK {
             return None;
         }
         let mut fresh = 0_u32;
         // SAFETY: these are four bytes, and any value of them is a number.
         unsafe { ffi::sqlite3_randomness(4, (&raw mut fresh).cast()) };
-        LogHeader::anew(&old, fresh)
+        LogHeader::of_an_empty_log(&old, fresh)
     }
 }
 
@@ -317,9 +318,12 @@ unsafe extern "C" fn read(
 unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: ffi::sqlite3_int64) -> c_int {
     // SAFETY: SQLite calls this with an open log, from one thread at a time.
     let log = unsafe { LogFile::of(file) };
+    match log.settle() {
+        ffi::SQLITE_OK => {}
+        code => return code,
+    }
     if size == 0
-        && log.settle() == ffi::SQLITE_OK
-        && let Some(header) = log.header_anew()
+        && let Some(header) = log.header_when_empty()
     {
         return Behind { real: log.real }.write(&header, 0);
     }

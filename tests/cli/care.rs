@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,43 +39,70 @@ fn sql(sandbox: &Sandbox, statements: &str) {
     assert!(ran.status.success(), "{ran:?}");
 }
 
-/// Such a client has an index of the log of its own, and knows by the log's header alone that others wrote meanwhile.
+/// A plain SQL client that stays open, and may not write the memory that the others share.
+struct OnlyReads {
+    python: Child,
+    asks: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl OnlyReads {
+    fn start(sandbox: &Sandbox) -> Self {
+        let script = "import sqlite3, sys\n\
+             db = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro&readonly_shm=1', uri=True)\n\
+             for _ in sys.stdin:\n    \
+                 print(db.execute('SELECT count(*) FROM tasks').fetchone()[0], flush=True)\n";
+        let mut python = Command::new("python3")
+            .args(["-c", script, Kind::Sqlite.file()])
+            .current_dir(&sandbox.project)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this test needs python3 with its sqlite3 module, as a plain SQL client");
+        let asks = python.stdin.take().unwrap();
+        let answers = BufReader::new(python.stdout.take().unwrap());
+        Self {
+            python,
+            asks,
+            answers,
+        }
+    }
+
+    /// How many tasks it sees.
+    fn tasks(&mut self) -> usize {
+        self.asks.write_all(b"\n").unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        answer.trim_end().parse().unwrap()
+    }
+
+    fn end(mut self) {
+        drop(self.asks);
+        assert!(self.python.wait().unwrap().success());
+    }
+}
+
+/// It has an index of the log of its own, and sees by the log's header and its frames alone that others wrote meanwhile.
 #[test]
-fn a_client_that_cannot_share_memory_sees_what_came_after_the_log_was_folded() {
+fn a_client_that_cannot_share_memory_sees_each_commit_after_the_log_was_folded() {
     let sandbox = Sandbox::with(Kind::Sqlite);
     let log = sandbox.project.join(format!("{}-wal", Kind::Sqlite.file()));
-    let script = "import sqlite3, sys\n\
-         db = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro&readonly_shm=1', uri=True)\n\
-         for _ in sys.stdin:\n    \
-             print(db.execute('SELECT count(*) FROM tasks').fetchone()[0], flush=True)\n";
-    let mut python = Command::new("python3")
-        .args(["-c", script, Kind::Sqlite.file()])
-        .current_dir(&sandbox.project)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("this test needs python3 with its sqlite3 module, as a plain SQL client");
-    let (mut asks, answers) = (python.stdin.take().unwrap(), python.stdout.take().unwrap());
-    let mut answers = BufReader::new(answers).lines();
-    let mut seen = || -> usize {
-        asks.write_all(b"\n").unwrap();
-        answers.next().unwrap().unwrap().parse().unwrap()
-    };
-    let mut added = 0;
-    for _ in 0..3 {
-        // Until the log is folded, and no further.
-        loop {
-            sandbox.data(&["add", "one more"]);
-            added += 1;
-            if has_no_frames(&fs::read(&log).unwrap()) {
-                break;
-            }
-            assert!(added < 500, "the log is never folded");
+    sandbox.data(&["add", "one"]);
+    let (mut each, mut at_folds) = (OnlyReads::start(&sandbox), OnlyReads::start(&sandbox));
+    assert_eq!((each.tasks(), at_folds.tasks()), (1, 1));
+    let (mut added, mut folds) = (1, 0);
+    while folds < 3 {
+        sandbox.data(&["add", "one more"]);
+        added += 1;
+        assert!(added < 500, "the log is not folded any more: {folds}");
+        assert_eq!(each.tasks(), added);
+        if has_no_frames(&fs::read(&log).unwrap()) {
+            folds += 1;
+            assert_eq!(at_folds.tasks(), added);
         }
-        assert_eq!(seen(), added);
     }
-    drop(asks);
-    assert!(python.wait().unwrap().success());
+    each.end();
+    at_folds.end();
 }
 
 /// What doctor says, whatever its exit status, which must fit.

@@ -133,8 +133,16 @@ struct Maker<'a> {
     now: Timestamp,
 }
 
-/// A question within the unit, whatever that has done so far.
+/// A question within the unit, whatever that has done so far: about what was there before it, or about what it knows now,
+/// which it writes out first.
 pub(crate) fn ask(numbers: &mut Numbers, contents: &Contents) -> Command {
+    if numbers.one_in(4) {
+        let seed = numbers.next();
+        return command(format!("ask something, by {seed}"), move |tx| {
+            let contents = tx.contents()?;
+            question::any(&mut Numbers::new(seed), &contents).ask(tx)
+        });
+    }
     let question = question::any(numbers, contents);
     command(format!("ask {question:?}"), move |tx| question.ask(tx))
 }
