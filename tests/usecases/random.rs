@@ -12,7 +12,7 @@ use tasq_app::{
 use tasq_domain::life::{Ask, FailureKind};
 use tasq_domain::{
     AnyId, Attempt, Contents, Epic, FeatureId, Name, OperationId, Priority, RetryBudget, Status,
-    TaskId, TestId,
+    TaskId, TestId, Timestamp,
 };
 
 use super::desk::{
@@ -107,19 +107,23 @@ fn all_steps(seed: u64, steps: u32, kind: &str) {
     }
 }
 
-/// When an item moves, an epic that ends in the status that it had may get the time of the move or keep its own (see
-/// [`Tx`](tasq_ports::Tx)): it gets it in both stores.
+/// When an item moves, an epic that ends in the status that it had may get the time of the move, which is no earlier than
+/// that of the feature that changed, or keep its own (see [`Tx`](tasq_ports::Tx)): it gets it in both stores.
 fn same_times_after_a_move(reference: &Desk, subject: &Desk, before: &Contents) {
     let now = Clock::now(&reference.bench.clock);
-    let (expected, found) = (reference.contents(), subject.contents());
-    for ((expected, found), before) in expected.epics.iter().zip(&found.epics).zip(&before.epics) {
-        let later = now.not_before(before.updated_at);
-        let times = [before.updated_at, later];
+    let (contents, found) = (reference.contents(), subject.contents());
+    for ((expected, found), before) in contents.epics.iter().zip(&found.epics).zip(&before.epics) {
         let told = [expected.updated_at, found.updated_at];
+        let of_the_move = |time: Timestamp| {
+            let mut features = contents.features.iter();
+            time == now.not_before(before.updated_at)
+                || features.any(|it| it.updated_at == time && time > before.updated_at)
+        };
         let stayed = [expected.status, found.status] == [before.status; 2];
-        if stayed && told[0] != told[1] && told.iter().all(|time| times.contains(time)) {
+        let may_be = |&time: &Timestamp| time == before.updated_at || of_the_move(time);
+        if stayed && told[0] != told[1] && told.iter().all(may_be) {
             let epic = Epic {
-                updated_at: later,
+                updated_at: told[0].max(told[1]),
                 ..expected.clone()
             };
             for desk in [reference, subject] {
