@@ -169,6 +169,7 @@ mod tests {
         let log = fs::read(log_path(&fixture.path)).unwrap();
         let all = whole_frames(&log);
         assert!(all > before);
+        // Each page has a header of 24 bytes.
         let end = LOG_HEADER_BYTES + all * (24 + PAGE_BYTES as usize);
         assert_eq!(whole_frames(&log[..end]), all);
         assert_eq!(whole_frames(&log[..end - 1]), before);

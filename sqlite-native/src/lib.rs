@@ -12,7 +12,8 @@
 //! And it makes a file system for SQLite known, [`FILE_SYSTEM`]: a database that is opened with it (`vfs=` in its URI) has a
 //! commit written to its log by one call instead of two for each page, if it is carried out [`in_one_piece`]. The bytes
 //! are the same, and where they are when SQLite waits for the disk or tells others of the commit is the same. A short log
-//! that is emptied (`PRAGMA wal_checkpoint(TRUNCATE)`) keeps its length and gets another header, to which nothing that is there belongs.
+//! that is emptied (`PRAGMA wal_checkpoint(TRUNCATE)`) keeps its length and gets another header, to which nothing that is
+//! there belongs.
 //!
 //! Whoever links it also has SQLite take its small blocks of memory from lists of this crate, on Linux: a connection
 //! takes some five thousand of them when it opens a queue, and the C library thinks about each.

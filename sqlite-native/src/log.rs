@@ -128,9 +128,7 @@ impl LogFile {
             .let_go(|bytes, at| behind.write(bytes, at))
             .unwrap_or(ffi::SQLITE_OK)
     }
-}
 
-impl LogFile {
     /// The header of an empty log, if this one is short and has one of its own, and more: what is as long as a header is
     /// read by some parts of SQLite and not by others.
     fn header_when_empty(&self) -> Option<[u8; LOG_HEADER_BYTES]> {

@@ -152,7 +152,14 @@ struct Request {
 impl Request {
     /// Whether it may bring a task to another feature, or a feature to another epic.
     const fn moves(&self) -> bool {
-        matches!(self.what, 29 | 30)
+        match self.what {
+            29 => !self.by_force(),
+            what => what == 30,
+        }
+    }
+
+    const fn by_force(&self) -> bool {
+        self.number == 0
     }
 
     fn any(numbers: &mut Numbers, contents: &Contents) -> Self {
@@ -308,7 +315,7 @@ impl Request {
         let Self {
             task, other, yes, ..
         } = self;
-        let force = self.number == 0;
+        let force = self.by_force();
         match self.what {
             19 => say(app.reap()),
             20 => say(app.block(task, None, &reason("no"), force)),
