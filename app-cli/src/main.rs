@@ -4,6 +4,7 @@
 //! and `output` writes it. `discover` and `stores` find and open the store: no other crate names the adapters. `clock`,
 //! `ids`, `processes`, `runner` and `trust` are the ports that need the operating system.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop"))]
+#![cfg_attr(all(target_os = "linux", target_env = "gnu", not(test)), no_main)]
 
 mod args;
 mod clock;
@@ -21,6 +22,8 @@ mod runner;
 mod scratch;
 mod selftest;
 mod session;
+#[cfg(all(target_os = "linux", target_env = "gnu", not(test)))]
+mod start;
 mod stores;
 mod trust;
 mod view;
@@ -29,7 +32,6 @@ mod workplace;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::mem::ManuallyDrop;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::{env, panic, process};
@@ -45,10 +47,16 @@ use crate::output::{ColorChoice, Output, escaped};
 use crate::runner::child;
 use crate::session::Session;
 
-fn main() -> ExitCode {
+#[cfg(not(all(target_os = "linux", target_env = "gnu", not(test))))]
+fn main() -> process::ExitCode {
+    process::ExitCode::from(run())
+}
+
+/// Does what the command line says; the exit status.
+fn run() -> u8 {
     let words: Vec<OsString> = env::args_os().collect();
     if words.get(1).is_some_and(|word| word == child::WORD) {
-        return ExitCode::from(child::be(&words[2..]));
+        return child::be(&words[2..]);
     }
     if let [_, word] = words.as_slice()
         && (word == "--version" || word == "-V")
@@ -64,7 +72,7 @@ fn main() -> ExitCode {
         Err(error) => not_understood(error, json),
     };
     let failure = match status {
-        Ok(status) => return ExitCode::from(status),
+        Ok(status) => return status,
         Err(failure) => failure,
     };
     if let Failure::Told(problem) = &failure {
@@ -77,7 +85,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    ExitCode::from(failure.exit_status())
+    failure.exit_status()
 }
 
 /// The words of the command line. The description of all commands lives on: taking its thousands of parts to pieces takes
@@ -92,12 +100,12 @@ fn understand(words: Vec<OsString>) -> Result<Cli, clap::Error> {
 }
 
 /// What scripts ask first, without building the whole command line for it.
-fn tell_version() -> ExitCode {
+fn tell_version() -> u8 {
     let told = Output::new(false, false, ColorChoice::Auto)
         .and_then(|mut out| out.raw(concat!("tasq ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()));
     match told {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ExitCode::from(failure.exit_status()),
+        Ok(()) => 0,
+        Err(failure) => failure.exit_status(),
     }
 }
 

@@ -64,6 +64,11 @@ impl LogHeader {
         (found.checksum([0, 0], &header[..SUMMED_BYTES]) == found.sum).then_some(found)
     }
 
+    /// How long each frame is, in bytes.
+    pub(crate) const fn frame_bytes(&self) -> usize {
+        FRAME_HEADER_BYTES + self.page
+    }
+
     /// The first frame of `rest`, which is the log from behind this header, or from behind the frame `before`, and what
     /// follows it; none, if the log ends there.
     #[must_use]

@@ -13,7 +13,8 @@
 //! commit written to its log by one call instead of two for each page, if it is carried out [`in_one_piece`]. The bytes
 //! are the same, and where they are when SQLite waits for the disk or tells others of the commit is the same. A short log
 //! that is emptied (`PRAGMA wal_checkpoint(TRUNCATE)`) keeps its length and gets another header, to which nothing that is
-//! there belongs.
+//! there belongs. On Linux, shared memory that nobody else has open is taken over without making its file anew, whatever
+//! file system of SQLite's a database is opened with.
 //!
 //! Whoever links it also has SQLite take its small blocks of memory from lists of this crate, on Linux: a connection
 //! takes some five thousand of them when it opens a queue, and the C library thinks about each.
@@ -23,6 +24,7 @@
 use std::ffi::c_int;
 use std::fmt;
 
+mod ahead;
 mod follow;
 mod gather;
 mod header;
@@ -30,6 +32,8 @@ mod log;
 #[cfg(any(target_os = "linux", test))]
 mod memory;
 mod pack;
+#[cfg(target_os = "linux")]
+mod shared;
 
 pub use header::{LOG_HEADER_BYTES, LogFrame, LogHeader};
 pub use pack::{Value, Values};

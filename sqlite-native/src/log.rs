@@ -6,21 +6,23 @@
 //! (waiting for the disk, telling other connections) finds the log as if it had been written in pieces. Before anything
 //! else is done to the log, what is held is written.
 //!
-//! A short log that SQLite empties gets another header and keeps its length ([`KEPT_BYTES`]).
+//! A short log that SQLite empties gets another header and keeps its length ([`KEPT_BYTES`]). And where SQLite reads a log
+//! frame by frame, because it makes its index anew, several are read at once.
 //!
 //! All else goes to the file system that SQLite would use anyway: the database itself, shared memory and locks are that
-//! one's own files, of which nothing here knows.
+//! one's own files, of which nothing here knows. (How it takes shared memory over that nobody uses is in `shared`.)
 
 #![expect(unsafe_code, reason = "SQLite's C interface")]
 
 use std::ffi::{CStr, c_int, c_void};
-use std::ptr::{drop_in_place, null, null_mut};
+use std::ptr::{copy_nonoverlapping, drop_in_place, null, null_mut};
 use std::slice::from_raw_parts;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libsqlite3_sys as ffi;
 
+use crate::ahead::Ahead;
 use crate::gather::{Gather, Moment, Offer};
 use crate::header::{LOG_HEADER_BYTES, LogHeader};
 
@@ -29,6 +31,9 @@ pub(crate) const NAME: &str = "tasq";
 
 /// The same for C.
 const C_NAME: &CStr = c"tasq";
+
+/// How long the header of a log is, for C.
+const HEADER_LENGTH: c_int = LOG_HEADER_BYTES as c_int;
 
 /// The Unix file system of SQLite takes the length of a write modulo 128 KiB.
 const LONGEST_WRITE: usize = 64 * 1024;
@@ -59,6 +64,11 @@ pub(crate) fn register() -> Result<(), c_int> {
             return ffi::SQLITE_TOOBIG;
         };
         REAL.store(real, Ordering::Release);
+        #[cfg(target_os = "linux")]
+        // SAFETY: it is the default, which nobody unregisters.
+        unsafe {
+            crate::shared::register(real);
+        }
         ours.szOsFile = size;
         ours.zName = C_NAME.as_ptr();
         ours.pNext = null_mut();
@@ -90,6 +100,7 @@ struct LogFile {
     /// The open file behind this one, in the same memory.
     real: *mut ffi::sqlite3_file,
     gather: Gather,
+    ahead: Ahead,
 }
 
 const _: () = assert!(align_of::<LogFile>() <= 8 && size_of::<LogFile>().is_multiple_of(8));
@@ -129,17 +140,26 @@ impl LogFile {
             .unwrap_or(ffi::SQLITE_OK)
     }
 
+    /// The frame that SQLite asks for, if it was read before that, or is read with those that follow.
+    fn frame(&mut self, length: c_int, at: i64) -> Option<&[u8]> {
+        let Self { real, ahead, .. } = self;
+        let behind = Behind { real: *real };
+        let length = usize::try_from(length).ok()?;
+        ahead.frame(
+            length,
+            at,
+            || behind.size(),
+            |bytes, at| behind.read(bytes, at),
+        )
+    }
+
     /// The header of an empty log, if this one is short and has one of its own, and more: what is as long as a header is
     /// read by some parts of SQLite and not by others.
     fn header_when_empty(&self) -> Option<[u8; LOG_HEADER_BYTES]> {
-        let mut length = 0;
-        let code = pass_on!(self, xFileSize, &raw mut length);
+        let behind = Behind { real: self.real };
+        let length = behind.size()?;
         let mut old = [0; LOG_HEADER_BYTES];
-        let bytes = c_int::try_from(LOG_HEADER_BYTES).ok()?;
-        if code != ffi::SQLITE_OK || length <= bytes.into() || length > KEPT_BYTES {
-            return None;
-        }
-        if pass_on!(self, xRead, old.as_mut_ptr().cast(), bytes, 0) != ffi::SQLITE_OK {
+        if length <= HEADER_LENGTH.into() || length > KEPT_BYTES || !behind.read(&mut old, 0) {
             return None;
         }
         let mut fresh = 0_u32;
@@ -155,6 +175,20 @@ struct Behind {
 }
 
 impl Behind {
+    /// How long it is, if that can be told.
+    fn size(&self) -> Option<i64> {
+        let mut length = 0;
+        let code = pass_on!(self, xFileSize, &raw mut length);
+        (code == ffi::SQLITE_OK).then_some(length)
+    }
+
+    /// Reads as many bytes from `at` on; no, if they are not all there or cannot be read.
+    fn read(&self, bytes: &mut [u8], at: i64) -> bool {
+        c_int::try_from(bytes.len()).is_ok_and(|length| {
+            pass_on!(self, xRead, bytes.as_mut_ptr().cast(), length, at) == ffi::SQLITE_OK
+        })
+    }
+
     fn write(&self, bytes: &[u8], at: i64) -> c_int {
         let mut at = at;
         for part in bytes.chunks(LONGEST_WRITE) {
@@ -231,6 +265,7 @@ unsafe extern "C" fn open(
         sqlite: ffi::sqlite3_file { pMethods: &METHODS },
         real,
         gather: Gather::default(),
+        ahead: Ahead::default(),
     };
     // SAFETY: the memory is long enough, aligned, and nothing that would have to be dropped is in it.
     unsafe { file.cast::<LogFile>().write(log) };
@@ -242,6 +277,7 @@ unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
     let log = unsafe { LogFile::of(file) };
     let settled = log.settle();
     let closed = pass_on!(log, xClose);
+    log.ahead.forget();
     // SAFETY: it is never used again.
     unsafe { drop_in_place(&raw mut log.gather) };
     if settled == ffi::SQLITE_OK {
@@ -264,6 +300,7 @@ unsafe extern "C" fn write(
     };
     // SAFETY: SQLite gives as many bytes as it says, which stay as they are during the call.
     let bytes = unsafe { from_raw_parts(from.cast::<u8>(), length) };
+    log.ahead.forget();
     match log.gather.offer(bytes, at) {
         Offer::Held => ffi::SQLITE_OK,
         Offer::Due => log.settle(),
@@ -305,12 +342,23 @@ unsafe extern "C" fn read(
     // SAFETY: SQLite calls this with an open log, from one thread at a time.
     let log = unsafe { LogFile::of(file) };
     match log.settle() {
-        ffi::SQLITE_OK => {
-            log.gather.reads(at, length.into());
-            pass_on!(log, xRead, to, length, at)
-        }
-        code => code,
+        ffi::SQLITE_OK => {}
+        code => return code,
     }
+    log.gather.reads(at, length.into());
+    if let Some(frame) = log.frame(length, at) {
+        // SAFETY: SQLite gives as much room as it asks for, which is not ours, and a frame is just as long.
+        unsafe { copy_nonoverlapping(frame.as_ptr(), to.cast::<u8>(), frame.len()) };
+        return ffi::SQLITE_OK;
+    }
+    let code = pass_on!(log, xRead, to, length, at);
+    if code == ffi::SQLITE_OK && at == 0 && length == HEADER_LENGTH {
+        let mut header = [0; LOG_HEADER_BYTES];
+        // SAFETY: the room is as long as a header, which was just read into it.
+        header.copy_from_slice(unsafe { from_raw_parts(to.cast::<u8>(), LOG_HEADER_BYTES) });
+        log.ahead.begin(&header);
+    }
+    code
 }
 
 unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: ffi::sqlite3_int64) -> c_int {
@@ -320,6 +368,7 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: ffi::sqlite3_i
         ffi::SQLITE_OK => {}
         code => return code,
     }
+    log.ahead.forget();
     if size == 0
         && let Some(header) = log.header_when_empty()
     {

@@ -105,6 +105,30 @@ fn a_client_that_cannot_share_memory_sees_each_commit_after_the_log_was_folded()
     at_folds.end();
 }
 
+/// The index of the log is whole, fits the log, and is old: what another machine, or a copy, may have left there.
+#[test]
+fn an_old_index_of_the_log_is_not_believed() {
+    let sandbox = Sandbox::with(Kind::Sqlite);
+    let beside = |end| {
+        sandbox
+            .project
+            .join(format!("{}{end}", Kind::Sqlite.file()))
+    };
+    sandbox.data(&["add", "one"]);
+    let old = fs::read(beside("-shm")).unwrap();
+    let log = fs::read(beside("-wal")).unwrap();
+    sandbox.data(&["add", "two"]);
+    assert!(fs::read(beside("-wal")).unwrap().starts_with(&log));
+    fs::write(beside("-shm"), &old).unwrap();
+    let listed = sandbox.data(&["list"]);
+    assert_eq!(
+        listed["tasks"].as_array().map(Vec::len),
+        Some(2),
+        "{listed}"
+    );
+    assert_ne!(fs::read(beside("-shm")).unwrap(), old);
+}
+
 /// What doctor says, whatever its exit status, which must fit.
 fn diagnosis(sandbox: &Sandbox, more: &[&str]) -> Value {
     let ran = sandbox.tasq(&[&["doctor", "--json"], more].concat());

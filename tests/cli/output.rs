@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::process::Stdio;
 
-use super::harness::{Kind, Ran, Sandbox, text};
+use super::harness::{Kind, Ran, Sandbox, binary, text};
 
 /// Turns a terminal's colour, moves its cursor, sets its title, hides text, and the like; 8-bit, too.
 const HOSTILE: &str =
@@ -83,6 +83,24 @@ fn a_closed_pipe_ends_it_quietly() {
             (Some(141), ""),
             "{words:?}"
         );
+    }
+}
+
+/// The next file that is opened gets the number of a descriptor that is closed, and what is told would be written there.
+#[test]
+fn closed_descriptors_never_become_the_store() {
+    for kind in Kind::ALL {
+        let sandbox = Sandbox::with(kind);
+        let words = "exec \"$0\" \"$@\" <&- >&- 2>&-";
+        for tasks in 1..4 {
+            let mut command = sandbox.program("sh");
+            command.arg("-c").arg(words).arg(binary());
+            command.args(["--json", "add", "work"]);
+            assert_eq!(Ran::of(&mut command).code, Some(0));
+            let listed = sandbox.data(&["list"]);
+            assert_eq!(listed["tasks"].as_array().map(Vec::len), Some(tasks));
+        }
+        assert_eq!(sandbox.data(&["doctor"])["well"], true);
     }
 }
 

@@ -447,6 +447,50 @@ pub(crate) fn a_task_that_moves_takes_its_new_feature(bench: &Bench) {
     assert_eq!(next(bench, &Scope::Queue).as_deref(), Some("TASK-1"));
 }
 
+/// What waits for a task does not keep it back, nor what it waited for, nor its tests; and they are there for whoever asks
+/// after it was handed out.
+pub(crate) fn what_is_around_a_ready_task_is_found_with_it(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    let done = in_status(task("TASK-0", "FEAT-1"), Status::Completed, at(1));
+    bench.put(&done);
+    for id in ["TASK-1", "TASK-2", "TASK-3"] {
+        bench.put(&task(id, "FEAT-1"));
+    }
+    bench.write(|tx| {
+        tx.insert_dependency(&waits_for("TASK-1", "TASK-0"))?;
+        tx.insert_dependency(&waits_for("TASK-3", "TASK-1"))?;
+        put(tx, &test("TEST-1", TestOwner::Task(task_id("TASK-2"))))
+    });
+    let alone = bench.read(|tx| {
+        ["TASK-1", "TASK-2"]
+            .into_iter()
+            .map(|id| around(tx, &task_id(id)))
+            .collect::<Result<Vec<_>, _>>()
+    });
+    let told = |tx: &mut dyn Tx| {
+        let ready = tx.ready(&Scope::Queue, 10)?;
+        let all: Result<Vec<Around>, StoreError> = ready
+            .iter()
+            .map(|record| around(tx, &record.task.id))
+            .collect();
+        all
+    };
+    assert_eq!(bench.read(told), alone);
+    assert_eq!(bench.write(told), alone);
+    let (_, dependencies, dependents, _) = &alone[0];
+    assert_eq!(dependencies, &[task_id("TASK-0")]);
+    assert_eq!(dependents, &[task_id("TASK-3")]);
+    assert_eq!(alone[1].3.len(), 1);
+    // In one unit: it is ready, it is completed, and what waited for it is ready.
+    let then = bench.write(|tx| {
+        let first = tx.next_ready(&Scope::Queue)?.map(|record| record.task);
+        live(tx, &in_status(first.unwrap(), Status::Completed, at(2)))?;
+        tx.ready(&Scope::Queue, 10)
+    });
+    let ids: Vec<&str> = then.iter().map(|it| it.task.id.as_str()).collect();
+    assert_eq!(ids, ["TASK-2", "TASK-3"]);
+}
+
 pub(crate) fn only_pending_tasks_are_ready(bench: &Bench) {
     bench.put(&feature("FEAT-1", None));
     bench.put(&task("TASK-1", "FEAT-1"));

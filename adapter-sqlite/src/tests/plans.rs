@@ -11,8 +11,8 @@ use crate::statement::text;
 use crate::tx::history::{EventsEntered, NewerEvents};
 use crate::tx::list::page_walks;
 use crate::tx::ready::{
-    LookAhead, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane, ReadyInQueue,
-    expired_query,
+    AnyDue, LookAhead, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane,
+    ReadyInQueue, expired_query,
 };
 
 #[derive(QueryableByName)]
@@ -74,6 +74,17 @@ fn what_is_to_be_seen_to_before_a_claim_is_found_by_three_indexes() {
         assert!(plan.contains(walk), "{walk}: {plan}");
     }
     assert_eq!(plan.matches(" tasks ").count(), 3, "{plan}");
+}
+
+#[test]
+fn a_reader_looks_for_waits_that_are_over_by_their_index() {
+    let fixture = Fixture::new();
+    let plan = plan(&mut fixture.plain(), AnyDue::TEXT);
+    assert!(
+        plan.contains("SEARCH tasks USING INDEX idx_tasks_waits (waits_until<?)"),
+        "{plan}"
+    );
+    assert_eq!(plan.matches(" tasks ").count(), 1, "{plan}");
 }
 
 #[test]

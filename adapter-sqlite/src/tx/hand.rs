@@ -82,7 +82,7 @@ struct Held {
     related: Related,
 }
 
-/// Whether there is anything of these kinds around a task, so that nobody need ask: most have none of it.
+/// Whether there may be anything of these kinds around a task; where there is not, nobody need ask: most have none of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Related {
     /// It waits for others.

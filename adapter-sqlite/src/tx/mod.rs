@@ -276,16 +276,19 @@ impl Tx for SqliteTx<'_> {
 
     fn ready(&mut self, scope: &Scope, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
         let (now, access) = (self.now, self.access);
-        self.in_hand(|hand, conn| {
-            let found = ready::ready(conn, hand, scope, now, access, limit)?;
-            let records = found.into_iter().map(|(record, related)| {
-                if access == Access::Write {
-                    hand.take_up(record.clone(), related);
+        let found =
+            self.in_hand(|hand, conn| ready::ready(conn, hand, scope, now, access, limit))?;
+        let records = found.into_iter().map(|(record, related)| {
+            match access {
+                Access::Write => self.hand.take_up(record.clone(), related),
+                Access::Read if !related.dependencies => {
+                    self.wait_for_none.insert(record.task.id.clone());
                 }
-                record
-            });
-            Ok(records.collect())
-        })
+                Access::Read => {}
+            }
+            record
+        });
+        Ok(records.collect())
     }
 
     fn foresee(&mut self, tasks: &[TaskId]) -> Result<(), StoreError> {

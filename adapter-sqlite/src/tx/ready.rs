@@ -22,12 +22,21 @@ use crate::rows::task::{StoredTask, WHOLE_TASK, read_process, whole_task};
 use crate::schema::tasks;
 use crate::statement::statement;
 
-/// What there is around a task, a bit for each kind.
-macro_rules! related {
+/// What there is around a task that may be handed out, a bit for each kind.
+macro_rules! before {
     () => {
         "EXISTS (SELECT 1 FROM dependencies WHERE task_id = tasks.id) \
-         + 2 * EXISTS (SELECT 1 FROM dependencies WHERE depends_on = tasks.id) \
-         + 4 * EXISTS (SELECT 1 FROM test_cases WHERE task_id = tasks.id)"
+         + 2 * EXISTS (SELECT 1 FROM test_cases WHERE task_id = tasks.id)"
+    };
+}
+
+/// What there is around any task: what waits for it as well, which is of use when it is completed.
+macro_rules! around {
+    () => {
+        concat!(
+            before!(),
+            " + 4 * EXISTS (SELECT 1 FROM dependencies WHERE depends_on = tasks.id)"
+        )
     };
 }
 
@@ -40,12 +49,12 @@ macro_rules! read_task {
 
 /// The same, with what there is around the task.
 macro_rules! find_task {
-    ($rest:literal) => {
+    ($around:ident, $rest:literal) => {
         concat!(
             "SELECT ",
             whole_task!(),
             ", ",
-            related!(),
+            $around!(),
             " FROM tasks",
             $rest
         )
@@ -59,7 +68,7 @@ type Found = (TaskRecord, Related);
 
 statement! {
     /// A task.
-    TaskById { id: &'a str => Text } -> FoundColumns = find_task!(" WHERE id = ?")
+    TaskById { id: &'a str => Text } -> FoundColumns = find_task!(around, " WHERE id = ?")
 }
 
 statement! {
@@ -83,7 +92,7 @@ impl<const N: usize> RunQueryDsl<SqliteConnection> for TasksById<'_, N> {}
 
 impl<const N: usize> QueryFragment<Sqlite> for TasksById<'_, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(find_task!(" WHERE id IN ("));
+        out.push_sql(find_task!(around, " WHERE id IN ("));
         for (number, id) in self.0.iter().enumerate() {
             if number > 0 {
                 out.push_sql(", ");
@@ -100,6 +109,7 @@ statement! {
     /// `not_before` is looked at again because a clock may have gone back, and the status because `stage` follows from a
     /// column that a plain client may have set wrong.
     ReadyInQueue { now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
+        before,
         " INDEXED BY idx_tasks_status \
          WHERE stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
@@ -108,6 +118,7 @@ statement! {
 statement! {
     /// The first ready tasks of an epic.
     ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
+        before,
         " INDEXED BY idx_tasks_epic \
          WHERE epic_id = ? AND stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
@@ -116,6 +127,7 @@ statement! {
 statement! {
     /// The first ready tasks of a feature.
     ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
+        before,
         " INDEXED BY idx_tasks_feature_id \
          WHERE feature_id = ? AND stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
@@ -124,6 +136,7 @@ statement! {
 statement! {
     /// The first ready tasks of a lane.
     ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
+        before,
         " INDEXED BY idx_tasks_feature_id \
          WHERE feature_id = ? AND stage = 0 AND effective_priority = ? AND status = 'pending' \
          AND (not_before IS NULL OR not_before <= ?) \
@@ -153,13 +166,25 @@ pub(crate) struct Outlook {
     pub(crate) due: bool,
 }
 
+/// Whether some waiting task's time has come.
+macro_rules! any_due {
+    () => {
+        "EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_waits WHERE waits_until <= ?)"
+    };
+}
+
+statement! {
+    /// That alone, which is all that a unit that only reads asks for.
+    AnyDue { now: i64 => BigInt } -> Bool = concat!("SELECT ", any_due!())
+}
+
 statement! {
     /// A bit for each of that.
     LookAhead { now: i64 => BigInt, too: i64 => BigInt } -> BigInt = concat!(
         "SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_process WHERE claim_place NOTNULL) \
          + 2 * EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_moment WHERE ",
         in_progress!(), " AND moment <= ", lease!(),
-        "?) + 4 * EXISTS (SELECT 1 FROM tasks INDEXED BY idx_tasks_waits WHERE waits_until <= ?)"
+        "?) + 4 * ", any_due!()
     )
 }
 
@@ -175,7 +200,7 @@ pub(crate) fn outlook(conn: &mut SqliteConnection, now: Timestamp) -> Result<Out
 
 pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<Found>, Fault> {
     let row = TaskById::new(id.as_str()).get_result(conn).optional()?;
-    row.map(read).transpose()
+    row.map(with_all_around).transpose()
 }
 
 /// For a unit that only reads, which keeps nothing in hand.
@@ -196,12 +221,12 @@ pub(crate) fn several(conn: &mut SqliteConnection, ids: &[&str]) -> Result<Vec<F
     let (sixteens, rest) = ids.as_chunks::<16>();
     for ids in sixteens {
         for row in TasksById(ids).load(conn)? {
-            found.push(read(row)?);
+            found.push(with_all_around(row)?);
         }
     }
     for ids in rest.as_chunks::<4>().0 {
         for row in TasksById(ids).load(conn)? {
-            found.push(read(row)?);
+            found.push(with_all_around(row)?);
         }
     }
     Ok(found)
@@ -221,17 +246,21 @@ pub(crate) fn ready(
         return Ok(task.into_iter().take(limit as usize).collect());
     }
     let mut waited = Vec::new();
-    let outlook = hand.outlook(conn, now)?;
-    if outlook.due {
-        match access {
-            Access::Write => {
+    match access {
+        Access::Write => {
+            let outlook = hand.outlook(conn, now)?;
+            if outlook.due {
                 Promote::new(now.micros()).execute(conn)?;
                 hand.outlook = Some(Outlook {
                     due: false,
                     ..outlook
                 });
             }
-            Access::Read => waited = first_due(conn, scope, now, limit)?,
+        }
+        Access::Read => {
+            if AnyDue::new(now.micros()).get_result(conn)? {
+                waited = first_due(conn, scope, now, limit)?;
+            }
         }
     }
     let mut ready = first_ready(conn, scope, now, limit)?;
@@ -243,13 +272,26 @@ pub(crate) fn ready(
     Ok(ready)
 }
 
-fn read((row, related): (StoredTask, i64)) -> Result<Found, Fault> {
+/// What waits for it was not asked for, so there may be something.
+fn read((row, before): (StoredTask, i64)) -> Result<Found, Fault> {
     let related = Related {
-        dependencies: related & 1 != 0,
-        dependents: related & 2 != 0,
-        tests: related & 4 != 0,
+        dependencies: before & 1 != 0,
+        tests: before & 2 != 0,
+        dependents: true,
     };
     Ok((row.0?, related))
+}
+
+fn with_all_around((row, around): (StoredTask, i64)) -> Result<Found, Fault> {
+    let (record, related) = read((row, around))?;
+    let dependents = around & 4 != 0;
+    Ok((
+        record,
+        Related {
+            dependents,
+            ..related
+        },
+    ))
 }
 
 pub(crate) fn expired(
@@ -329,7 +371,7 @@ fn first_due(
     let rows: Vec<(StoredTask, i64)> = query
         .order((tasks::effective_priority, tasks::seq))
         .limit(limit.into())
-        .select((sql::<Binary>(WHOLE_TASK), sql::<BigInt>(related!())))
+        .select((sql::<Binary>(WHOLE_TASK), sql::<BigInt>(before!())))
         .load(conn)?;
     rows.into_iter().map(read).collect()
 }
