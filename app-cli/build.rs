@@ -47,6 +47,8 @@ const ORDER: &str = "functions.order";
 /// in memory of its own and writes it at once (<https://github.com/llvm/llvm-project/issues/207459>). Where that was not so,
 /// or is mended, the word changes nothing.
 const IN_ONE_PIECE: &str = "-Wl,--mmap-output-file";
+/// What `.cargo/config.toml` has the compiler told.
+const OUR_WAY: &str = "relocation-model=pie";
 /// Flags of whoever builds that want the program linked in a way of their own.
 const OWN_WAYS: [&str; 4] = [
     "crt-static",
@@ -60,7 +62,7 @@ fn main() {
     println!("cargo::rerun-if-changed={ORDER}");
     println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
-    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
+    let flags = variable("CARGO_ENCODED_RUSTFLAGS").replace(OUR_WAY, "");
     let suits = variable("CARGO_CFG_TARGET_OS") == "linux"
         && variable("CARGO_CFG_TARGET_ENV") == "gnu"
         && variable("TARGET") == variable("HOST")
