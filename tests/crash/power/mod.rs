@@ -6,14 +6,16 @@
 //!
 //! The model is harsher than most file systems: a name lasts only when its folder was synced, a file's length may last
 //! without its content, and a write may last sector by sector. Names of one folder last in their order, as every
-//! journal keeps them.
+//! journal keeps them. The index of SQLite's log, which nobody syncs, is what it was after any of the commands, whatever is left
+//! of the log.
 
 mod disk;
 mod trace;
 
 use std::collections::HashSet;
+use std::fs;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tasq_domain::Contents;
 use tasq_ports::StoreError;
@@ -119,6 +121,8 @@ struct Record {
     ops: Vec<Op>,
     /// What was there after so many commands.
     after: Vec<Option<Contents>>,
+    /// The index of SQLite's log after each.
+    indexes: Vec<Vec<u8>>,
 }
 
 impl Record {
@@ -126,6 +130,7 @@ impl Record {
         let place = Place::bare(kind);
         let mut recorder = trace::Recorder::new(&place, variable);
         let mut after = vec![None];
+        let mut indexes = Vec::new();
         let mut held = None;
         for number in 0..COMMANDS {
             let words = command(number, held.as_ref());
@@ -136,15 +141,19 @@ impl Record {
                 let data = ran.data();
                 held = Some((text(&data["task"]["id"]), text(&data["token"])));
             }
+            indexes.extend(fs::read(index_of(&place)));
             // A copy is opened, because opening the store itself would tidy it up.
             let copy = Place::bare(kind);
             copy_folder(&place.project, &copy.project);
             after.push(Some(audit::contents(kind, &copy.store()).unwrap()));
         }
+        // The first command closes what it has made, and nothing is left of it.
+        assert!(kind != Kind::Sqlite || indexes.len() == COMMANDS - 1);
         Self {
             kind,
             ops: recorder.ops,
             after,
+            indexes,
         }
     }
 
@@ -186,7 +195,9 @@ impl Record {
             let files = disk.cut(&mut numbers);
             if seen.insert(hasher.hash_one((&files, acknowledged))) {
                 let thorough = seen.len() % 20 == 1;
-                self.check_state(&files, acknowledged, thorough)
+                let indexes: Vec<&[u8]> = self.indexes.iter().map(Vec::as_slice).collect();
+                let index = (!indexes.is_empty()).then(|| numbers.one(&indexes));
+                self.check_state(&files, index, acknowledged, thorough)
                     .map_err(|what| format!("cut after operation {point}, {acknowledged} commands acknowledged: {what}"))?;
             }
         }
@@ -196,11 +207,15 @@ impl Record {
     fn check_state(
         &self,
         files: &State,
+        index: Option<&[u8]>,
         acknowledged: usize,
         thorough: bool,
     ) -> Result<(), String> {
         let place = Place::bare(self.kind);
         write_files(files, &place.project);
+        if let Some(index) = index.filter(|_| place.store().exists()) {
+            fs::write(index_of(&place), index).unwrap();
+        }
         let found = match audit::contents(self.kind, &place.store()) {
             Ok(contents) => Some(contents),
             Err(StoreError::Missing { .. }) => None,
@@ -268,12 +283,19 @@ fn command(number: usize, held: Option<&(String, String)>) -> Vec<String> {
     .concat()
 }
 
+/// Where the index of an SQLite store's log is.
+fn index_of(place: &Place) -> PathBuf {
+    let mut path = place.store().into_os_string();
+    path.push("-shm");
+    path.into()
+}
+
 fn write_files(files: &State, folder: &Path) {
     for (path, content) in files {
         let path = folder.join(path);
         match content {
-            None => std::fs::create_dir(&path).unwrap(),
-            Some(content) => std::fs::write(&path, content).unwrap(),
+            None => fs::create_dir(&path).unwrap(),
+            Some(content) => fs::write(&path, content).unwrap(),
         }
     }
 }

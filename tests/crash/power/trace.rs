@@ -120,7 +120,7 @@ impl<'a> Recorder<'a> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        // Locks and shared memory mean nothing after a power cut.
+        // Locks mean nothing after a power cut, and shared memory is not written by calls.
         if name.ends_with(".lock") || name.ends_with(".turn") || name.ends_with("-shm") {
             return None;
         }
