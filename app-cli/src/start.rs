@@ -2,8 +2,9 @@
 //!
 //! That reads where in memory the stack lies, from `/proc`, and makes room for a handler that tells of a stack overflow by
 //! a line: a thirtieth of what a whole `tasq claim` takes. Without it a stack overflow ends the process as it does in C, by
-//! SIGSEGV. What else Rust sees to is done here: that the first three descriptors are open, so that no store ever becomes
-//! the standard output, and that to write to somebody who left is an error and not the end.
+//! SIGSEGV. What the program needs of the rest is done here: that the first three descriptors are open, so that no store ever
+//! becomes the standard output, and that to write to somebody who left is an error and not the end. A panic before
+//! `tell_panics_in_a_line` is told by Rust, as of a thread without a name, and SIGABRT ends the process.
 //!
 //! Only glibc gives Rust the words of the command line before `main`; elsewhere, and in tests, Rust begins.
 

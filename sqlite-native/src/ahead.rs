@@ -3,8 +3,9 @@
 //! Whoever opens a database that nobody else has open makes the index of its log anew: SQLite reads the log's header and then
 //! one frame after the other, each by a call of its own, which takes longer than to look at it. Here several frames are
 //! read at once. Nothing is kept beyond that: what SQLite reads or writes otherwise ends it, and whoever reads the header
-//! begins anew. Nobody writes to a log while its index is made; and who looks for new frames without that lock
-//! (`walBeginShmUnreliable` in SQLite) finds what was there a moment before it asked, which its checksums tell as ever.
+//! begins anew. Nobody writes to a log while its index is made under the lock for that; and who reads frames without it, because it
+//! cannot share memory (`walBeginShmUnreliable` in SQLite), finds what was there a moment before it asked, which checksums
+//! tell as ever.
 
 use crate::header::{LOG_HEADER_BYTES, LogHeader};
 

@@ -39,6 +39,40 @@ fn no_source_file_is_longer_than_one_subject() {
     assert_none(&broken);
 }
 
+/// It has a copy of them, because what is forbidden cannot be allowed at one place.
+#[test]
+fn the_command_has_the_lints_of_the_workspace_but_for_one() {
+    let of = |file: &str, section: &str| -> Vec<String> {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        let lines = text.lines().skip_while(|line| *line != section).skip(1);
+        lines
+            .take_while(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    for tool in ["rust", "clippy"] {
+        let mut expected = of("Cargo.toml", &format!("[workspace.lints.{tool}]"));
+        assert!(expected.len() > 2, "{tool}");
+        for line in &mut expected {
+            if line.starts_with("unsafe_code") {
+                *line = line.replace("forbid", "deny");
+            }
+        }
+        assert_eq!(
+            of("app-cli/Cargo.toml", &format!("[lints.{tool}]")),
+            expected
+        );
+    }
+    let sources = files_below(&root().join("app-cli"));
+    let unsafe_ones: Vec<String> = sources
+        .iter()
+        .filter(|path| is_source(path))
+        .filter(|path| fs::read_to_string(path).unwrap().contains("unsafe_code"))
+        .map(|path| named(path))
+        .collect();
+    assert_eq!(unsafe_ones, ["app-cli/src/start.rs"]);
+}
+
 #[test]
 fn every_crate_begins_by_saying_what_it_is() {
     let mut broken = Vec::new();

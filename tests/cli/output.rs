@@ -1,8 +1,11 @@
 //! Where the output goes, and what may be in it.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use super::harness::{Kind, Ran, Sandbox, binary, text};
 
@@ -86,22 +89,53 @@ fn a_closed_pipe_ends_it_quietly() {
     }
 }
 
-/// The next file that is opened gets the number of a descriptor that is closed, and what is told would be written there.
+/// The next file that is opened would get the number of a descriptor that is closed, and what is told would be written there.
 #[test]
 fn closed_descriptors_never_become_the_store() {
     for kind in Kind::ALL {
         let sandbox = Sandbox::with(kind);
-        let words = "exec \"$0\" \"$@\" <&- >&- 2>&-";
-        for tasks in 1..4 {
-            let mut command = sandbox.program("sh");
-            command.arg("-c").arg(words).arg(binary());
-            command.args(["--json", "add", "work"]);
-            assert_eq!(Ran::of(&mut command).code, Some(0));
-            let listed = sandbox.data(&["list"]);
-            assert_eq!(listed["tasks"].as_array().map(Vec::len), Some(tasks));
+        for (closed, descriptors) in [
+            ("<&-", 0..1),
+            (">&-", 1..2),
+            ("2>&-", 2..3),
+            ("<&- >&- 2>&-", 0..3),
+        ] {
+            let started = |words: &[&str]| {
+                let mut command = sandbox.program("sh");
+                let line = format!("exec \"$0\" \"$@\" {closed}");
+                command.arg("-c").arg(line).arg(binary()).args(words);
+                command
+            };
+            let ran = Ran::of(&mut started(&["--json", "add", "work"]));
+            assert_eq!(ran.code, Some(0), "{closed}: {ran:?}");
+            let mut follower = started(&["log", "--follow"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut descriptors =
+                descriptors.map(|descriptor| format!("/proc/{}/fd/{descriptor}", follower.id()));
+            let leads_nowhere = descriptors.all(|link| becomes(&link, "/dev/null"));
+            follower.kill().unwrap();
+            follower.wait().unwrap();
+            assert!(leads_nowhere, "{closed}");
         }
+        let listed = sandbox.data(&["list"]);
+        assert_eq!(listed["tasks"].as_array().map(Vec::len), Some(4));
         assert_eq!(sandbox.data(&["doctor"])["well"], true);
     }
+}
+
+/// Whether a link leads there, at the latest after some seconds.
+fn becomes(link: &str, to: &str) -> bool {
+    (0..1_000).any(|_| {
+        let there = fs::read_link(link).is_ok_and(|it| it == Path::new(to));
+        if !there {
+            thread::sleep(Duration::from_millis(10));
+        }
+        there
+    })
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(crate) struct SqliteTx<'a> {
     pub(crate) place: &'a Place,
     pub(crate) follows: &'a mut Follows,
     pub(crate) hand: InHand,
-    /// What was listed and waits for no others, so that nobody need ask; only where nothing can change it.
+    /// What was listed, or found ready, and waits for no others, so that nobody need ask; only where nothing can change it.
     pub(crate) wait_for_none: HashSet<TaskId>,
 }
 

@@ -120,7 +120,7 @@ impl<'a> Recorder<'a> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        // Locks mean nothing after a power cut, and shared memory is not written by calls.
+        // Locks mean nothing after a power cut. Of shared memory little is written by calls: it is put into the states as a whole.
         if name.ends_with(".lock") || name.ends_with(".turn") || name.ends_with("-shm") {
             return None;
         }
