@@ -178,6 +178,10 @@ impl Tx for MemoryTx<'_> {
         Ok(self.state.record(id))
     }
 
+    fn has_task(&mut self, id: &TaskId) -> Result<bool, StoreError> {
+        Ok(self.state.has_task(id))
+    }
+
     fn next_ready(&mut self, scope: &Scope) -> Result<Option<TaskRecord>, StoreError> {
         Ok(self.state.next_ready(scope, self.now))
     }

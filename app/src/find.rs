@@ -219,7 +219,7 @@ fn exists(tx: &mut dyn Tx, id: &AnyId) -> Result<bool, AppError> {
     Ok(match id {
         AnyId::Epic(id) => tx.epic(id)?.is_some(),
         AnyId::Feature(id) => tx.standing(id)?.is_some(),
-        AnyId::Task(id) => tx.task(id)?.is_some(),
+        AnyId::Task(id) => tx.has_task(id)?,
         AnyId::Test(id) => tx.test(id)?.is_some(),
     })
 }

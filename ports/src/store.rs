@@ -260,6 +260,8 @@ pub trait Tx {
 
     /// A task; in a write unit nothing can change it until the unit ends.
     fn task(&mut self, id: &TaskId) -> Result<Option<TaskRecord>, StoreError>;
+    /// Whether there is a task with this id; in a write unit it stays so until the unit ends, or adds or removes it.
+    fn has_task(&mut self, id: &TaskId) -> Result<bool, StoreError>;
     /// The first task in the order of work that is ready at `now` and lies in the scope.
     fn next_ready(&mut self, scope: &Scope) -> Result<Option<TaskRecord>, StoreError>;
     /// The first tasks in the order of work that are ready at `now` and lie in the scope, at most `limit`. Handing out one

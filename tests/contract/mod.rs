@@ -199,6 +199,7 @@ macro_rules! contract_suite {
                 a_reopened_or_removed_prerequisite_counts_at_once,
                 a_task_that_moves_takes_its_new_feature,
                 what_is_around_a_ready_task_is_found_with_it,
+                a_task_is_there_or_not,
                 only_pending_tasks_are_ready,
                 leases_expire_in_their_order,
                 processes_are_told_by_their_place,

@@ -491,6 +491,30 @@ pub(crate) fn what_is_around_a_ready_task_is_found_with_it(bench: &Bench) {
     assert_eq!(ids, ["TASK-2", "TASK-3"]);
 }
 
+pub(crate) fn a_task_is_there_or_not(bench: &Bench) {
+    bench.put(&feature("FEAT-1", None));
+    bench.put(&task("TASK-1", "FEAT-1"));
+    let are_there = |tx: &mut dyn Tx| {
+        ["TASK-1", "task-1", "TASK-2", "FEAT-1"]
+            .into_iter()
+            .map(|id| tx.has_task(&task_id(id)))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let of_two = [true, false, true, false];
+    assert_eq!(bench.read(are_there), [true, false, false, false]);
+    assert_eq!(bench.write(are_there), [true, false, false, false]);
+    let in_one_unit = bench.write(|tx| {
+        let before = are_there(tx)?;
+        put(tx, &task("TASK-2", "FEAT-1"))?;
+        let both = are_there(tx)?;
+        tx.remove_task(&task_id("TASK-1"))?;
+        Ok([before, both, are_there(tx)?])
+    });
+    let removed = [false, false, true, false];
+    assert_eq!(in_one_unit, [[true, false, false, false], of_two, removed]);
+    assert_eq!(bench.read(are_there), removed);
+}
+
 pub(crate) fn only_pending_tasks_are_ready(bench: &Bench) {
     bench.put(&feature("FEAT-1", None));
     bench.put(&task("TASK-1", "FEAT-1"));

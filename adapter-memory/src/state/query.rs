@@ -17,6 +17,10 @@ impl State {
         self.tasks.find(id).map(|task| self.record_of(task))
     }
 
+    pub(crate) fn has_task(&self, id: &TaskId) -> bool {
+        self.tasks.find(id).is_some()
+    }
+
     /// The first of [`State::ready`], without putting all of them in order.
     pub(crate) fn next_ready(&self, scope: &Scope, now: Timestamp) -> Option<TaskRecord> {
         let mut best: Option<TaskRecord> = None;

@@ -12,7 +12,7 @@ use crate::tx::history::{EventsEntered, NewerEvents};
 use crate::tx::list::page_walks;
 use crate::tx::ready::{
     AnyDue, LookAhead, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane,
-    ReadyInQueue, expired_query,
+    ReadyInQueue, TaskIsThere, expired_query,
 };
 
 #[derive(QueryableByName)]
@@ -85,6 +85,16 @@ fn a_reader_looks_for_waits_that_are_over_by_their_index() {
         "{plan}"
     );
     assert_eq!(plan.matches(" tasks ").count(), 1, "{plan}");
+}
+
+#[test]
+fn whether_a_task_is_there_is_read_from_the_index_of_ids() {
+    let fixture = Fixture::new();
+    let plan = plan(&mut fixture.plain(), TaskIsThere::TEXT);
+    assert!(
+        plan.contains("SEARCH tasks USING COVERING INDEX sqlite_autoindex_tasks_1 (id=?)"),
+        "{plan}"
+    );
 }
 
 #[test]

@@ -270,6 +270,14 @@ impl Tx for SqliteTx<'_> {
         })
     }
 
+    /// A writer who asks whether a task is there reads it next.
+    fn has_task(&mut self, id: &TaskId) -> Result<bool, StoreError> {
+        match self.access {
+            Access::Write => Ok(self.task(id)?.is_some()),
+            Access::Read => self.read(|conn| ready::is_there(conn, id)),
+        }
+    }
+
     fn next_ready(&mut self, scope: &Scope) -> Result<Option<TaskRecord>, StoreError> {
         Ok(self.ready(scope, 1)?.pop())
     }

@@ -197,6 +197,7 @@ impl Tx for FaultyTx<'_> {
         fn foresee(tasks: &[TaskId]) -> ();
         fn expired(limit: u32) -> Vec<TaskRecord>;
         fn any_process() -> bool;
+        fn has_task(id: &TaskId) -> bool;
         fn processes_at(place: &Place) -> Vec<(TaskId, Process)>;
         fn tasks(filter: &TaskFilter, page: &Page) -> TaskPage;
         fn task_counts(scope: &Scope) -> StatusCounts;
