@@ -99,9 +99,10 @@ impl Ahead {
         if frames < 2 {
             return None;
         }
-        self.bytes.clear();
-        self.bytes.try_reserve_exact(frames * frame).ok()?;
-        self.bytes.resize(frames * frame, 0);
+        let wanted = frames * frame;
+        let more = wanted.saturating_sub(self.bytes.len());
+        self.bytes.try_reserve_exact(more).ok()?;
+        self.bytes.resize(wanted, 0);
         Some(())
     }
 }
