@@ -65,7 +65,7 @@ pub(crate) fn register() -> Result<(), c_int> {
         };
         REAL.store(real, Ordering::Release);
         #[cfg(target_os = "linux")]
-        // SAFETY: it is the default, which nobody unregisters.
+        // SAFETY: it is the default, of version 3, which nobody unregisters; our programs open no file by it before this.
         unsafe {
             crate::shared::register(real);
         }
