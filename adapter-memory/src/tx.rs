@@ -9,11 +9,15 @@ use tasq_domain::{
     TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
-    Access, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage, TaskVisitor, Tx,
+    Access, BatchVisitor, EventFilter, Inserted, Page, Removed, StoreError, TaskFilter, TaskPage,
+    Tx,
 };
 
 use crate::state::{State, owned};
 use crate::table::broken;
+
+/// How many tasks are given at once to who wants them all.
+const BATCH: usize = 256;
 
 /// One unit of work. What it writes is in the state at once; undoing means dropping that state.
 #[derive(Debug)]
@@ -374,10 +378,14 @@ impl Tx for MemoryTx<'_> {
         Ok(self.state.tree_without_tasks())
     }
 
-    fn each_task(&mut self, visit: &mut dyn TaskVisitor) -> Result<(), StoreError> {
-        let mut tasks = self.state.tasks.iter();
-        let _ = tasks.try_for_each(|task| visit.visit(Task::clone(task)));
-        Ok(())
+    fn task_batches(&mut self, visit: &mut dyn BatchVisitor) -> Result<(), StoreError> {
+        let mut tasks = self.state.tasks.iter().map(|task| Task::clone(task));
+        loop {
+            let batch: Vec<Task> = tasks.by_ref().take(BATCH).collect();
+            if batch.is_empty() || visit.visit(Box::new(batch)).is_break() {
+                return Ok(());
+            }
+        }
     }
 
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {

@@ -1,13 +1,13 @@
 //! Moving a whole queue.
 
 use std::ops::ControlFlow;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, TrySendError};
 use std::thread;
 
 use serde_json::json;
-use tasq_domain::{Closing, Contents, EntityKind, Reason, Tally, Task};
+use tasq_domain::{Closing, Contents, EntityKind, Tally, Task};
 use tasq_formats::snapshot::{FieldError, SnapshotText, TaskTexts, TaskWriter};
-use tasq_ports::{EventFilter, Store, StoreError, StoreExt, Tx};
+use tasq_ports::{EventFilter, FromStore, Store, StoreError, StoreExt, TaskBatch, Tx};
 
 use crate::context::App;
 use crate::error::AppError;
@@ -75,15 +75,16 @@ impl App<'_> {
     /// # Errors
     /// Only the store's; [`StoreError::Damaged`] if the metadata of an item is no JSON.
     pub fn export_text(&self) -> Result<SnapshotText, AppError> {
-        let written = self
-            .store
-            .read(|tx| Ok::<_, AppError>(snapshot_text(tx)?))?;
-        written.map_err(|error| {
-            let damage = StoreError::Damaged {
-                place: self.store.info().place,
-                what: error.to_string(),
-            };
-            damage.into()
+        let written = self.store.read(snapshot_text);
+        written.map_err(|error| match error {
+            Unwritten::Store(error) => error.into(),
+            Unwritten::Item(error) => {
+                let damage = StoreError::Damaged {
+                    place: self.store.info().place,
+                    what: error.to_string(),
+                };
+                damage.into()
+            }
         })
     }
 
@@ -126,140 +127,148 @@ impl App<'_> {
 
 /// From how many tasks on another thread is worth its start.
 const MANY: u64 = 2_000;
-/// How many tasks are handed over at once, or how many bytes of their texts, if these come first; and how many of such
-/// batches may wait.
-const BATCH: usize = 256;
-const BATCH_BYTES: usize = 1 << 20;
+/// How many batches of tasks may wait for the other thread. While so many do, whoever reads helps to write.
 const WAITING: usize = 8;
 
-/// What becomes of each task on its way to its text.
-struct Moving {
-    closing: Closing,
+/// Why a queue cannot be written.
+enum Unwritten {
+    Store(StoreError),
+    /// An item has no text.
+    Item(FieldError),
+}
+
+impl From<StoreError> for Unwritten {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<FieldError> for Unwritten {
+    fn from(error: FieldError) -> Self {
+        Self::Item(error)
+    }
+}
+
+impl FromStore for Unwritten {
+    fn into_store(self) -> Result<StoreError, Self> {
+        match self {
+            Self::Store(error) => Ok(error),
+            item @ Self::Item(_) => Err(item),
+        }
+    }
+}
+
+/// What makes text of tasks, on one thread.
+struct Scribe<'a> {
+    closing: &'a Closing,
     tally: Tally,
+    texts: TaskWriter<'a>,
 }
 
-impl Moving {
-    fn pass(&mut self, task: &mut Task) {
-        self.closing.close(task);
-        self.tally.add(task);
+impl Scribe<'_> {
+    /// One for another thread.
+    fn another(&self) -> Self {
+        Self {
+            closing: self.closing,
+            tally: Tally::default(),
+            texts: self.texts.another(),
+        }
+    }
+
+    fn write(&mut self, batch: Box<dyn TaskBatch>) -> Result<(), Unwritten> {
+        let Self {
+            closing,
+            tally,
+            texts,
+        } = self;
+        let mut written = Ok(());
+        batch.show(&mut |mut task: Task| {
+            closing.close(&mut task);
+            tally.add(&task);
+            written = texts.add(&task);
+            match written {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        })?;
+        Ok(written?)
+    }
+
+    fn done(self) -> (Tally, TaskTexts) {
+        (self.tally, self.texts.done())
     }
 }
 
-/// Tasks on their way to the other thread, or back.
-#[derive(Default)]
-struct Batch {
-    tasks: Vec<Task>,
-    /// Of what can be long in a task.
-    bytes: usize,
-}
-
-impl Batch {
-    fn push(&mut self, task: Task) {
-        let reason = task.blocked_reason.as_ref().map_or("", Reason::as_str);
-        let texts = [task.description.as_str(), task.metadata.as_str(), reason];
-        self.bytes += texts.map(str::len).iter().sum::<usize>();
-        self.tasks.push(task);
-    }
-
-    fn is_full(&self) -> bool {
-        self.tasks.len() >= BATCH || self.bytes >= BATCH_BYTES
-    }
-
-    /// Frees the tasks, and keeps their room.
-    fn clear(&mut self) {
-        self.tasks.clear();
-        self.bytes = 0;
-    }
-}
-
-/// The text of a queue as it moves. The inner error is that of an item that cannot be written.
-fn snapshot_text(tx: &mut dyn Tx) -> Result<Result<SnapshotText, FieldError>, StoreError> {
+/// The text of a queue as it moves.
+fn snapshot_text(tx: &mut dyn Tx) -> Result<SnapshotText, Unwritten> {
     let now = tx.now();
     let mut around = tx.tree_without_tasks()?;
-    let mut moving = Moving {
-        closing: Closing::new(&around.epics, &around.features, now),
+    let closing = Closing::new(&around.epics, &around.features, now);
+    let scribe = Scribe {
+        closing: &closing,
         tally: Tally::default(),
+        texts: TaskWriter::new(&around.dependencies, &around.questions),
     };
-    let writer = || TaskWriter::new(&around.dependencies, &around.questions);
-    let beside = if tx.count(EntityKind::Task)? < MANY {
-        None
-    } else {
-        write_beside(tx, writer(), &mut moving)?
-    };
-    let texts = match beside {
-        Some(texts) => texts,
-        None => write_here(tx, writer(), &mut moving)?,
-    };
-    Ok(texts.and_then(|texts| {
-        around.roll_up_tallied(&moving.tally, now);
-        SnapshotText::new(&around, texts)
-    }))
+    let many = tx.count(EntityKind::Task)? >= MANY;
+    let mut tally = Tally::default();
+    let mut texts = Vec::new();
+    for (counted, written) in write_tasks(tx, scribe, many)? {
+        tally.join(counted);
+        texts.push(written);
+    }
+    around.roll_up_tallied(&tally, now);
+    Ok(SnapshotText::new(&around, texts)?)
 }
 
-fn write_here(
+/// Has all tasks written, if they are many by another thread as well, while the next ones are read; without one to be had,
+/// by this one alone.
+fn write_tasks(
     tx: &mut dyn Tx,
-    mut texts: TaskWriter<'_>,
-    moving: &mut Moving,
-) -> Result<Result<TaskTexts, FieldError>, StoreError> {
-    let mut written = Ok(());
-    tx.each_task(&mut |mut task: Task| {
-        moving.pass(&mut task);
-        written = texts.add(&task);
-        match written {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        }
-    })?;
-    Ok(written.map(|()| texts.done()))
-}
-
-/// [`write_here`], but tasks become text on another thread while the next ones are read. `None` if there is no other
-/// thread to be had; nothing was read then.
-fn write_beside(
-    tx: &mut dyn Tx,
-    mut texts: TaskWriter<'_>,
-    moving: &mut Moving,
-) -> Result<Option<Result<TaskTexts, FieldError>>, StoreError> {
+    mut own: Scribe<'_>,
+    many: bool,
+) -> Result<Vec<(Tally, TaskTexts)>, Unwritten> {
     thread::scope(|scope| {
-        let (hand_over, batches) = mpsc::sync_channel::<Batch>(WAITING);
-        let (give_back, written) = mpsc::channel::<Batch>();
+        let (hand_over, batches) = mpsc::sync_channel::<Box<dyn TaskBatch>>(WAITING);
+        let mut other = own.another();
         let write = move || {
-            for mut batch in batches {
-                for task in &mut batch.tasks {
-                    moving.pass(task);
-                    texts.add(task)?;
-                }
-                // Their memory is freed by who allocated it, so that the two do not wait for each other at the allocator.
-                let _ = give_back.send(batch);
+            for batch in batches {
+                other.write(batch)?;
             }
-            Ok(texts.done())
+            Ok::<_, Unwritten>(other.done())
         };
-        let thread = thread::Builder::new().name("tasks to text".to_owned());
-        let Ok(writer) = thread.spawn_scoped(scope, write) else {
-            return Ok(None);
+        let helper = if many {
+            let thread = thread::Builder::new().name("tasks to text".to_owned());
+            thread.spawn_scoped(scope, write).ok()
+        } else {
+            // Nobody takes a batch then.
+            drop(write);
+            None
         };
-        let mut batch = Batch::default();
-        let shown = tx.each_task(&mut |task: Task| {
-            batch.push(task);
-            if !batch.is_full() {
-                return ControlFlow::Continue(());
-            }
-            let mut next = written.try_recv().unwrap_or_default();
-            next.clear();
-            let full = std::mem::replace(&mut batch, next);
-            match hand_over.send(full) {
-                Ok(()) => ControlFlow::Continue(()),
+        let mut written = Ok(());
+        let read = tx.task_batches(&mut |batch| {
+            let batch = match hand_over.try_send(batch) {
+                Ok(()) => return ControlFlow::Continue(()),
                 // It has met a task that cannot be written, and says so below.
+                Err(TrySendError::Disconnected(_)) if helper.is_some() => {
+                    return ControlFlow::Break(());
+                }
+                Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => batch,
+            };
+            written = own.write(batch);
+            match written {
+                Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             }
         });
-        let _ = hand_over.send(batch);
         drop(hand_over);
-        let texts = writer
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        shown?;
-        Ok(Some(texts))
+        let mut done = vec![own.done()];
+        if let Some(helper) = helper {
+            let theirs = helper.join();
+            done.push(theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        read?;
+        written?;
+        Ok(done)
     })
 }
 

@@ -134,6 +134,13 @@ impl Tally {
             }
         }
     }
+
+    /// Counts what another tally has counted.
+    pub fn join(&mut self, other: Self) {
+        for (feature, counts) in other.0 {
+            *self.0.entry(feature).or_default() += counts;
+        }
+    }
 }
 
 /// Closes the open attempts of a queue task by task, as [`Contents::close_open_attempts`] does for all of them.

@@ -22,8 +22,8 @@ pub use maintenance::{BackupReport, Check, FileReport, Finding, Maintenance, Ove
 pub use outside::{Clock, Ids, Processes};
 pub use runner::{CommandSpec, End, Exit, Limits, RunError, Runner, Running, Written};
 pub use store::{
-    Access, FromStore, Inserted, Removed, Standing, Store, StoreExt, StoreInfo, TaskVisitor, Tx,
-    Verdict,
+    Access, BatchVisitor, FromStore, Inserted, Removed, Standing, Store, StoreExt, StoreInfo,
+    TaskBatch, TaskVisitor, Tx, Verdict,
 };
 pub use trust::{Trust, TrustError};
 pub use workplace::{Bench, Job, Kept, Leaving, Workplace, WorkplaceError};

@@ -184,6 +184,35 @@ impl<F: FnMut(Task) -> ControlFlow<()>> TaskVisitor for F {
     }
 }
 
+/// Some tasks that were read from a store and are not made yet, which is half of the work, and can be done by another thread
+/// while the next ones are read. What it shows stays as it was read, whatever becomes of the store.
+pub trait TaskBatch: Send {
+    /// Makes its tasks and shows them, one after the other. It ends early, and well, where `visit` breaks off.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] at the first that is not fit to be a task.
+    fn show(self: Box<Self>, visit: &mut dyn TaskVisitor) -> Result<(), StoreError>;
+}
+
+impl TaskBatch for Vec<Task> {
+    fn show(self: Box<Self>, visit: &mut dyn TaskVisitor) -> Result<(), StoreError> {
+        let _ = self.into_iter().try_for_each(|task| visit.visit(task));
+        Ok(())
+    }
+}
+
+/// Who is given tasks some at a time: any closure that takes a batch.
+pub trait BatchVisitor {
+    /// Takes the next tasks, and says whether it wants more.
+    fn visit(&mut self, batch: Box<dyn TaskBatch>) -> ControlFlow<()>;
+}
+
+impl<F: FnMut(Box<dyn TaskBatch>) -> ControlFlow<()>> BatchVisitor for F {
+    fn visit(&mut self, batch: Box<dyn TaskBatch>) -> ControlFlow<()> {
+        self(batch)
+    }
+}
+
 /// The facts that use cases need, within one unit of work.
 ///
 /// What a store derives, and derives alone (a caller never writes it): a parent's `status` (by
@@ -385,11 +414,11 @@ pub trait Tx {
     fn contents(&mut self) -> Result<Contents, StoreError>;
     /// Everything in the store but its history: no attempts, checkpoints, events and operations.
     fn tree(&mut self) -> Result<Contents, StoreError>;
-    /// [`tree`](Self::tree) without its tasks, which [`each_task`](Self::each_task) shows.
+    /// [`tree`](Self::tree) without its tasks, which [`task_batches`](Self::task_batches) gives.
     fn tree_without_tasks(&mut self) -> Result<Contents, StoreError>;
-    /// Shows every task once, in no order, one after the other, so that a large queue is not held as a whole. It ends
-    /// early, and well, where `visit` breaks off.
-    fn each_task(&mut self, visit: &mut dyn TaskVisitor) -> Result<(), StoreError>;
+    /// Gives every task once, in no order, some hundreds or some hundred kilobytes at a time, so that a large queue is not
+    /// held as a whole. It ends early, and well, where `visit` breaks off.
+    fn task_batches(&mut self, visit: &mut dyn BatchVisitor) -> Result<(), StoreError>;
     /// Puts everything into this store, which must be empty but for its settings, keeping every `seq`, time and event
     /// as it is; the settings are replaced. Derived values are derived afresh.
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError>;

@@ -9,7 +9,7 @@ use tasq_domain::{
     Contents, EntityKind, Epic, EpicId, Feature, FeatureId, Lane, Place, Present, Process, Status,
     StatusCounts, Task, TaskId, TaskRecord, TestOwner, TestStatus, Timestamp,
 };
-use tasq_ports::{Page, Sort, Store, StoreError, StoreExt, TaskFilter, Tx};
+use tasq_ports::{Page, Sort, Store, StoreError, StoreExt, TaskBatch, TaskFilter, Tx};
 
 /// Fails unless every derived value, list and count of the store follows from its contents.
 #[track_caller]
@@ -39,21 +39,7 @@ pub(crate) fn check(tx: &mut dyn Tx) {
         tree,
         "what is there without its history"
     );
-    let mut shown = Vec::new();
-    tx.each_task(&mut |task: Task| {
-        shown.push(task);
-        ControlFlow::Continue(())
-    })
-    .unwrap();
-    shown.sort_by_key(|task| task.seq);
-    assert_eq!(shown, tree.tasks, "each task is shown once");
-    let mut shown = 0;
-    tx.each_task(&mut |_: Task| {
-        shown += 1;
-        ControlFlow::Break(())
-    })
-    .unwrap();
-    assert_eq!(shown, tree.tasks.len().min(1), "none after breaking off");
+    check_batches(tx, &tree.tasks);
     let around = Contents {
         tasks: Vec::new(),
         ..tree
@@ -69,6 +55,39 @@ pub(crate) fn check(tx: &mut dyn Tx) {
     }
     check_expired(tx, &records, now);
     check_processes(tx, &contents);
+}
+
+/// Each task is given once, and none after somebody breaks off.
+fn check_batches(tx: &mut dyn Tx, tasks: &[Task]) {
+    let mut shown = Vec::new();
+    tx.task_batches(&mut |batch: Box<dyn TaskBatch>| {
+        let before = shown.len();
+        batch
+            .show(&mut |task: Task| {
+                shown.push(task);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert!(shown.len() > before, "no batch is empty");
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    shown.sort_by_key(|task| task.seq);
+    assert_eq!(shown, tasks, "each task is given once");
+    let (mut batches, mut shown) = (0, 0);
+    tx.task_batches(&mut |batch: Box<dyn TaskBatch>| {
+        batches += 1;
+        batch
+            .show(&mut |_: Task| {
+                shown += 1;
+                ControlFlow::Break(())
+            })
+            .unwrap();
+        ControlFlow::Break(())
+    })
+    .unwrap();
+    let some = tasks.len().min(1);
+    assert_eq!((batches, shown), (some, some), "none after breaking off");
 }
 
 struct Parents {

@@ -1,10 +1,13 @@
 //! A whole queue, out of one store and into another.
 
+use std::ops::ControlFlow;
+use std::thread;
+
 use tasq_domain::{
     Contents, Epic, EventKind, Feature, Operation, OperationId, Settings, Status, StoreId, Task,
     TestCase, TestStatus,
 };
-use tasq_ports::{EventFilter, Inserted, StoreError, StoreExt, Tx};
+use tasq_ports::{EventFilter, Inserted, StoreError, StoreExt, TaskBatch, Tx};
 
 use super::Bench;
 use super::make::{
@@ -217,4 +220,63 @@ pub(crate) fn counting_goes_on_after_loading(bench: &Bench) {
         assert_eq!(other.read(|tx| tx.events(&filter)).len(), 1);
         other.assert_consistent();
     }
+}
+
+/// However many tasks there are, few are read ahead; and they can be made elsewhere, when the store has gone on.
+pub(crate) fn batches_of_tasks_stay_as_they_were_read(bench: &Bench) {
+    const COUNT: usize = 1_300;
+    let id = |number: usize| format!("TASK-{number}");
+    let changed = |number: usize| {
+        let task = task(&id(number), "FEAT-1");
+        match number % 4 {
+            0 => in_status(task, Status::Completed, at(5)),
+            1 => in_status(task, Status::Blocked, at(6)),
+            2 => Task {
+                hold: Some(hold()),
+                ..task
+            },
+            _ => task,
+        }
+    };
+    bench.write(|tx| {
+        put(tx, &feature("FEAT-1", None))?;
+        (0..COUNT).try_for_each(|number| put(tx, &changed(number)).map(drop))
+    });
+    let (tasks, batches) = bench.read(|tx| {
+        let mut batches = Vec::new();
+        tx.task_batches(&mut |batch: Box<dyn TaskBatch>| {
+            batches.push(batch);
+            ControlFlow::Continue(())
+        })?;
+        Ok((tx.contents()?.tasks, batches))
+    });
+    bench.write(|tx| {
+        for number in 0..COUNT / 2 {
+            tx.remove_task(&task_id(&id(number)))?;
+        }
+        for number in COUNT / 2..COUNT {
+            let mut task = tx.task(&task_id(&id(number)))?.expect("it is there").task;
+            task.own_priority = Some(priority(0));
+            tx.update_task(&task)?;
+        }
+        Ok(())
+    });
+    let make = move || {
+        let (mut shown, mut most) = (Vec::new(), 0);
+        for batch in batches {
+            let before = shown.len();
+            batch
+                .show(&mut |task: Task| {
+                    shown.push(task);
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            most = most.max(shown.len() - before);
+        }
+        (shown, most)
+    };
+    let (mut shown, most) = thread::spawn(make).join().unwrap();
+    assert!(most <= 500, "{most} tasks at once");
+    shown.sort_by_key(|task| task.seq);
+    assert!(shown == tasks, "each as it was read");
 }

@@ -260,6 +260,7 @@ macro_rules! contract_suite {
             contents {
                 contents_load_into_every_kind_of_store,
                 contents_of_an_empty_store_load,
+                batches_of_tasks_stay_as_they_were_read,
                 loading_derives_afresh,
                 loading_into_a_store_that_is_not_empty_is_refused,
                 counting_goes_on_after_loading,

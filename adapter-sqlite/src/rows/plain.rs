@@ -2,10 +2,9 @@
 //! they are read without the columns that are NULL in all of them, and those that nobody has worked on without what only
 //! work sets: each column takes its time, though all that are read come in one piece.
 
-use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Bool, Nullable};
-use diesel::sqlite::{Sqlite, SqliteValue};
+use diesel::sql_types::{Bool, Nullable};
+use diesel::sqlite::Sqlite;
 use tasq_domain::{Description, FeatureId, Priority, Proof, Reason, RetryBudget, Task, TaskId};
 
 use super::packed::Columns;
@@ -52,17 +51,8 @@ pub(crate) const PLAIN: &str = "tasq_pack(id, seq, feature_id, description, retr
     created_at, updated_at, metadata, status, priority, source_origin, source_digest, \
     blocked_reason, retries_used, not_before, attempts, lost_in_a_row, completed_at, proof)";
 
-/// A task as it was read from such a piece; or what is wrong with its row.
-#[derive(Debug, FromSqlRow)]
-pub(crate) struct PlainTask(pub(crate) Result<Task, BadRow>);
-
-impl FromSql<Binary, Sqlite> for PlainTask {
-    fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
-        Ok(Self(read(value.read_blob())))
-    }
-}
-
-fn read(blob: &[u8]) -> Result<Task, BadRow> {
+/// A task from such a piece.
+pub(crate) fn read(blob: &[u8]) -> Result<Task, BadRow> {
     let (mut row, id) = Columns::of("tasks", blob)?;
     let reading = row.reading;
     let task = Task {

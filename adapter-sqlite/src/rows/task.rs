@@ -278,6 +278,11 @@ impl ProcessColumns {
     }
 }
 
+/// The task of such a piece, without what follows for it.
+pub(crate) fn read_task(blob: &[u8]) -> Result<Task, BadRow> {
+    Ok(read(blob)?.task)
+}
+
 fn read(blob: &[u8]) -> Result<TaskRecord, BadRow> {
     let (mut row, id) = Columns::of("tasks", blob)?;
     let reading = row.reading;

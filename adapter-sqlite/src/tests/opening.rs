@@ -1,14 +1,18 @@
 //! Making, opening and refusing.
 
+use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Barrier;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection as _, SqliteConnection};
+use tasq_domain::Task;
 use tasq_domain::ready::Scope;
 use tasq_files::LockFile;
-use tasq_ports::{Access, Inserted, Page, Sort, Store, StoreError, StoreExt, TaskFilter, Verdict};
+use tasq_ports::{
+    Access, Inserted, Page, Sort, Store, StoreError, StoreExt, TaskBatch, TaskFilter, Verdict,
+};
 
 use super::{Fixture, clock, epic, feature, lines, options, settings, task};
 use crate::connect::{Journal, beside, configure, establish, lock_path, log_path};
@@ -469,6 +473,20 @@ fn a_value_that_no_queue_can_hold_is_named() {
     assert!(text.contains("tasks T1, column priority"), "{text}");
 }
 
+/// Reads all tasks, and makes them when the unit has ended.
+fn made_elsewhere(store: &SqliteStore) -> Result<(), StoreError> {
+    let batches = store.read(|tx| {
+        let mut batches = Vec::new();
+        tx.task_batches(&mut |batch: Box<dyn TaskBatch>| {
+            batches.push(batch);
+            ControlFlow::Continue(())
+        })?;
+        Ok::<_, StoreError>(batches)
+    })?;
+    let mut made = batches.into_iter();
+    made.try_for_each(|batch| batch.show(&mut |_: Task| ControlFlow::Continue(())))
+}
+
 /// In each of these ways of asking for a task, its row and the column are named.
 #[test]
 fn a_value_of_another_kind_than_its_column_is_named() {
@@ -515,6 +533,7 @@ fn a_value_of_another_kind_than_its_column_is_named() {
             store.read(|tx| tx.next_ready(&Scope::Queue).map(drop)),
             store.read(|tx| tx.tasks(&filter, &page).map(drop)),
             store.read(|tx| tx.contents().map(drop)),
+            made_elsewhere(&store),
         ];
         for (way, error) in errors.into_iter().enumerate() {
             let error = error.unwrap_err();

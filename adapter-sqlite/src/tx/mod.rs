@@ -22,14 +22,15 @@ use tasq_domain::{
     StatusCounts, Task, TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
-    Access, EventFilter, Inserted, Page, Removed, Standing, StoreError, TaskFilter, TaskPage,
-    TaskVisitor, Tx,
+    Access, BatchVisitor, EventFilter, Inserted, Page, Removed, Standing, StoreError, TaskBatch,
+    TaskFilter, TaskPage, TaskVisitor, Tx,
 };
 
 use crate::connect::Follows;
 use crate::error::{Fault, Place};
 use crate::schema::acting;
 pub(crate) use hand::InHand;
+use whole::TaskRows;
 
 /// One unit of work on an open transaction.
 pub(crate) struct SqliteTx<'a> {
@@ -163,6 +164,19 @@ impl SqliteTx<'_> {
             act_at(conn, None)?;
             removed
         })
+    }
+}
+
+/// Rows of tasks, and the store that they are of, which errors name.
+struct PlacedRows {
+    rows: TaskRows,
+    place: Place,
+}
+
+impl TaskBatch for PlacedRows {
+    fn show(self: Box<Self>, visit: &mut dyn TaskVisitor) -> Result<(), StoreError> {
+        let shown = self.rows.each(|task| visit.visit(task));
+        shown.map_err(|row| self.place.fault(row.into()))
     }
 }
 
@@ -548,8 +562,14 @@ impl Tx for SqliteTx<'_> {
         self.read_counted(whole::tree_without_tasks)
     }
 
-    fn each_task(&mut self, visit: &mut dyn TaskVisitor) -> Result<(), StoreError> {
-        self.read_counted(|conn| whole::each_task(conn, visit))
+    fn task_batches(&mut self, visit: &mut dyn BatchVisitor) -> Result<(), StoreError> {
+        let place = self.place;
+        self.read_counted(|conn| {
+            whole::batches(conn, &mut |rows| {
+                let place = place.clone();
+                visit.visit(Box::new(PlacedRows { rows, place }))
+            })
+        })
     }
 
     fn load(&mut self, contents: &Contents) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use tasq_domain::{
     AnyId, Contents, Epic, EpicId, Feature, FeatureId, Proof, Reason, Settings, StatusCounts, Task,
     TaskId, Timestamp,
 };
-use tasq_ports::{Inserted, TaskVisitor};
+use tasq_ports::Inserted;
 
 use super::hand::Inherited;
 use super::ledger::Ledger;
@@ -20,12 +20,12 @@ use super::{history, inserted, questions, tests, tree};
 use crate::derive::{
     DERIVE_COUNTS, DERIVE_ENTITY_EVENTS, DERIVE_OPEN_DEPENDENCIES, DERIVE_PARENTS, DERIVE_TASKS,
 };
-use crate::error::Fault;
+use crate::error::{BadRow, Fault};
 use crate::rows::history::{CheckpointRow, DependencyRow, EventRow, OperationRow};
-use crate::rows::plain::{Condition, FRESH, PLAIN, PlainTask, is_fresh, is_plain};
+use crate::rows::plain::{self, Condition, FRESH, PLAIN, is_fresh, is_plain};
 use crate::rows::question::QuestionRow;
 use crate::rows::settings::{ReadSettings, SettingsRow, StoredSettings};
-use crate::rows::task::{StoredTask, WHOLE_TASK, shelf};
+use crate::rows::task::{self, WHOLE_TASK, shelf};
 use crate::schema::{
     checkpoints, dependencies, epics, events, features, operations, questions as question_rows,
     settings, tasks,
@@ -72,10 +72,18 @@ pub(crate) fn contents(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
 
 pub(crate) fn tree(conn: &mut SqliteConnection) -> Result<Contents, Fault> {
     let mut tasks = Vec::new();
-    each_task(conn, &mut |task: Task| {
-        tasks.push(task);
-        ControlFlow::Continue(())
+    let mut read = Ok(());
+    batches(conn, &mut |rows| {
+        read = rows.each(|task| {
+            tasks.push(task);
+            ControlFlow::Continue(())
+        });
+        match read {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
     })?;
+    read?;
     // A few runs, each in order, which a stable sort merges.
     tasks.sort_by_key(|task| task.seq);
     Ok(Contents {
@@ -110,17 +118,72 @@ pub(crate) fn tree_without_tasks(conn: &mut SqliteConnection) -> Result<Contents
     })
 }
 
+/// How many tasks are handed over at once, or how many bytes of their rows, if these come first.
+const BATCH_TASKS: usize = 256;
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// Rows of tasks, each in one piece, one after the other.
+pub(crate) struct TaskRows {
+    read: ReadTask,
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+type ReadTask = fn(&[u8]) -> Result<Task, BadRow>;
+
+impl TaskRows {
+    const fn new(read: ReadTask) -> Self {
+        Self {
+            read,
+            bytes: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, row: &[u8]) {
+        self.bytes.extend_from_slice(row);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn is_full(&self) -> bool {
+        self.ends.len() >= BATCH_TASKS || self.bytes.len() >= BATCH_BYTES
+    }
+
+    /// Makes the tasks, one after the other, until `visit` breaks off.
+    pub(crate) fn each(
+        &self,
+        mut visit: impl FnMut(Task) -> ControlFlow<()>,
+    ) -> Result<(), BadRow> {
+        let mut start = 0;
+        for &end in &self.ends {
+            if visit((self.read)(&self.bytes[start..end])?).is_break() {
+                break;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+}
+
 /// Kind by kind, because most need few columns: those that are as they were added, those that have a past, and those
-/// that are held or on hold. Each kind is looked for in all rows, and only while not all have been shown.
-pub(crate) fn each_task(
+/// that are held or on hold. Each kind is looked for in all rows, and only while not all have been read.
+pub(crate) fn batches(
     conn: &mut SqliteConnection,
-    visit: &mut dyn TaskVisitor,
+    visit: &mut dyn FnMut(TaskRows) -> ControlFlow<()>,
 ) -> Result<(), Fault> {
     use diesel::dsl::not;
     let mut left: i64 = tasks::table.count().get_result(conn)?;
-    let fresh: Condition = Box::new(is_fresh().and(is_plain()));
-    let others: Condition = Box::new(not(is_fresh()).and(is_plain()));
-    for (columns, which) in [(FRESH, fresh), (PLAIN, others)] {
+    let kinds: [(&str, Condition, ReadTask); 3] = [
+        (FRESH, Box::new(is_fresh().and(is_plain())), plain::read),
+        (
+            PLAIN,
+            Box::new(not(is_fresh()).and(is_plain())),
+            plain::read,
+        ),
+        (WHOLE_TASK, Box::new(not(is_plain())), task::read_task),
+    ];
+    for (columns, which, read) in kinds {
         if left == 0 {
             return Ok(());
         }
@@ -128,25 +191,19 @@ pub(crate) fn each_task(
             .filter(which)
             .order(tasks::seq)
             .select(sql::<Binary>(columns))
-            .load_iter::<PlainTask, DefaultLoadingMode>(conn)?;
+            .load_iter::<Vec<u8>, DefaultLoadingMode>(conn)?;
+        let mut batch = TaskRows::new(read);
         for row in rows {
             left -= 1;
-            if visit.visit(row?.0?).is_break() {
-                return Ok(());
+            batch.push(&row?);
+            if batch.is_full() {
+                let full = std::mem::replace(&mut batch, TaskRows::new(read));
+                if visit(full).is_break() {
+                    return Ok(());
+                }
             }
         }
-    }
-    if left == 0 {
-        return Ok(());
-    }
-    let rows = tasks::table
-        .filter(not(is_plain()))
-        .order(tasks::seq)
-        .select(sql::<Binary>(WHOLE_TASK))
-        .load_iter::<StoredTask, DefaultLoadingMode>(conn)?;
-    for row in rows {
-        left -= 1;
-        if visit.visit(row?.0?.task).is_break() {
+        if !batch.ends.is_empty() && visit(batch).is_break() {
             return Ok(());
         }
     }

@@ -1,6 +1,7 @@
 //! Queues that come, go and move.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use tasq_adapter_json::SideFiles;
 use tasq_adapter_sqlite::{Applied, Pending, migrate as bring_up_to_date, migrations_pending};
@@ -86,9 +87,11 @@ fn write_file(path: &Path, text: SnapshotText) -> Result<(), Failure> {
             .map_err(failed)?;
         return text.write_to(&mut file).map_err(failed);
     }
-    tasq_files::Replacement::prepare_with(path, |out| text.write_to(out))?.commit()?;
-    // Nobody needs its memory again before the process ends, which gives it back at once.
-    std::mem::forget(text);
+    let replacement = tasq_files::Replacement::prepare_with(path, |out| text.write_to(out))?;
+    // For a large text this takes half as long as it takes a file system to give up the file that was there. Where no thread
+    // is to be had it is done before.
+    let _ = thread::Builder::new().spawn(move || drop(text));
+    replacement.commit()?;
     Ok(())
 }
 

@@ -62,7 +62,8 @@ fn a_store_that_fails_half_way_ends_an_export() {
             desk.ada().export_text().unwrap();
         });
         assert!(calls > tasks, "each task is a call");
-        // Among the first tasks, in the middle, and at the last task: after that only the end of the unit is a call.
+        // Among the first tasks, in the middle, and at the last task: after that only the end of the unit is a call. Which of
+        // the two threads meets it is up to them.
         for n in [calls - tasks, calls - tasks / 2, calls - 1] {
             desk.store.fail_at(n, Fault::Full);
             let error = desk.ada().export_text().unwrap_err();

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tasq_adapter_memory::MemoryStore;
 use tasq_domain::ready::Scope;
@@ -11,8 +12,8 @@ use tasq_domain::{
     TaskId, TaskRecord, TestCase, TestId, TestOwner, Timestamp,
 };
 use tasq_ports::{
-    Access, EventFilter, Inserted, Page, Removed, Store, StoreError, StoreInfo, TaskFilter,
-    TaskPage, TaskVisitor, Tx, Verdict,
+    Access, BatchVisitor, EventFilter, Inserted, Page, Removed, Store, StoreError, StoreInfo,
+    TaskBatch, TaskFilter, TaskPage, TaskVisitor, Tx, Verdict,
 };
 
 /// How a call fails.
@@ -44,62 +45,71 @@ impl Fault {
 /// A memory store that fails at the n-th call within its units, or at a commit.
 pub(crate) struct FaultyStore {
     memory: MemoryStore,
-    fault: std::sync::Mutex<Fault>,
+    calls: Arc<Calls>,
+    /// Commits left until the one that is carried out but not acknowledged; 0 means that all are.
+    unanswered: AtomicUsize,
+}
+
+/// Which call fails, and how; calls may come from several threads.
+struct Calls {
+    fault: Mutex<Fault>,
     /// Calls left until the one that fails; 0 means that none does.
     left: AtomicUsize,
     fired: AtomicBool,
-    /// Commits left until the one that is carried out but not acknowledged; 0 means that all are.
-    unanswered: AtomicUsize,
+}
+
+impl Calls {
+    fn count(&self) -> Result<(), StoreError> {
+        let less = |left: usize| left.checked_sub(1);
+        let left = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        if left == Ok(1) {
+            self.fired.store(true, Ordering::SeqCst);
+            return Err(self.fault.lock().unwrap().error());
+        }
+        Ok(())
+    }
 }
 
 impl FaultyStore {
     pub(crate) fn over(memory: MemoryStore) -> Self {
         Self {
             memory,
-            fault: std::sync::Mutex::new(Fault::Full),
-            left: AtomicUsize::new(0),
-            fired: AtomicBool::new(false),
+            calls: Arc::new(Calls {
+                fault: Mutex::new(Fault::Full),
+                left: AtomicUsize::new(0),
+                fired: AtomicBool::new(false),
+            }),
             unanswered: AtomicUsize::new(0),
         }
     }
 
     /// Lets the n-th write from now be committed without an acknowledgement.
     pub(crate) fn lose_answer_of(&self, n: usize) {
-        self.fired.store(false, Ordering::SeqCst);
+        self.calls.fired.store(false, Ordering::SeqCst);
         self.unanswered.store(n, Ordering::SeqCst);
     }
 
     /// Lets the n-th call from now fail; a commit counts as one.
     pub(crate) fn fail_at(&self, n: usize, fault: Fault) {
-        *self.fault.lock().unwrap() = fault;
-        self.fired.store(false, Ordering::SeqCst);
-        self.left.store(n, Ordering::SeqCst);
+        *self.calls.fault.lock().unwrap() = fault;
+        self.calls.fired.store(false, Ordering::SeqCst);
+        self.calls.left.store(n, Ordering::SeqCst);
     }
 
     /// Whether it failed; from now on it does not.
     pub(crate) fn fired(&self) -> bool {
-        self.left.store(0, Ordering::SeqCst);
-        self.fired.swap(false, Ordering::SeqCst)
+        self.calls.left.store(0, Ordering::SeqCst);
+        self.calls.fired.swap(false, Ordering::SeqCst)
     }
 
     /// How many calls a body makes; a commit counts as one.
     pub(crate) fn calls(&self, body: impl FnOnce()) -> usize {
         self.fail_at(usize::MAX, Fault::Full);
         body();
-        let left = self.left.swap(0, Ordering::SeqCst);
+        let left = self.calls.left.swap(0, Ordering::SeqCst);
         usize::MAX - left
-    }
-
-    fn count(&self) -> Result<(), StoreError> {
-        let left = self.left.load(Ordering::SeqCst);
-        if left > 0 {
-            self.left.store(left - 1, Ordering::SeqCst);
-        }
-        if left == 1 {
-            self.fired.store(true, Ordering::SeqCst);
-            return Err(self.fault.lock().unwrap().error());
-        }
-        Ok(())
     }
 }
 
@@ -112,14 +122,14 @@ impl Store for FaultyStore {
         self.memory.run(access, &mut |tx| {
             let mut faulty = FaultyTx { tx, store: self };
             let verdict = body(&mut faulty)?;
-            self.count()?;
+            self.calls.count()?;
             Ok(verdict)
         })?;
         let left = self.unanswered.load(Ordering::SeqCst);
         if access == Access::Write && left > 0 {
             self.unanswered.store(left - 1, Ordering::SeqCst);
             if left == 1 {
-                self.fired.store(true, Ordering::SeqCst);
+                self.calls.fired.store(true, Ordering::SeqCst);
                 return Err(Fault::OutcomeUnknown.error());
             }
         }
@@ -139,10 +149,30 @@ struct FaultyTx<'t> {
 macro_rules! pass_on {
     ($(fn $name:ident($($arg:ident: $of:ty),*) -> $back:ty;)+) => {
         $(fn $name(&mut self, $($arg: $of),*) -> Result<$back, StoreError> {
-            self.store.count()?;
+            self.store.calls.count()?;
             self.tx.$name($($arg),*)
         })+
     };
+}
+
+struct FaultyBatch {
+    batch: Box<dyn TaskBatch>,
+    calls: Arc<Calls>,
+}
+
+impl TaskBatch for FaultyBatch {
+    fn show(self: Box<Self>, visit: &mut dyn TaskVisitor) -> Result<(), StoreError> {
+        let Self { batch, calls } = *self;
+        let mut made = Ok(());
+        batch.show(&mut |task: Task| {
+            made = calls.count();
+            match made {
+                Ok(()) => visit.visit(task),
+                Err(_) => ControlFlow::Break(()),
+            }
+        })?;
+        made
+    }
 }
 
 impl Tx for FaultyTx<'_> {
@@ -151,7 +181,7 @@ impl Tx for FaultyTx<'_> {
     }
 
     fn features_of(&mut self, epic: Option<&EpicId>) -> Result<Vec<Feature>, StoreError> {
-        self.store.count()?;
+        self.store.calls.count()?;
         self.tx.features_of(epic)
     }
 
@@ -159,22 +189,23 @@ impl Tx for FaultyTx<'_> {
         &mut self,
         epic: Option<&EpicId>,
     ) -> Result<Vec<(Feature, StatusCounts)>, StoreError> {
-        self.store.count()?;
+        self.store.calls.count()?;
         self.tx.counted_features(epic)
     }
 
-    /// Each task that is shown counts as a call as well.
-    fn each_task(&mut self, visit: &mut dyn TaskVisitor) -> Result<(), StoreError> {
-        self.store.count()?;
-        let mut shown = Ok(());
-        self.tx.each_task(&mut |task: Task| {
-            shown = self.store.count();
-            match shown {
-                Ok(()) => visit.visit(task),
+    /// Each batch counts as a call, and each task of it as well when it is made.
+    fn task_batches(&mut self, visit: &mut dyn BatchVisitor) -> Result<(), StoreError> {
+        self.store.calls.count()?;
+        let mut given = Ok(());
+        self.tx.task_batches(&mut |batch: Box<dyn TaskBatch>| {
+            given = self.store.calls.count();
+            let calls = Arc::clone(&self.store.calls);
+            match given {
+                Ok(()) => visit.visit(Box::new(FaultyBatch { batch, calls })),
                 Err(_) => ControlFlow::Break(()),
             }
         })?;
-        shown
+        given
     }
 
     pass_on! {

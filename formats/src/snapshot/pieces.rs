@@ -1,9 +1,11 @@
-//! A snapshot that is put together task by task, so that of the tasks of a large queue only their text is ever there as a
-//! whole.
+//! A snapshot that is put together task by task, by one thread or several, so that of the tasks of a large queue only their
+//! text is ever there as a whole.
 
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
+use std::sync::{Arc, mpsc};
+use std::{slice, thread};
 
 use tasq_domain::{Contents, Dependency, Question, Task};
 
@@ -14,8 +16,10 @@ use crate::json::{push_line, push_quoted};
 
 /// How much is handed over at once where pieces are put in order, in bytes.
 const CHUNK: usize = 1 << 20;
+/// How many of such chunks may wait to be written.
+const WAITING: usize = 4;
 
-/// The tasks of a snapshot as texts, in the order in which they came.
+/// Tasks of a snapshot as texts, in the order in which they came.
 #[derive(Debug, Default)]
 pub struct TaskTexts {
     text: String,
@@ -38,7 +42,7 @@ struct Piece {
 /// What tasks are written with.
 #[derive(Debug)]
 pub struct TaskWriter<'a> {
-    around: Around<'a>,
+    around: Arc<Around<'a>>,
     texts: TaskTexts,
 }
 
@@ -50,7 +54,16 @@ impl<'a> TaskWriter<'a> {
             .iter()
             .map(|Dependency { task, on }| (task, on));
         Self {
-            around: Around::new(dependencies, questions.iter()),
+            around: Arc::new(Around::new(dependencies, questions.iter())),
+            texts: TaskTexts::default(),
+        }
+    }
+
+    /// One for other tasks of the same queue, that has written none.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self {
+            around: Arc::clone(&self.around),
             texts: TaskTexts::default(),
         }
     }
@@ -92,7 +105,7 @@ impl<'a> TaskWriter<'a> {
         Ok(())
     }
 
-    /// What was written.
+    /// What was written, put in order.
     #[must_use]
     pub fn done(self) -> TaskTexts {
         let Self {
@@ -122,25 +135,26 @@ impl Piece {
 /// A whole snapshot, in parts: the bytes that [`encode`](super::encode) gives.
 pub struct SnapshotText {
     before: String,
-    tasks: TaskTexts,
+    tasks: Vec<TaskTexts>,
     after: String,
 }
 
 impl fmt::Debug for SnapshotText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tasks: usize = self.tasks.iter().map(|texts| texts.pieces.len()).sum();
         f.debug_struct("SnapshotText")
-            .field("tasks", &self.tasks.pieces.len())
+            .field("tasks", &tasks)
             .finish_non_exhaustive()
     }
 }
 
 impl SnapshotText {
-    /// The text of a queue whose tasks were written before. The tasks, dependencies and questions of `contents` are not
-    /// looked at.
+    /// The text of a queue whose tasks were written before, by writers of the same queue, each task by one of them. The
+    /// tasks, dependencies and questions of `contents` are not looked at.
     ///
     /// # Errors
     /// As [`encode`](super::encode).
-    pub fn new(contents: &Contents, tasks: TaskTexts) -> Result<Self, FieldError> {
+    pub fn new(contents: &Contents, tasks: Vec<TaskTexts>) -> Result<Self, FieldError> {
         let (before, after) = around_tasks(contents)?;
         Ok(Self {
             before,
@@ -149,55 +163,129 @@ impl SnapshotText {
         })
     }
 
-    /// Writes it, in few large writes.
+    /// Writes it, in few large writes. Of a long one the next part is put together by another thread meanwhile.
     ///
     /// # Errors
     /// The writer's first.
     pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Self {
-            before,
-            tasks,
-            after,
-        } = self;
-        out.write_all(before.as_bytes())?;
-        tasks.write_to(out)?;
-        out.write_all(after.as_bytes())
+        out.write_all(self.before.as_bytes())?;
+        self.write_tasks(out)?;
+        out.write_all(self.after.as_bytes())
+    }
+
+    fn write_tasks(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut parts = self.tasks.iter().filter(|texts| !texts.pieces.is_empty());
+        let Some(first) = parts.next() else {
+            return out.write_all(b"{}");
+        };
+        out.write_all(b"{")?;
+        if parts.next().is_none() && !first.unsorted {
+            out.write_all(first.text.as_bytes())?;
+        } else if self
+            .tasks
+            .iter()
+            .map(|texts| texts.text.len())
+            .sum::<usize>()
+            <= CHUNK
+        {
+            self.write_in_order(out)?;
+        } else {
+            self.write_meanwhile(out)?;
+        }
+        let mut end = String::new();
+        push_line(&mut end, 0, ITEM_DEPTH - 1);
+        end.push('}');
+        out.write_all(end.as_bytes())
+    }
+
+    fn write_in_order(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut chunks = Chunks::of(&self.tasks);
+        let mut chunk = String::new();
+        while chunks.fill(&mut chunk) {
+            out.write_all(chunk.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// [`write_in_order`](Self::write_in_order), with the next chunks put together by another thread, if there is one to be
+    /// had.
+    fn write_meanwhile(&self, out: &mut dyn Write) -> io::Result<()> {
+        thread::scope(|scope| {
+            let (hand_over, filled) = mpsc::sync_channel::<String>(WAITING);
+            let (give_back, written) = mpsc::channel::<String>();
+            let put_together = move || {
+                let mut chunks = Chunks::of(&self.tasks);
+                let mut chunk = String::new();
+                // Nobody takes more where writing has failed, which is told there.
+                while chunks.fill(&mut chunk) && hand_over.send(chunk).is_ok() {
+                    chunk = written.try_recv().unwrap_or_default();
+                }
+            };
+            let thread = thread::Builder::new().name("texts in order".to_owned());
+            if thread.spawn_scoped(scope, put_together).is_err() {
+                return self.write_in_order(out);
+            }
+            for chunk in filled {
+                out.write_all(chunk.as_bytes())?;
+                let _ = give_back.send(chunk);
+            }
+            Ok(())
+        })
     }
 }
 
-impl TaskTexts {
-    fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Self {
-            text,
-            pieces,
-            long_ids: _,
-            unsorted,
-        } = self;
-        if pieces.is_empty() {
-            return out.write_all(b"{}");
-        }
-        let mut chunk = String::with_capacity(CHUNK);
-        chunk.push('{');
-        if *unsorted {
-            for (at, piece) in pieces.iter().enumerate() {
-                if at > 0 {
-                    chunk.push(',');
-                }
-                let piece = &text[piece.place.clone()];
-                if chunk.len() + piece.len() > CHUNK {
-                    out.write_all(chunk.as_bytes())?;
-                    chunk.clear();
-                }
-                chunk.push_str(piece);
+/// The texts of tasks in the order of their ids, many at a time.
+struct Chunks<'a> {
+    /// Those of each writer, which are in order, and what of them is still to come.
+    parts: Vec<(&'a TaskTexts, slice::Iter<'a, Piece>)>,
+    next: Option<&'a str>,
+    begun: bool,
+}
+
+impl<'a> Chunks<'a> {
+    fn of(tasks: &'a [TaskTexts]) -> Self {
+        let parts = tasks.iter().map(|texts| (texts, texts.pieces.iter()));
+        let mut chunks = Self {
+            parts: parts.collect(),
+            next: None,
+            begun: false,
+        };
+        chunks.next = chunks.piece();
+        chunks
+    }
+
+    /// The text of the task that comes next.
+    fn piece(&mut self) -> Option<&'a str> {
+        let first = |(texts, pieces): &(&'a TaskTexts, slice::Iter<'a, Piece>)| {
+            let piece = pieces.as_slice().first()?;
+            Some(piece.key(&texts.long_ids))
+        };
+        let ahead = self.parts.iter().enumerate();
+        let (_, at) = ahead
+            .filter_map(|(at, part)| Some((first(part)?, at)))
+            .min()?;
+        let (texts, pieces) = &mut self.parts[at];
+        Some(&texts.text[pieces.next()?.place.clone()])
+    }
+
+    /// Puts the next texts into `chunk` instead of what is in it; whether there were any.
+    fn fill(&mut self, chunk: &mut String) -> bool {
+        chunk.clear();
+        while let Some(piece) = self.next {
+            if !chunk.is_empty() && chunk.len() + 1 + piece.len() > CHUNK {
+                break;
             }
-        } else {
-            out.write_all(chunk.as_bytes())?;
-            chunk.clear();
-            out.write_all(text.as_bytes())?;
+            if chunk.is_empty() {
+                chunk.reserve(CHUNK);
+            }
+            if self.begun {
+                chunk.push(',');
+            }
+            self.begun = true;
+            chunk.push_str(piece);
+            self.next = self.piece();
         }
-        push_line(&mut chunk, 0, ITEM_DEPTH - 1);
-        chunk.push('}');
-        out.write_all(chunk.as_bytes())
+        !chunk.is_empty()
     }
 }
 
@@ -273,7 +361,7 @@ mod tests {
         let contents = queue_of(tasks);
         assert!(texts.unsorted);
         let mut written = Pieces::default();
-        let text = SnapshotText::new(&contents, texts).unwrap();
+        let text = SnapshotText::new(&contents, vec![texts]).unwrap();
         text.write_to(&mut written).unwrap();
         let Pieces(bytes, pieces) = written;
         let whole = encode(&contents, &Extra::default()).unwrap();

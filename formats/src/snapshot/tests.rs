@@ -612,7 +612,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_put_together_task_by_task_is_the_same(contents in contents(), turn in any::<bool>(), longer in "[a-z]{0,20}") {
+    fn a_text_put_together_task_by_task_is_the_same(contents in contents(), turn in any::<bool>(), longer in "[a-z]{0,20}", several in 1_usize..4) {
         let mut contents = contents;
         // Ids that only differ far behind, in any order.
         let ids: Vec<(TaskId, TaskId)> = contents.tasks.iter().map(|task| {
@@ -622,16 +622,20 @@ proptest! {
         contents.tasks.iter_mut().for_each(|task| task.id = renamed(&task.id));
         contents.dependencies.iter_mut().for_each(|one| *one = Dependency { task: renamed(&one.task), on: renamed(&one.on) });
         contents.questions.iter_mut().for_each(|one| one.task = renamed(&one.task));
-        let mut texts = TaskWriter::new(&contents.dependencies, &contents.questions);
+        let mut writers = vec![TaskWriter::new(&contents.dependencies, &contents.questions)];
+        while writers.len() < several {
+            writers.push(writers[0].another());
+        }
         let mut tasks: Vec<&Task> = contents.tasks.iter().collect();
         if turn {
             tasks.reverse();
         }
-        for task in tasks {
-            texts.add(task).unwrap();
+        for (number, task) in tasks.into_iter().enumerate() {
+            writers[number * number % several].add(task).unwrap();
         }
+        let texts = writers.into_iter().map(TaskWriter::done).collect();
         let mut bytes = Vec::new();
-        SnapshotText::new(&contents, texts.done()).unwrap().write_to(&mut bytes).unwrap();
+        SnapshotText::new(&contents, texts).unwrap().write_to(&mut bytes).unwrap();
         let whole = encode(&contents, &Extra::default()).unwrap();
         prop_assert_eq!(String::from_utf8(bytes).unwrap(), whole);
     }
