@@ -20,7 +20,7 @@ use crate::trust::StateTrust;
 use crate::workplace::{FOLDER_OF_WORKTREE, safe_name, worktrees};
 
 /// The source of ids for every use case.
-pub(crate) static IDS: SystemIds = SystemIds;
+pub(crate) static IDS: SystemIds = SystemIds::new();
 /// The processes that claims may name.
 pub(crate) static PROCESSES: SystemProcesses = SystemProcesses::new();
 

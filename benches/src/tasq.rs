@@ -1,7 +1,7 @@
 //! tasq's side: the use cases as every face calls them, on a store.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -66,7 +66,7 @@ impl Tasq {
     fn on(store: Box<dyn Store>) -> Self {
         Self {
             store,
-            ids: Random,
+            ids: Random::default(),
             held: Vec::new(),
         }
     }
@@ -211,7 +211,7 @@ pub(crate) fn settings() -> anyhow::Result<Settings> {
         require_tests: false,
         backoff: Backoff::default(),
     };
-    Ok(queue.settings(&Random)?)
+    Ok(queue.settings(&Random::default())?)
 }
 
 fn sqlite(sync: Sync) -> Options {
@@ -294,10 +294,20 @@ impl Clock for System {
     }
 }
 
-struct Random;
+/// As the command has it: much is fetched at once.
+#[derive(Default)]
+struct Random(Mutex<Vec<u8>>);
 
 impl Ids for Random {
     fn random(&self) -> u64 {
-        getrandom::u64().expect("the system has randomness")
+        let mut fetched = self.0.lock().expect("nothing panics with it");
+        if fetched.is_empty() {
+            fetched.resize(256, 0);
+            getrandom::fill(&mut fetched).expect("the system has randomness");
+        }
+        let (rest, last) = fetched.split_last_chunk().expect("eight are left");
+        let (rest, last) = (rest.len(), *last);
+        fetched.truncate(rest);
+        u64::from_ne_bytes(last)
     }
 }
