@@ -120,7 +120,7 @@ impl Contents {
 }
 
 /// The statuses of the tasks of each feature, counted one by one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally(HashMap<FeatureId, StatusCounts>);
 
 impl Tally {

@@ -5,7 +5,7 @@ use tasq_domain::{Description, JsonObject, TaskId};
 use tasq_formats::snapshot::{Extra, encode};
 use tasq_ports::{StoreError, StoreExt};
 
-use crate::desk::{Desk, new_task};
+use crate::desk::{Desk, completing, new_task};
 use crate::faulty::Fault;
 
 /// So few that one thread does it, and so many that two do.
@@ -21,6 +21,7 @@ fn the_text_of_an_export_is_that_of_its_contents() {
     for tasks in SIZES {
         let desk = desk(tasks);
         desk.claim("T1");
+        desk.ada().complete(&completing("T2", None)).unwrap();
         let mut bytes = Vec::new();
         let text = desk.ada().export_text().unwrap();
         text.write_to(&mut bytes).unwrap();
@@ -62,9 +63,9 @@ fn a_store_that_fails_half_way_ends_an_export() {
             desk.ada().export_text().unwrap();
         });
         assert!(calls > tasks, "each task is a call");
-        // Among the first tasks, in the middle, and at the last task: after that only the end of the unit is a call. Which of
-        // the two threads meets it is up to them.
-        for n in [calls - tasks, calls - tasks / 2, calls - 1] {
+        // Before there is any task, the first batch being the last of these calls; then among the first tasks, in the middle,
+        // and at the last task, after which only the end of the unit is a call. Which of two threads meets those is up to them.
+        for n in (1..=4).chain([calls - tasks, calls - tasks / 2, calls - 1]) {
             desk.store.fail_at(n, Fault::Full);
             let error = desk.ada().export_text().unwrap_err();
             assert!(desk.store.fired());

@@ -3,8 +3,8 @@
 use tasq_domain::backoff::Backoff;
 use tasq_domain::life::{self, broken_invariant};
 use tasq_domain::{
-    Attempt, Contents, Feature, JsonObject, Name, Outcome, Priority, RetryBudget, Settings, Status,
-    StoreId, Task, Timestamp,
+    Attempt, Contents, Feature, FeatureId, JsonObject, Name, Outcome, Priority, RetryBudget,
+    Settings, Status, StoreId, Tally, Task, Timestamp,
 };
 
 use crate::fixture::{
@@ -141,4 +141,33 @@ fn parents_roll_up_when_what_ran_below_them_is_taken_back() {
     let once = contents.clone();
     contents.close_open_attempts(at(40));
     assert_eq!(contents, once, "what has moved once moves on as it is");
+}
+
+#[test]
+fn tasks_that_are_counted_apart_count_together() {
+    let elsewhere = Task {
+        feature: FeatureId::new("FEAT-2").unwrap(),
+        ..completed()
+    };
+    let tasks = [
+        pending(),
+        blocked(),
+        completed(),
+        elsewhere,
+        held_by_hand(),
+        completed(),
+    ];
+    let counted = |tasks: &[Task]| {
+        let mut tally = Tally::default();
+        tasks.iter().for_each(|task| tally.add(task));
+        tally
+    };
+    let all = counted(&tasks);
+    for split in 0..=tasks.len() {
+        let (some, others) = tasks.split_at(split);
+        let mut tally = counted(some);
+        assert_eq!(tally == all, split == tasks.len());
+        tally.join(counted(others));
+        assert_eq!(tally, all, "{split}");
+    }
 }

@@ -368,4 +368,35 @@ mod tests {
         assert!(bytes == whole.as_bytes());
         assert!(pieces.len() > 6 && pieces.len() < 20, "{pieces:?}");
     }
+
+    /// Takes so many writes, and then no more.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let left = self.0.checked_sub(1);
+            self.0 = left.ok_or_else(|| io::Error::other("full"))?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_first_write_that_fails_ends_a_long_text() {
+        let tasks = tasks(100);
+        let mut texts = TaskWriter::new(&[], &[]);
+        tasks.iter().for_each(|task| texts.add(task).unwrap());
+        let text = SnapshotText::new(&queue_of(tasks), vec![texts.done()]).unwrap();
+        let mut pieces = Pieces::default();
+        text.write_to(&mut pieces).unwrap();
+        let writes = pieces.1.len();
+        for enough in 0..writes {
+            let error = text.write_to(&mut Full(enough)).unwrap_err();
+            assert_eq!(error.to_string(), "full");
+        }
+        text.write_to(&mut Full(writes)).unwrap();
+    }
 }
