@@ -6,17 +6,16 @@ use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tasq_ports::Ids;
 
-/// The random source of this machine.
-#[derive(Debug)]
+/// The random source of this machine. A machine that is copied while a command runs gives both copies the same, as far as it
+/// was fetched.
 pub(crate) struct SystemIds {
-    /// What was fetched and not given away yet: a call for each takes a fiftieth of what a claim among many takes.
+    /// What was fetched and not given away yet: a system call for each takes 3 % of what a claim among a hundred takes.
     fetched: Mutex<Fetched>,
 }
 
 /// How many bytes are fetched at once: so few come whole, whatever signal arrives (`getrandom(2)`).
 const BYTES: usize = 256;
 
-#[derive(Debug)]
 struct Fetched {
     bytes: [u8; BYTES],
     /// How many of them are left, at the beginning.
@@ -36,7 +35,7 @@ impl SystemIds {
 
 impl Ids for SystemIds {
     fn random(&self) -> u64 {
-        // Whoever panicked with it had fetched bytes or none.
+        // Bytes count as left only after all were fetched, so a panic leaves nothing half done.
         let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         let Fetched { bytes, left } = &mut *fetched;
         let (rest, last) = match bytes[..*left].split_last_chunk() {

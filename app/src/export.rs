@@ -237,7 +237,7 @@ fn write_tasks(
             Ok::<_, Unwritten>(other.done())
         };
         let helper = if many {
-            let thread = thread::Builder::new().name("tasks to text".to_owned());
+            let thread = thread::Builder::new().name("rows to text".to_owned());
             thread.spawn_scoped(scope, write).ok()
         } else {
             // Nobody takes a batch then.
@@ -248,7 +248,7 @@ fn write_tasks(
         let read = tx.task_batches(&mut |batch| {
             let batch = match hand_over.try_send(batch) {
                 Ok(()) => return ControlFlow::Continue(()),
-                // It has met a task that cannot be written, and says so below.
+                // It has failed, and says why below.
                 Err(TrySendError::Disconnected(_)) if helper.is_some() => {
                     return ControlFlow::Break(());
                 }
@@ -262,12 +262,14 @@ fn write_tasks(
         });
         drop(hand_over);
         let mut done = vec![own.done()];
-        if let Some(helper) = helper {
-            let theirs = helper.join();
-            done.push(theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-        }
+        let theirs = helper.map(|helper| {
+            let ended = helper.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        // What the store says goes before what is wrong with an item.
         read?;
         written?;
+        done.extend(theirs.transpose()?);
         Ok(done)
     })
 }

@@ -184,8 +184,8 @@ impl<F: FnMut(Task) -> ControlFlow<()>> TaskVisitor for F {
     }
 }
 
-/// Some tasks that were read from a store and are not made yet, which is half of the work, and can be done by another thread
-/// while the next ones are read. What it shows stays as it was read, whatever becomes of the store.
+/// Some tasks that were read from a store. They may not be made of their rows yet, which is much of the work, and can be done
+/// by another thread while the next ones are read. What it shows stays as it was read, whatever becomes of the store.
 pub trait TaskBatch: Send {
     /// Makes its tasks and shows them, one after the other. It ends early, and well, where `visit` breaks off.
     ///
@@ -416,8 +416,9 @@ pub trait Tx {
     fn tree(&mut self) -> Result<Contents, StoreError>;
     /// [`tree`](Self::tree) without its tasks, which [`task_batches`](Self::task_batches) gives.
     fn tree_without_tasks(&mut self) -> Result<Contents, StoreError>;
-    /// Gives every task once, in no order, some hundreds or some hundred kilobytes at a time, so that a large queue is not
-    /// held as a whole. It ends early, and well, where `visit` breaks off.
+    /// Gives every task once, in no order, so that a large queue is not held as a whole: some hundreds at a time, and fewer
+    /// where their rows take more memory than some hundred kilobytes. No batch is empty. It ends early, and well, where
+    /// `visit` breaks off. A row that is not fit to be a task may be an error of its batch only.
     fn task_batches(&mut self, visit: &mut dyn BatchVisitor) -> Result<(), StoreError>;
     /// Puts everything into this store, which must be empty but for its settings, keeping every `seq`, time and event
     /// as it is; the settings are replaced. Derived values are derived afresh.

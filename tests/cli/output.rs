@@ -207,6 +207,47 @@ fn texts_come_from_standard_input() {
     assert_eq!(ran.data()["description"], "title\n\nand more");
 }
 
+/// So many and so long that several threads make the text.
+#[test]
+fn a_large_queue_is_exported_in_the_order_of_its_ids() {
+    const COUNT: usize = 2_500;
+    let sandbox = Sandbox::with(Kind::Sqlite);
+    let id = |number: usize| format!("TASK-{number:04}");
+    let long = "long ".repeat(120);
+    let lines: String = (0..COUNT)
+        .map(|number| {
+            let id = id(number * 37 % COUNT);
+            format!("{{\"id\":\"{id}\",\"description\":\"{number} {long}\"}}\n")
+        })
+        .collect();
+    let ran = sandbox.tasq_reading(&["--quiet", "task", "add", "--from", "-"], &lines);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    sandbox.data(&["hold", &id(7), "--reason", "not yet"]);
+    let told = sandbox.export();
+    assert!(told.len() > 1024 * 1024);
+    let snapshot: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let begins = |line: &str| line.starts_with("    \"TASK-");
+    let told_ids = told.lines().filter(|line| begins(line));
+    assert!(told_ids.eq((0..COUNT).map(|number| format!("    \"{}\": {{", id(number)))));
+    for number in 0..COUNT {
+        let description = text(&snapshot["tasks"][id(number * 37 % COUNT)]["description"]);
+        assert!(
+            description.starts_with(&format!("{number} long")),
+            "{number}"
+        );
+    }
+    assert_eq!(snapshot["tasks"][id(7)]["hold"]["reason"], "not yet");
+    let ran = sandbox.tasq(&["export", "-o", "out.json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(fs::read_to_string(sandbox.project.join("out.json")).unwrap() == told);
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let mut command = sandbox.command(&["export"]);
+    command.stdout(writer).stderr(Stdio::piped());
+    let ran = Ran::of(&mut command);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(141), ""));
+}
+
 #[test]
 fn a_large_json_store_warns_and_names_copy() {
     let sandbox = Sandbox::with(Kind::Json);

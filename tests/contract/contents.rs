@@ -248,6 +248,12 @@ pub(crate) fn batches_of_tasks_stay_as_they_were_read(bench: &Bench) {
             batches.push(batch);
             ControlFlow::Continue(())
         })?;
+        let mut given = 0;
+        tx.task_batches(&mut |_: Box<dyn TaskBatch>| {
+            given += 1;
+            ControlFlow::Break(())
+        })?;
+        assert_eq!(given, 1, "none after breaking off");
         Ok((tx.contents()?.tasks, batches))
     });
     bench.write(|tx| {

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection as _, SqliteConnection};
-use tasq_domain::Task;
 use tasq_domain::ready::Scope;
+use tasq_domain::{Description, Task};
 use tasq_files::LockFile;
 use tasq_ports::{
     Access, Inserted, Page, Sort, Store, StoreError, StoreExt, TaskBatch, TaskFilter, Verdict,
 };
 
-use super::{Fixture, clock, epic, feature, lines, options, settings, task};
+use super::{Fixture, clock, epic, feature, hold, lines, options, settings, task};
 use crate::connect::{Journal, beside, configure, establish, lock_path, log_path};
 use crate::error::Place;
 use crate::migrate::make_unversioned;
@@ -487,6 +487,40 @@ fn made_elsewhere(store: &SqliteStore) -> Result<(), StoreError> {
     made.try_for_each(|batch| batch.show(&mut |_: Task| ControlFlow::Continue(())))
 }
 
+/// What waits to be made of them is bounded however long they are.
+#[test]
+fn few_long_tasks_are_given_at_once() {
+    let fixture = Fixture::new();
+    fixture
+        .store
+        .write(|tx| {
+            let _ = tx.insert_feature(&feature("F1", None))?;
+            for number in 0..20 {
+                let _ = tx.insert_task(&Task {
+                    description: Description::new("x".repeat(64 * 1024)).unwrap(),
+                    ..task(&format!("T{number}"), "F1")
+                })?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    let mut given = Vec::new();
+    let outcome = fixture.store.read(|tx| {
+        tx.task_batches(&mut |batch: Box<dyn TaskBatch>| {
+            let mut tasks = 0;
+            let shown = batch.show(&mut |_: Task| {
+                tasks += 1;
+                ControlFlow::Continue(())
+            });
+            assert!(shown.is_ok());
+            given.push(tasks);
+            ControlFlow::Continue(())
+        })
+    });
+    assert!(outcome.is_ok());
+    assert_eq!(given, [4; 5]);
+}
+
 /// In each of these ways of asking for a task, its row and the column are named.
 #[test]
 fn a_value_of_another_kind_than_its_column_is_named() {
@@ -505,6 +539,11 @@ fn a_value_of_another_kind_than_its_column_is_named() {
             .store
             .write(|tx| {
                 let _ = tx.insert_feature(&feature("F1", None))?;
+                // Nothing is wrong with what is read after the other.
+                let _ = tx.insert_task(&Task {
+                    hold: Some(hold(5)),
+                    ..task("T2", "F1")
+                })?;
                 tx.insert_task(&task("T1", "F1"))
             })
             .unwrap();
@@ -515,8 +554,8 @@ fn a_value_of_another_kind_than_its_column_is_named() {
                 "PRAGMA ignore_check_constraints = ON; PRAGMA writable_schema = ON;
                  UPDATE sqlite_schema SET sql = replace(replace(sql, ' STRICT', ''), ' NOT NULL', '') WHERE name = 'tasks';
                  PRAGMA writable_schema = RESET;
-                 UPDATE tasks SET source_origin = 'a', source_digest = 'b' WHERE '{column}' = 'source_digest';
-                 UPDATE tasks SET {column} = {value};"
+                 UPDATE tasks SET source_origin = 'a', source_digest = 'b' WHERE id = 'T1' AND '{column}' = 'source_digest';
+                 UPDATE tasks SET {column} = {value} WHERE id = 'T1';"
             ))
             .unwrap();
         drop(plain);

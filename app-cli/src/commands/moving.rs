@@ -17,6 +17,9 @@ use crate::session::Session;
 use crate::stores;
 use crate::view::{Copied, Migrated};
 
+/// So long a text takes longer to give back than a thread takes to start.
+const MUCH_BYTES: usize = 16 * 1024 * 1024;
+
 pub(super) fn export(session: &mut Session, args: Export) -> Result<u8, Failure> {
     let queue = session.open()?;
     let to_file = args.output.filter(|path| path != Path::new("-"));
@@ -88,9 +91,12 @@ fn write_file(path: &Path, text: SnapshotText) -> Result<(), Failure> {
         return text.write_to(&mut file).map_err(failed);
     }
     let replacement = tasq_files::Replacement::prepare_with(path, |out| text.write_to(out))?;
-    // For a large text this takes half as long as it takes a file system to give up the file that was there. Where no thread
-    // is to be had it is done before.
-    let _ = thread::Builder::new().spawn(move || drop(text));
+    // Giving back the memory of a large text takes half as long as it takes a file system to give up a file of that size, which
+    // may be replaced; and at the end of the process it would be waited for. Where no thread is to be had it is done before.
+    if text.byte_len() >= MUCH_BYTES {
+        let thread = thread::Builder::new().name("text to nothing".to_owned());
+        let _ = thread.spawn(move || drop(text));
+    }
     replacement.commit()?;
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use tasq_adapter_memory::MemoryStore;
 use tasq_domain::ready::Scope;
@@ -32,7 +34,7 @@ impl Fault {
                 free: Some(0),
             },
             Self::Busy => StoreError::Busy {
-                waited: std::time::Duration::from_secs(30),
+                waited: Duration::from_secs(30),
                 holder: None,
             },
             Self::OutcomeUnknown => StoreError::OutcomeUnknown {
@@ -56,6 +58,55 @@ struct Calls {
     /// Calls left until the one that fails; 0 means that none does.
     left: AtomicUsize,
     fired: AtomicBool,
+    gate: Gate,
+}
+
+/// Has two threads make tasks, however fast one of them is: the second batch is given when another thread has begun with the
+/// first, which goes on when the giving thread has a batch to make itself.
+#[derive(Default)]
+struct Gate {
+    is_there: AtomicBool,
+    /// Whether another thread has begun, and whether the giving one has.
+    begun: Mutex<(bool, bool)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn begin(&self, giving: ThreadId) {
+        if !self.is_there.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut begun = self.begun.lock().unwrap();
+        if thread::current().id() == giving {
+            begun.1 = true;
+        } else {
+            begun.0 = true;
+        }
+        self.changed.notify_all();
+        if thread::current().id() != giving {
+            drop(self.wait(begun, |begun| begun.1));
+        }
+    }
+
+    fn has_begun_elsewhere(&self) {
+        if self.is_there.load(Ordering::SeqCst) {
+            drop(self.wait(self.begun.lock().unwrap(), |begun| begun.0));
+        }
+    }
+
+    fn wait<'g>(
+        &self,
+        begun: MutexGuard<'g, (bool, bool)>,
+        is_so: fn(&(bool, bool)) -> bool,
+    ) -> MutexGuard<'g, (bool, bool)> {
+        let long = Duration::from_secs(60);
+        let waited = self
+            .changed
+            .wait_timeout_while(begun, long, |begun| !is_so(begun));
+        let (begun, timeout) = waited.unwrap();
+        assert!(!timeout.timed_out(), "one of two threads did nothing");
+        begun
+    }
 }
 
 impl Calls {
@@ -80,6 +131,7 @@ impl FaultyStore {
                 fault: Mutex::new(Fault::Full),
                 left: AtomicUsize::new(0),
                 fired: AtomicBool::new(false),
+                gate: Gate::default(),
             }),
             unanswered: AtomicUsize::new(0),
         }
@@ -89,6 +141,12 @@ impl FaultyStore {
     pub(crate) fn lose_answer_of(&self, n: usize) {
         self.calls.fired.store(false, Ordering::SeqCst);
         self.unanswered.store(n, Ordering::SeqCst);
+    }
+
+    /// Has two threads make the tasks that are asked for next.
+    pub(crate) fn show_tasks_to_two_threads(&self) {
+        *self.calls.gate.begun.lock().unwrap() = (false, false);
+        self.calls.gate.is_there.store(true, Ordering::SeqCst);
     }
 
     /// Lets the n-th call from now fail; a commit counts as one.
@@ -158,11 +216,17 @@ macro_rules! pass_on {
 struct FaultyBatch {
     batch: Box<dyn TaskBatch>,
     calls: Arc<Calls>,
+    giving: ThreadId,
 }
 
 impl TaskBatch for FaultyBatch {
     fn show(self: Box<Self>, visit: &mut dyn TaskVisitor) -> Result<(), StoreError> {
-        let Self { batch, calls } = *self;
+        let Self {
+            batch,
+            calls,
+            giving,
+        } = *self;
+        calls.gate.begin(giving);
         let mut made = Ok(());
         batch.show(&mut |task: Task| {
             made = calls.count();
@@ -197,11 +261,21 @@ impl Tx for FaultyTx<'_> {
     fn task_batches(&mut self, visit: &mut dyn BatchVisitor) -> Result<(), StoreError> {
         self.store.calls.count()?;
         let mut given = Ok(());
+        let mut is_first = true;
         self.tx.task_batches(&mut |batch: Box<dyn TaskBatch>| {
+            if !is_first {
+                self.store.calls.gate.has_begun_elsewhere();
+            }
+            is_first = false;
             given = self.store.calls.count();
             let calls = Arc::clone(&self.store.calls);
+            let giving = thread::current().id();
             match given {
-                Ok(()) => visit.visit(Box::new(FaultyBatch { batch, calls })),
+                Ok(()) => visit.visit(Box::new(FaultyBatch {
+                    batch,
+                    calls,
+                    giving,
+                })),
                 Err(_) => ControlFlow::Break(()),
             }
         })?;

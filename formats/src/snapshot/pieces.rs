@@ -16,13 +16,15 @@ use crate::json::{push_line, push_quoted};
 
 /// How much is handed over at once where pieces are put in order, in bytes.
 const CHUNK: usize = 1 << 20;
-/// How many of such chunks may wait to be written.
+/// How many of such chunks may wait to be written. Those that were written are filled again, so there are hardly more.
 const WAITING: usize = 4;
 
-/// Tasks of a snapshot as texts, in the order in which they came.
+/// Tasks of a snapshot as texts.
 #[derive(Debug, Default)]
 pub struct TaskTexts {
+    /// In the order in which they came.
     text: String,
+    /// In the order of their ids, once that is all.
     pieces: Vec<Piece>,
     /// The ids that are longer than what is compared first.
     long_ids: String,
@@ -155,12 +157,31 @@ impl SnapshotText {
     /// # Errors
     /// As [`encode`](super::encode).
     pub fn new(contents: &Contents, tasks: Vec<TaskTexts>) -> Result<Self, FieldError> {
-        let (before, after) = around_tasks(contents)?;
+        let (mut before, mut after) = around_tasks(contents)?;
+        if tasks.iter().all(|texts| texts.pieces.is_empty()) {
+            before.push_str("{}");
+        } else {
+            before.push('{');
+            let mut end = String::new();
+            push_line(&mut end, 0, ITEM_DEPTH - 1);
+            end.push('}');
+            after.insert_str(0, &end);
+        }
         Ok(Self {
             before,
             tasks,
             after,
         })
+    }
+
+    /// How long it is, in bytes, short of a comma for each writer beyond the first.
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        self.before.len() + self.tasks_byte_len() + self.after.len()
+    }
+
+    fn tasks_byte_len(&self) -> usize {
+        self.tasks.iter().map(|texts| texts.text.len()).sum()
     }
 
     /// Writes it, in few large writes. Of a long one the next part is put together by another thread meanwhile.
@@ -175,27 +196,12 @@ impl SnapshotText {
 
     fn write_tasks(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut parts = self.tasks.iter().filter(|texts| !texts.pieces.is_empty());
-        let Some(first) = parts.next() else {
-            return out.write_all(b"{}");
-        };
-        out.write_all(b"{")?;
-        if parts.next().is_none() && !first.unsorted {
-            out.write_all(first.text.as_bytes())?;
-        } else if self
-            .tasks
-            .iter()
-            .map(|texts| texts.text.len())
-            .sum::<usize>()
-            <= CHUNK
-        {
-            self.write_in_order(out)?;
-        } else {
-            self.write_meanwhile(out)?;
+        match (parts.next(), parts.next()) {
+            (None, _) => Ok(()),
+            (Some(only), None) if !only.unsorted => out.write_all(only.text.as_bytes()),
+            _ if self.tasks_byte_len() <= CHUNK => self.write_in_order(out),
+            _ => self.write_meanwhile(out),
         }
-        let mut end = String::new();
-        push_line(&mut end, 0, ITEM_DEPTH - 1);
-        end.push('}');
-        out.write_all(end.as_bytes())
     }
 
     fn write_in_order(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -355,18 +361,38 @@ mod tests {
     #[test]
     fn a_text_of_many_chunks_is_that_of_one_piece() {
         let tasks = tasks(100);
-        let mut texts = TaskWriter::new(&[], &[]);
-        tasks.iter().for_each(|task| texts.add(task).unwrap());
-        let texts = texts.done();
-        let contents = queue_of(tasks);
-        assert!(texts.unsorted);
-        let mut written = Pieces::default();
-        let text = SnapshotText::new(&contents, vec![texts]).unwrap();
-        text.write_to(&mut written).unwrap();
-        let Pieces(bytes, pieces) = written;
+        let contents = queue_of(tasks.clone());
         let whole = encode(&contents, &Extra::default()).unwrap();
-        assert!(bytes == whole.as_bytes());
-        assert!(pieces.len() > 6 && pieces.len() < 20, "{pieces:?}");
+        // All by one; by several, of whom one has nothing to write; and by two, of whom one gets them in order.
+        for (writers, writing) in [(1, 1), (4, 3), (2, 2)] {
+            let first = TaskWriter::new(&[], &[]);
+            let mut texts: Vec<_> = (0..writers).map(|_| first.another()).collect();
+            for (at, task) in tasks.iter().enumerate() {
+                let by = if writing == 2 {
+                    at.min(1)
+                } else {
+                    at % writing
+                };
+                texts[by].add(task).unwrap();
+            }
+            let texts: Vec<_> = texts.into_iter().map(TaskWriter::done).collect();
+            assert!(texts.iter().any(|texts| texts.unsorted));
+            let text = SnapshotText::new(&contents, texts).unwrap();
+            // By another thread, and as it is done without one.
+            let alone = |out: &mut Pieces| {
+                out.write_all(text.before.as_bytes())?;
+                text.write_in_order(out)?;
+                out.write_all(text.after.as_bytes())
+            };
+            let mut written = [Pieces::default(), Pieces::default()];
+            text.write_to(&mut written[0]).unwrap();
+            alone(&mut written[1]).unwrap();
+            for Pieces(bytes, pieces) in written {
+                assert!(bytes == whole.as_bytes());
+                assert!(pieces.len() > 6 && pieces.len() < 20, "{pieces:?}");
+            }
+            assert_eq!(text.byte_len(), whole.len() - (writing - 1));
+        }
     }
 
     /// Takes so many writes, and then no more.
