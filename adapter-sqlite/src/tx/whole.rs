@@ -166,8 +166,9 @@ impl TaskRows {
     }
 }
 
-/// Gives the rows of all tasks, until `visit` breaks off. Kind by kind, because most need few columns: those that are as they were added, those that have a past, and those
-/// that are held or on hold. Each kind is looked for in all rows, and only while not all have been read.
+/// Gives the rows of all tasks, until `visit` breaks off. Kind by kind, because most need few columns: those that are as
+/// they were added, those that have a past, and those that are held or on hold. Each kind is looked for in all rows, and
+/// only while not all have been read.
 pub(crate) fn batches(
     conn: &mut SqliteConnection,
     visit: &mut dyn FnMut(TaskRows) -> ControlFlow<()>,
