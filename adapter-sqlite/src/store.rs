@@ -257,7 +257,12 @@ impl SqliteStore {
             Access::Read => None,
             Access::Write => Some(self.begin_writing(opened)?),
         };
-        let Opened { conn, follows, .. } = &mut **opened;
+        let Opened {
+            conn,
+            follows,
+            seats,
+            ..
+        } = &mut **opened;
         let unit = Unit::begin(&self.place, conn, access)?;
         self.check_version(unit.conn)?;
         let mut tx = SqliteTx {
@@ -266,10 +271,12 @@ impl SqliteStore {
             access,
             place: &self.place,
             follows,
-            hand: InHand::default(),
+            hand: InHand::with(std::mem::take(seats)),
             wait_for_none: HashSet::new(),
         };
-        if body(&mut tx)? == Verdict::Rollback {
+        let verdict = body(&mut tx);
+        *seats = std::mem::take(&mut tx.hand.seats);
+        if verdict? == Verdict::Rollback {
             return Ok(());
         }
         tx.finish()?;

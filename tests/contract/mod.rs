@@ -187,6 +187,7 @@ macro_rules! contract_suite {
                 nothing_is_ready_in_an_empty_store,
                 priority_goes_first_then_creation,
                 what_was_foreseen_is_as_it_is,
+                what_was_handed_out_may_have_gone_and_come_back,
                 what_was_foreseen_changes_with_what_the_unit_does,
                 a_task_without_priority_has_its_features,
                 a_change_of_priority_changes_the_order,

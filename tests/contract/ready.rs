@@ -4,7 +4,7 @@ use tasq_domain::ready::Scope;
 use tasq_domain::{
     Epic, Feature, Lane, Status, Task, TaskId, TaskRecord, TestCase, TestOwner, Timestamp,
 };
-use tasq_ports::{Inserted, StoreError, Tx};
+use tasq_ports::{Inserted, StoreError, StoreExt as _, Tx};
 
 use super::Bench;
 use super::make::{
@@ -688,4 +688,50 @@ pub(crate) fn processes_are_told_by_their_place(bench: &Bench) {
     assert_eq!(told(place(1)), [of("TASK-4", place(1), 30)]);
     let second = [of("TASK-2", place(2), 10), of("TASK-3", place(2), 9)];
     assert_eq!(told(place(2)), second);
+}
+
+/// Whatever a store remembers of what it handed out: another process may have removed a task since, or put another in its
+/// place, with its id or where it was.
+pub(crate) fn what_was_handed_out_may_have_gone_and_come_back(bench: &Bench) {
+    let ids: Vec<String> = (0..40).map(|number| format!("TASK-{number}")).collect();
+    bench.put(&feature("FEAT-1", None));
+    for id in &ids {
+        bench.put(&task(id, "FEAT-1"));
+    }
+    let handed_out = bench.write(|tx| tx.ready(&Scope::Queue, 100));
+    assert_eq!(handed_out.len(), ids.len());
+    let other = bench.harness.open();
+    let outcome = other.write(|tx| {
+        for id in ids.iter().skip(10) {
+            tx.remove_task(&task_id(id))?;
+        }
+        // The first to be added gets the number of what was the last, if that is free again.
+        put(tx, &task("TASK-NEW", "FEAT-1"))?;
+        for id in ids.iter().skip(20).rev() {
+            put(tx, &in_status(task(id, "FEAT-1"), Status::Blocked, at(3)))?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    assert!(outcome.is_ok());
+    drop(other);
+    let mut asked: Vec<TaskId> = ids.iter().map(|id| task_id(id)).collect();
+    asked.push(task_id("TASK-NEW"));
+    let expected = bench.contents().tasks;
+    assert_eq!(expected.len(), 31);
+    for foreseen in [false, true] {
+        let found = bench.write(|tx| {
+            if foreseen {
+                tx.foresee(&asked)?;
+            }
+            asked
+                .iter()
+                .map(|id| tx.task(id))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let mut found: Vec<Task> = found.into_iter().flatten().map(|it| it.task).collect();
+        found.sort_by_key(|task| task.seq);
+        assert_eq!(found, expected, "foreseen: {foreseen}");
+        // And again what is handed out is looked for where it lies.
+        bench.write(|tx| tx.ready(&Scope::Queue, 100).map(drop));
+    }
 }

@@ -1,10 +1,11 @@
 //! Facts that this store keeps in its own way: times of parents, waiting tasks, and whole queues.
 
 use tasq_domain::ready::Scope;
-use tasq_domain::{EpicId, FeatureId, Status, TaskId};
+use tasq_domain::{EpicId, FeatureId, Status, Task, TaskId};
 use tasq_ports::{Page, Sort, StoreError, StoreExt, TaskFilter, Tx};
 
 use super::{Fixture, at, epic, feature, task};
+use crate::tx::{Seats, ready};
 
 fn small(tx: &mut dyn Tx) -> Result<(), StoreError> {
     let _ = tx.insert_epic(&epic("E1"))?;
@@ -127,4 +128,48 @@ fn a_whole_queue_goes_into_another_store_as_it_is() {
     super::random::check_derived(&to);
     let again = to.store.write(|tx| tx.load(&contents));
     assert!(matches!(again, Err(StoreError::Backend { .. })));
+}
+
+/// Whatever is remembered of where tasks lie: no more is found than is asked for, and what lies elsewhere is found by its id.
+#[test]
+fn where_a_task_lay_is_only_a_hint() {
+    let fixture = Fixture::new();
+    let all: Vec<Task> = (0..8)
+        .map(|number| task(&format!("T{number}"), "F1"))
+        .collect();
+    fixture
+        .store
+        .write(|tx| {
+            let _ = tx.insert_feature(&feature("F1", None))?;
+            for task in &all {
+                let _ = tx.insert_task(task)?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    let mut conn = fixture.plain();
+    let mut seats = Seats::default();
+    // The first where the second lies, and so on; the last where nothing lies.
+    for (at, task) in all.iter().enumerate() {
+        seats.note(&Task {
+            seq: i64::try_from(at).unwrap() + 2,
+            ..task.clone()
+        });
+    }
+    for task in &all {
+        let (found, _) = ready::task(&mut conn, &seats, &task.id).unwrap().unwrap();
+        assert_eq!(found.task.id, task.id);
+    }
+    let asked: Vec<&TaskId> = all.iter().take(4).map(|task| &task.id).collect();
+    let found = ready::several(&mut conn, &seats, &asked).unwrap();
+    assert_eq!(found.len(), 0, "nothing lies where it is looked for");
+    for (at, task) in all.iter().enumerate() {
+        seats.note(&Task {
+            seq: i64::try_from(at).unwrap() + 1,
+            ..task.clone()
+        });
+    }
+    let found = ready::several(&mut conn, &seats, &asked).unwrap();
+    let ids: Vec<&TaskId> = found.iter().map(|(record, _)| &record.task.id).collect();
+    assert_eq!(ids, asked);
 }

@@ -12,7 +12,7 @@ use crate::tx::history::{EventsEntered, NewerEvents};
 use crate::tx::list::page_walks;
 use crate::tx::ready::{
     AnyDue, LookAhead, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane,
-    ReadyInQueue, TaskIsThere, expired_query,
+    ReadyInQueue, TaskAtSeat, TaskIsThere, TasksAtSeats, expired_query,
 };
 
 #[derive(QueryableByName)]
@@ -95,6 +95,22 @@ fn whether_a_task_is_there_is_read_from_the_index_of_ids() {
         plan.contains("SEARCH tasks USING COVERING INDEX sqlite_autoindex_tasks_1 (id=?)"),
         "{plan}"
     );
+}
+
+#[test]
+fn a_task_is_read_where_it_lies_without_the_index_of_ids() {
+    let fixture = Fixture::new();
+    for sql in [
+        TaskAtSeat::TEXT.to_owned(),
+        text(&TasksAtSeats(&[1, 2, 3, 4])),
+    ] {
+        let plan = plan(&mut fixture.plain(), &sql);
+        assert!(
+            plan.contains("SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)"),
+            "{sql}: {plan}"
+        );
+        assert_eq!(plan.matches(" tasks ").count(), 1, "{sql}: {plan}");
+    }
 }
 
 #[test]

@@ -74,6 +74,28 @@ pub(crate) struct InHand {
     pub(crate) ledger: Ledger,
     /// Until anything is written that may change it.
     pub(crate) outlook: Option<Outlook>,
+    /// Kept from one unit to the next.
+    pub(crate) seats: Seats,
+}
+
+/// Where tasks lie that were handed out by this connection: who claims a task comes back for it, and its number leads to its
+/// row at once, while the index of ids is another page of a large file each time.
+///
+/// No more than a hint: what lies there counts only if it has that id, and is looked for by its id otherwise.
+#[derive(Default)]
+pub(crate) struct Seats(HashMap<TaskId, i64>);
+
+impl Seats {
+    pub(crate) fn note(&mut self, task: &Task) {
+        if self.0.len() >= MOST_TASKS {
+            self.0.clear();
+        }
+        self.0.insert(task.id.clone(), task.seq);
+    }
+
+    pub(crate) fn of(&self, id: &TaskId) -> Option<i64> {
+        self.0.get(id).copied()
+    }
 }
 
 /// A task, and what there is around it.
@@ -143,6 +165,14 @@ pub(crate) struct Inherited {
 }
 
 impl InHand {
+    /// Nothing but where tasks lie.
+    pub(crate) fn with(seats: Seats) -> Self {
+        Self {
+            seats,
+            ..Self::default()
+        }
+    }
+
     /// What is to be seen to at this time.
     pub(crate) fn outlook(
         &mut self,

@@ -29,7 +29,7 @@ use tasq_ports::{
 use crate::connect::Follows;
 use crate::error::{Fault, Place};
 use crate::schema::acting;
-pub(crate) use hand::InHand;
+pub(crate) use hand::{InHand, Seats};
 use whole::TaskRows;
 
 /// One unit of work on an open transaction.
@@ -66,7 +66,7 @@ impl SqliteTx<'_> {
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         self.finish()?;
-        self.hand = InHand::default();
+        self.hand = InHand::with(std::mem::take(&mut self.hand.seats));
         self.may_write()?;
         self.followed_by(Follows::Triggers)?;
         self.read(body)
@@ -276,7 +276,7 @@ impl Tx for SqliteTx<'_> {
             if let Some(record) = hand.task(id) {
                 return Ok(Some(record.clone()));
             }
-            let Some((record, related)) = ready::task(conn, id)? else {
+            let Some((record, related)) = ready::task(conn, &hand.seats, id)? else {
                 return Ok(None);
             };
             hand.take_up(record.clone(), related);
@@ -302,7 +302,10 @@ impl Tx for SqliteTx<'_> {
             self.in_hand(|hand, conn| ready::ready(conn, hand, scope, now, access, limit))?;
         let records = found.into_iter().map(|(record, related)| {
             match access {
-                Access::Write => self.hand.take_up(record.clone(), related),
+                Access::Write => {
+                    self.hand.seats.note(&record.task);
+                    self.hand.take_up(record.clone(), related);
+                }
                 Access::Read if !related.dependencies => {
                     self.wait_for_none.insert(record.task.id.clone());
                 }
@@ -319,8 +322,8 @@ impl Tx for SqliteTx<'_> {
         }
         self.in_hand(|hand, conn| {
             let unknown = tasks.iter().filter(|id| hand.task(id).is_none());
-            let ids: Vec<&str> = unknown.take(hand.room()).map(TaskId::as_str).collect();
-            for (record, related) in ready::several(conn, &ids)? {
+            let ids: Vec<&TaskId> = unknown.take(hand.room()).collect();
+            for (record, related) in ready::several(conn, &hand.seats, &ids)? {
                 hand.take_up(record, related);
             }
             Ok(())

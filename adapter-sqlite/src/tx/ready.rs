@@ -14,7 +14,7 @@ use tasq_domain::ready::{Scope, claim_order, is_ready};
 use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
 use tasq_ports::Access;
 
-use super::hand::{InHand, Related};
+use super::hand::{InHand, Related, Seats};
 use super::list::{Boxed, due, in_between, in_progress, in_scope, lease};
 use crate::error::Fault;
 use crate::rows::Reading;
@@ -49,7 +49,7 @@ macro_rules! read_task {
 
 /// The same, with what there is around the task.
 macro_rules! find_task {
-    ($around:ident, $rest:literal) => {
+    ($around:ident, $rest:expr) => {
         concat!(
             "SELECT ",
             whole_task!(),
@@ -81,32 +81,52 @@ statement! {
     TaskIsThere { id: &'a str => Text } -> Bool = "SELECT EXISTS (SELECT 1 FROM tasks WHERE id = ?)"
 }
 
-/// Some tasks.
-struct TasksById<'a, const N: usize>(&'a [&'a str; N]);
-
-impl<const N: usize> QueryId for TasksById<'_, N> {
-    type QueryId = TasksById<'static, N>;
-    const HAS_STATIC_QUERY_ID: bool = true;
+statement! {
+    /// A task of which it is known where it lies; the index of ids is not looked at.
+    TaskAtSeat { seq: i64 => BigInt, id: &'a str => Text } -> FoundColumns =
+        find_task!(around, " WHERE seq = ? AND +id = ?")
 }
 
-impl<const N: usize> Query for TasksById<'_, N> {
-    type SqlType = FoundColumns;
-}
+/// Declares a statement that finds several tasks by their keys.
+macro_rules! several {
+    ($(#[$doc:meta])* $name:ident: $column:literal, $key:ty => $sql_type:ty) => {
+        $(#[$doc])*
+        pub(crate) struct $name<'a, const N: usize>(pub(crate) &'a [$key; N]);
 
-impl<const N: usize> RunQueryDsl<SqliteConnection> for TasksById<'_, N> {}
-
-impl<const N: usize> QueryFragment<Sqlite> for TasksById<'_, N> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(find_task!(around, " WHERE id IN ("));
-        for (number, id) in self.0.iter().enumerate() {
-            if number > 0 {
-                out.push_sql(", ");
-            }
-            out.push_bind_param::<Text, _>(*id)?;
+        impl<const N: usize> Query for $name<'_, N> {
+            type SqlType = FoundColumns;
         }
-        out.push_sql(")");
-        Ok(())
-    }
+
+        impl<const N: usize> QueryId for $name<'_, N> {
+            type QueryId = $name<'static, N>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl<const N: usize> RunQueryDsl<SqliteConnection> for $name<'_, N> {}
+
+        impl<const N: usize> QueryFragment<Sqlite> for $name<'_, N> {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+                out.push_sql(find_task!(around, concat!(" WHERE ", $column, " IN (")));
+                for (number, key) in self.0.iter().enumerate() {
+                    if number > 0 {
+                        out.push_sql(", ");
+                    }
+                    out.push_bind_param::<$sql_type, _>(key)?;
+                }
+                out.push_sql(")");
+                Ok(())
+            }
+        }
+    };
+}
+
+several! {
+    /// Some tasks.
+    TasksById: "id", &'a str => Text
+}
+several! {
+    /// Some tasks of which it is known where they lie.
+    TasksAtSeats: "seq", i64 => BigInt
 }
 
 statement! {
@@ -203,8 +223,21 @@ pub(crate) fn outlook(conn: &mut SqliteConnection, now: Timestamp) -> Result<Out
     })
 }
 
-pub(crate) fn task(conn: &mut SqliteConnection, id: &TaskId) -> Result<Option<Found>, Fault> {
-    let row = TaskById::new(id.as_str()).get_result(conn).optional()?;
+pub(crate) fn task(
+    conn: &mut SqliteConnection,
+    seats: &Seats,
+    id: &TaskId,
+) -> Result<Option<Found>, Fault> {
+    let at_seat = match seats.of(id) {
+        Some(seq) => TaskAtSeat::new(seq, id.as_str())
+            .get_result(conn)
+            .optional()?,
+        None => None,
+    };
+    let row = match at_seat {
+        Some(row) => Some(row),
+        None => TaskById::new(id.as_str()).get_result(conn).optional()?,
+    };
     row.map(with_all_around).transpose()
 }
 
@@ -226,18 +259,41 @@ pub(crate) fn is_there(conn: &mut SqliteConnection, id: &TaskId) -> Result<bool,
 
 /// The tasks of these ids, as far as they are there and it takes a statement of several; those left over are no worse off
 /// when they are asked for one by one.
-pub(crate) fn several(conn: &mut SqliteConnection, ids: &[&str]) -> Result<Vec<Found>, Fault> {
+pub(crate) fn several(
+    conn: &mut SqliteConnection,
+    seats: &Seats,
+    ids: &[&TaskId],
+) -> Result<Vec<Found>, Fault> {
     let mut found = Vec::with_capacity(ids.len());
-    let (sixteens, rest) = ids.as_chunks::<16>();
-    for ids in sixteens {
-        for row in TasksById(ids).load(conn)? {
-            found.push(with_all_around(row)?);
+    let (mut at_seats, mut by_id) = (Vec::new(), Vec::new());
+    for id in ids {
+        match seats.of(id) {
+            Some(seq) => at_seats.push(seq),
+            None => by_id.push(id.as_str()),
         }
     }
+    macro_rules! load {
+        ($query:ident, $keys:expr) => {
+            for row in $query($keys).load(conn)? {
+                found.push(with_all_around(row)?);
+            }
+        };
+    }
+    let (sixteens, rest) = at_seats.as_chunks::<16>();
+    for seqs in sixteens {
+        load!(TasksAtSeats, seqs);
+    }
+    for seqs in rest.as_chunks::<4>().0 {
+        load!(TasksAtSeats, seqs);
+    }
+    // Another may lie there now.
+    found.retain(|(record, _)| seats.of(&record.task.id) == Some(record.task.seq));
+    let (sixteens, rest) = by_id.as_chunks::<16>();
+    for ids in sixteens {
+        load!(TasksById, ids);
+    }
     for ids in rest.as_chunks::<4>().0 {
-        for row in TasksById(ids).load(conn)? {
-            found.push(with_all_around(row)?);
-        }
+        load!(TasksById, ids);
     }
     Ok(found)
 }
@@ -252,7 +308,7 @@ pub(crate) fn ready(
     limit: u32,
 ) -> Result<Vec<Found>, Fault> {
     if let Scope::Task(id) = scope {
-        let task = task(conn, id)?.filter(|(record, _)| is_ready(record, now));
+        let task = task(conn, &hand.seats, id)?.filter(|(record, _)| is_ready(record, now));
         return Ok(task.into_iter().take(limit as usize).collect());
     }
     let mut waited = Vec::new();

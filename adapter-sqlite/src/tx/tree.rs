@@ -446,7 +446,7 @@ fn stored<'h>(
     id: &TaskId,
 ) -> Result<&'h Task, Fault> {
     if hand.task(id).is_none()
-        && let Some((record, related)) = ready::task(conn, id)?
+        && let Some((record, related)) = ready::task(conn, &hand.seats, id)?
     {
         hand.take_up(record, related);
     }
