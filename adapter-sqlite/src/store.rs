@@ -260,7 +260,7 @@ impl SqliteStore {
         let Opened {
             conn,
             follows,
-            seats,
+            row_ids,
             ..
         } = &mut **opened;
         let unit = Unit::begin(&self.place, conn, access)?;
@@ -271,11 +271,12 @@ impl SqliteStore {
             access,
             place: &self.place,
             follows,
-            hand: InHand::with(std::mem::take(seats)),
+            hand: InHand::with(std::mem::take(row_ids)),
             wait_for_none: HashSet::new(),
         };
         let verdict = body(&mut tx);
-        *seats = std::mem::take(&mut tx.hand.seats);
+        // Whatever comes of the unit: they are hints.
+        *row_ids = std::mem::take(&mut tx.hand.row_ids);
         if verdict? == Verdict::Rollback {
             return Ok(());
         }
@@ -297,6 +298,17 @@ impl SqliteStore {
             }
         }
         committed
+    }
+}
+
+#[cfg(test)]
+impl SqliteStore {
+    /// The row id that is remembered of a task.
+    pub(crate) fn row_id_of(&self, id: &tasq_domain::TaskId) -> Option<i64> {
+        match &*self.file() {
+            OpenFile::Open(opened) => opened.row_ids.of(id),
+            OpenFile::Broken(_) => None,
+        }
     }
 }
 

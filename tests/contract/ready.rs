@@ -705,7 +705,7 @@ pub(crate) fn what_was_handed_out_may_have_gone_and_come_back(bench: &Bench) {
         for id in ids.iter().skip(10) {
             tx.remove_task(&task_id(id))?;
         }
-        // The first to be added gets the number of what was the last, if that is free again.
+        // The first to be added may get a number that is free again.
         put(tx, &task("TASK-NEW", "FEAT-1"))?;
         for id in ids.iter().skip(20).rev() {
             put(tx, &in_status(task(id, "FEAT-1"), Status::Blocked, at(3)))?;

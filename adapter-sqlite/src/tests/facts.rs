@@ -1,11 +1,12 @@
 //! Facts that this store keeps in its own way: times of parents, waiting tasks, and whole queues.
 
+use diesel::connection::SimpleConnection as _;
 use tasq_domain::ready::Scope;
-use tasq_domain::{EpicId, FeatureId, Status, Task, TaskId};
+use tasq_domain::{EpicId, FeatureId, Status, Task, TaskId, TaskRecord};
 use tasq_ports::{Page, Sort, StoreError, StoreExt, TaskFilter, Tx};
 
 use super::{Fixture, at, epic, feature, task};
-use crate::tx::{Seats, ready};
+use crate::tx::{Related, RowIds, ready};
 
 fn small(tx: &mut dyn Tx) -> Result<(), StoreError> {
     let _ = tx.insert_epic(&epic("E1"))?;
@@ -130,9 +131,9 @@ fn a_whole_queue_goes_into_another_store_as_it_is() {
     assert!(matches!(again, Err(StoreError::Backend { .. })));
 }
 
-/// Whatever is remembered of where tasks lie: no more is found than is asked for, and what lies elsewhere is found by its id.
+/// Whatever row ids are remembered: nothing is found but what is asked for, and what has another one is found by its id.
 #[test]
-fn where_a_task_lay_is_only_a_hint() {
+fn the_row_id_of_a_task_is_only_a_hint() {
     let fixture = Fixture::new();
     let all: Vec<Task> = (0..8)
         .map(|number| task(&format!("T{number}"), "F1"))
@@ -148,28 +149,97 @@ fn where_a_task_lay_is_only_a_hint() {
         })
         .unwrap();
     let mut conn = fixture.plain();
-    let mut seats = Seats::default();
-    // The first where the second lies, and so on; the last where nothing lies.
-    for (at, task) in all.iter().enumerate() {
-        seats.note(&Task {
-            seq: i64::try_from(at).unwrap() + 2,
-            ..task.clone()
-        });
-    }
+    let noted = |by: usize| {
+        let mut row_ids = RowIds::default();
+        for (at, task) in all.iter().enumerate() {
+            row_ids.note(&Task {
+                seq: i64::try_from(at + by).unwrap(),
+                ..task.clone()
+            });
+        }
+        row_ids
+    };
+    let ids = |found: Vec<(TaskRecord, Related)>| -> Vec<TaskId> {
+        let ids = found.into_iter().map(|(record, _)| record.task.id);
+        ids.collect()
+    };
+    let asked: Vec<&TaskId> = all.iter().take(4).map(|task| &task.id).collect();
+    // Each has that of the next, and the last one that nothing has.
+    let wrong = noted(2);
     for task in &all {
-        let (found, _) = ready::task(&mut conn, &seats, &task.id).unwrap().unwrap();
+        let (found, _) = ready::task(&mut conn, &wrong, &task.id).unwrap().unwrap();
         assert_eq!(found.task.id, task.id);
     }
-    let asked: Vec<&TaskId> = all.iter().take(4).map(|task| &task.id).collect();
-    let found = ready::several(&mut conn, &seats, &asked).unwrap();
-    assert_eq!(found.len(), 0, "nothing lies where it is looked for");
-    for (at, task) in all.iter().enumerate() {
-        seats.note(&Task {
-            seq: i64::try_from(at).unwrap() + 1,
-            ..task.clone()
+    assert_eq!(ids(ready::several(&mut conn, &wrong, &asked).unwrap()), []);
+    // Another has been noted with the same one, which is right for that.
+    let mut shared = noted(1);
+    shared.note(&Task {
+        seq: 5,
+        ..all[3].clone()
+    });
+    let found = ready::several(&mut conn, &shared, &asked).unwrap();
+    assert_eq!(ids(found), ["T0", "T1", "T2"].map(|id| task(id, "F1").id));
+    // Nor does it matter what is wrong with a row that nobody asked for.
+    conn.batch_execute("UPDATE tasks SET metadata = '{oops}' WHERE id = 'T4'")
+        .unwrap();
+    let found = ready::several(&mut conn, &shared, &asked).unwrap();
+    assert_eq!(ids(found), ["T0", "T1", "T2"].map(|id| task(id, "F1").id));
+    let found = ready::several(&mut conn, &noted(1), &asked).unwrap();
+    assert_eq!(
+        ids(found),
+        ["T0", "T1", "T2", "T3"].map(|id| task(id, "F1").id)
+    );
+}
+
+#[test]
+fn what_is_handed_out_is_remembered_from_unit_to_unit() {
+    let fixture = Fixture::new();
+    let id = task("T1", "F1").id;
+    let row_id = || fixture.store.row_id_of(&id);
+    fixture
+        .store
+        .write(|tx| {
+            let _ = tx.insert_feature(&feature("F1", None))?;
+            tx.insert_task(&task("T1", "F1")).map(drop)
+        })
+        .unwrap();
+    assert_eq!(row_id(), None);
+    fixture
+        .store
+        .read(|tx| tx.next_ready(&Scope::Queue))
+        .unwrap();
+    assert_eq!(row_id(), None, "who only reads does not come back");
+    fixture
+        .store
+        .write(|tx| {
+            let _ = tx.next_ready(&Scope::Queue)?;
+            // Which forgets what is in hand.
+            tx.insert_epic(&epic("E1")).map(drop)
+        })
+        .unwrap();
+    assert_eq!(row_id(), Some(1));
+    let failed: Result<(), StoreError> = fixture.store.write(|_| {
+        Err(StoreError::Backend {
+            what: "no".to_owned(),
+        })
+    });
+    assert!(failed.is_err());
+    fixture.store.read(|tx| tx.task(&id)).unwrap();
+    assert_eq!(row_id(), Some(1));
+}
+
+#[test]
+fn few_row_ids_are_remembered() {
+    let mut row_ids = RowIds::default();
+    let note = |row_ids: &mut RowIds, number: i64| {
+        row_ids.note(&Task {
+            seq: number,
+            ..task(&format!("T{number}"), "F1")
         });
-    }
-    let found = ready::several(&mut conn, &seats, &asked).unwrap();
-    let ids: Vec<&TaskId> = found.iter().map(|(record, _)| &record.task.id).collect();
-    assert_eq!(ids, asked);
+    };
+    (0..10_000).for_each(|number| note(&mut row_ids, number));
+    let known = |number: &i64| row_ids.of(&task(&format!("T{number}"), "F1").id) == Some(*number);
+    let count = (0..10_000).filter(known).count();
+    assert!((1..=2_048).contains(&count), "{count}");
+    assert!(known(&9_999), "the last one is");
 }

@@ -12,7 +12,7 @@ use crate::tx::history::{EventsEntered, NewerEvents};
 use crate::tx::list::page_walks;
 use crate::tx::ready::{
     AnyDue, LookAhead, ProcessesAt, Promote, ReadyInEpic, ReadyInFeature, ReadyInLane,
-    ReadyInQueue, TaskAtSeat, TaskIsThere, TasksAtSeats, expired_query,
+    ReadyInQueue, TaskByRowId, TaskIsThere, TasksByRowIds, expired_query,
 };
 
 #[derive(QueryableByName)]
@@ -98,11 +98,11 @@ fn whether_a_task_is_there_is_read_from_the_index_of_ids() {
 }
 
 #[test]
-fn a_task_is_read_where_it_lies_without_the_index_of_ids() {
+fn a_task_is_read_by_its_row_id_without_the_index_of_ids() {
     let fixture = Fixture::new();
     for sql in [
-        TaskAtSeat::TEXT.to_owned(),
-        text(&TasksAtSeats(&[1, 2, 3, 4])),
+        TaskByRowId::TEXT.to_owned(),
+        text(&TasksByRowIds(&[1, 2, 3, 4])),
     ] {
         let plan = plan(&mut fixture.plain(), &sql);
         assert!(

@@ -1,7 +1,8 @@
 //! What a write unit has in hand: the rows that it read or wrote and that nobody else can change until it ends, and
 //! how many tasks came to and left each status, which is written to the parents once, however many tasks there were.
 //!
-//! Before a write that does more to other rows than is known here, all of it is written out and forgotten.
+//! Before a write that does more to other rows than is known here, all of it is written out and forgotten, but for the row ids
+//! of tasks, which nobody relies on.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -62,7 +63,7 @@ statement! {
 /// How many tasks are kept at the most, to bound the memory.
 const MOST_TASKS: usize = 2_048;
 
-/// What a write unit has in hand. A unit that only reads has the settings and the outlook, and nothing else.
+/// What a write unit has in hand. A unit that only reads has the settings, the outlook and the row ids, and nothing else.
 #[derive(Default)]
 pub(crate) struct InHand {
     /// Boxed, because a growing map moves all that it has.
@@ -75,19 +76,20 @@ pub(crate) struct InHand {
     /// Until anything is written that may change it.
     pub(crate) outlook: Option<Outlook>,
     /// Kept from one unit to the next.
-    pub(crate) seats: Seats,
+    pub(crate) row_ids: RowIds,
 }
 
-/// Where tasks lie that were handed out by this connection: who claims a task comes back for it, and its number leads to its
-/// row at once, while the index of ids is another page of a large file each time.
+/// The row ids of tasks that were handed out by this connection: who claims a task comes back for it, and its row id leads to
+/// its row at once, while the index of ids is another page of a large file each time.
 ///
-/// No more than a hint: what lies there counts only if it has that id, and is looked for by its id otherwise.
+/// They are no more than hints, because any process may have changed the row since: it counts only if it has the task's id,
+/// and otherwise the task is looked for by that.
 #[derive(Default)]
-pub(crate) struct Seats(HashMap<TaskId, i64>);
+pub(crate) struct RowIds(HashMap<TaskId, i64>);
 
-impl Seats {
+impl RowIds {
     pub(crate) fn note(&mut self, task: &Task) {
-        if self.0.len() >= MOST_TASKS {
+        if self.0.len() >= MOST_TASKS && !self.0.contains_key(&task.id) {
             self.0.clear();
         }
         self.0.insert(task.id.clone(), task.seq);
@@ -165,10 +167,10 @@ pub(crate) struct Inherited {
 }
 
 impl InHand {
-    /// Nothing but where tasks lie.
-    pub(crate) fn with(seats: Seats) -> Self {
+    /// Nothing but these.
+    pub(crate) fn with(row_ids: RowIds) -> Self {
         Self {
-            seats,
+            row_ids,
             ..Self::default()
         }
     }

@@ -29,7 +29,9 @@ use tasq_ports::{
 use crate::connect::Follows;
 use crate::error::{Fault, Place};
 use crate::schema::acting;
-pub(crate) use hand::{InHand, Seats};
+#[cfg(test)]
+pub(crate) use hand::Related;
+pub(crate) use hand::{InHand, RowIds};
 use whole::TaskRows;
 
 /// One unit of work on an open transaction.
@@ -66,7 +68,7 @@ impl SqliteTx<'_> {
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         self.finish()?;
-        self.hand = InHand::with(std::mem::take(&mut self.hand.seats));
+        self.hand = InHand::with(std::mem::take(&mut self.hand.row_ids));
         self.may_write()?;
         self.followed_by(Follows::Triggers)?;
         self.read(body)
@@ -276,7 +278,7 @@ impl Tx for SqliteTx<'_> {
             if let Some(record) = hand.task(id) {
                 return Ok(Some(record.clone()));
             }
-            let Some((record, related)) = ready::task(conn, &hand.seats, id)? else {
+            let Some((record, related)) = ready::task(conn, &hand.row_ids, id)? else {
                 return Ok(None);
             };
             hand.take_up(record.clone(), related);
@@ -303,7 +305,7 @@ impl Tx for SqliteTx<'_> {
         let records = found.into_iter().map(|(record, related)| {
             match access {
                 Access::Write => {
-                    self.hand.seats.note(&record.task);
+                    self.hand.row_ids.note(&record.task);
                     self.hand.take_up(record.clone(), related);
                 }
                 Access::Read if !related.dependencies => {
@@ -323,7 +325,7 @@ impl Tx for SqliteTx<'_> {
         self.in_hand(|hand, conn| {
             let unknown = tasks.iter().filter(|id| hand.task(id).is_none());
             let ids: Vec<&TaskId> = unknown.take(hand.room()).collect();
-            for (record, related) in ready::several(conn, &hand.seats, &ids)? {
+            for (record, related) in ready::several(conn, &hand.row_ids, &ids)? {
                 hand.take_up(record, related);
             }
             Ok(())

@@ -14,7 +14,7 @@ use tasq_domain::ready::{Scope, claim_order, is_ready};
 use tasq_domain::{Place, Process, TaskId, TaskRecord, Timestamp};
 use tasq_ports::Access;
 
-use super::hand::{InHand, Related, Seats};
+use super::hand::{InHand, Related, RowIds};
 use super::list::{Boxed, due, in_between, in_progress, in_scope, lease};
 use crate::error::Fault;
 use crate::rows::Reading;
@@ -82,8 +82,8 @@ statement! {
 }
 
 statement! {
-    /// A task of which it is known where it lies; the index of ids is not looked at.
-    TaskAtSeat { seq: i64 => BigInt, id: &'a str => Text } -> FoundColumns =
+    /// A task, if it still has this row id. The index of ids is not looked at, whatever SQLite is told of its rows.
+    TaskByRowId { seq: i64 => BigInt, id: &'a str => Text } -> FoundColumns =
         find_task!(around, " WHERE seq = ? AND +id = ?")
 }
 
@@ -125,8 +125,8 @@ several! {
     TasksById: "id", &'a str => Text
 }
 several! {
-    /// Some tasks of which it is known where they lie.
-    TasksAtSeats: "seq", i64 => BigInt
+    /// The tasks that have these row ids, whichever they are now.
+    TasksByRowIds: "seq", i64 => BigInt
 }
 
 statement! {
@@ -225,16 +225,16 @@ pub(crate) fn outlook(conn: &mut SqliteConnection, now: Timestamp) -> Result<Out
 
 pub(crate) fn task(
     conn: &mut SqliteConnection,
-    seats: &Seats,
+    row_ids: &RowIds,
     id: &TaskId,
 ) -> Result<Option<Found>, Fault> {
-    let at_seat = match seats.of(id) {
-        Some(seq) => TaskAtSeat::new(seq, id.as_str())
+    let by_row = match row_ids.of(id) {
+        Some(seq) => TaskByRowId::new(seq, id.as_str())
             .get_result(conn)
             .optional()?,
         None => None,
     };
-    let row = match at_seat {
+    let row = match by_row {
         Some(row) => Some(row),
         None => TaskById::new(id.as_str()).get_result(conn).optional()?,
     };
@@ -257,44 +257,52 @@ pub(crate) fn is_there(conn: &mut SqliteConnection, id: &TaskId) -> Result<bool,
     Ok(TaskIsThere::new(id.as_str()).get_result(conn)?)
 }
 
-/// The tasks of these ids, as far as they are there and it takes a statement of several; those left over are no worse off
-/// when they are asked for one by one.
+/// The tasks of these ids, as far as they are there and it takes a statement of several; those left over, and those that have
+/// another row id than is remembered, are no worse off when they are asked for one by one.
 pub(crate) fn several(
     conn: &mut SqliteConnection,
-    seats: &Seats,
+    row_ids: &RowIds,
     ids: &[&TaskId],
 ) -> Result<Vec<Found>, Fault> {
     let mut found = Vec::with_capacity(ids.len());
-    let (mut at_seats, mut by_id) = (Vec::new(), Vec::new());
-    for id in ids {
-        match seats.of(id) {
-            Some(seq) => at_seats.push(seq),
+    let (mut by_row, mut by_id) = (Vec::new(), Vec::new());
+    for &id in ids {
+        match row_ids.of(id) {
+            Some(seq) => by_row.push((seq, id)),
             None => by_id.push(id.as_str()),
         }
     }
-    macro_rules! load {
-        ($query:ident, $keys:expr) => {
-            for row in $query($keys).load(conn)? {
-                found.push(with_all_around(row)?);
-            }
-        };
+    let (sixteens, rest) = by_row.as_chunks::<16>();
+    for tasks in sixteens {
+        found.extend(by_row_ids(conn, tasks)?);
     }
-    let (sixteens, rest) = at_seats.as_chunks::<16>();
-    for seqs in sixteens {
-        load!(TasksAtSeats, seqs);
+    for tasks in rest.as_chunks::<4>().0 {
+        found.extend(by_row_ids(conn, tasks)?);
     }
-    for seqs in rest.as_chunks::<4>().0 {
-        load!(TasksAtSeats, seqs);
-    }
-    // Another may lie there now.
-    found.retain(|(record, _)| seats.of(&record.task.id) == Some(record.task.seq));
     let (sixteens, rest) = by_id.as_chunks::<16>();
     for ids in sixteens {
-        load!(TasksById, ids);
+        for row in TasksById(ids).load(conn)? {
+            found.push(with_all_around(row)?);
+        }
     }
     for ids in rest.as_chunks::<4>().0 {
-        load!(TasksById, ids);
+        for row in TasksById(ids).load(conn)? {
+            found.push(with_all_around(row)?);
+        }
     }
+    Ok(found)
+}
+
+/// Those of the tasks that still have these row ids.
+fn by_row_ids<const N: usize>(
+    conn: &mut SqliteConnection,
+    tasks: &[(i64, &TaskId); N],
+) -> Result<Vec<Found>, Fault> {
+    let rows = TasksByRowIds(&tasks.map(|(seq, _)| seq)).load(conn)?;
+    // Another may have that row id now, and what is wrong with it is not for who did not ask for it. What is wrong with one
+    // that was asked for is told when it is asked for alone.
+    let mut found: Vec<Found> = rows.into_iter().flat_map(with_all_around).collect();
+    found.retain(|(record, _)| tasks.contains(&(record.task.seq, &record.task.id)));
     Ok(found)
 }
 
@@ -308,7 +316,7 @@ pub(crate) fn ready(
     limit: u32,
 ) -> Result<Vec<Found>, Fault> {
     if let Scope::Task(id) = scope {
-        let task = task(conn, &hand.seats, id)?.filter(|(record, _)| is_ready(record, now));
+        let task = task(conn, &hand.row_ids, id)?.filter(|(record, _)| is_ready(record, now));
         return Ok(task.into_iter().take(limit as usize).collect());
     }
     let mut waited = Vec::new();

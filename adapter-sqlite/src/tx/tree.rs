@@ -446,7 +446,7 @@ fn stored<'h>(
     id: &TaskId,
 ) -> Result<&'h Task, Fault> {
     if hand.task(id).is_none()
-        && let Some((record, related)) = ready::task(conn, &hand.seats, id)?
+        && let Some((record, related)) = ready::task(conn, &hand.row_ids, id)?
     {
         hand.take_up(record, related);
     }
