@@ -70,7 +70,7 @@ pub(crate) struct Opened {
     pub(crate) read_only: bool,
     /// Who sees to what follows from a write.
     pub(crate) follows: Follows,
-    /// Those of tasks that were handed out.
+    /// The row ids of tasks that were handed out.
     pub(crate) row_ids: RowIds,
     /// What is left of [`crate::Options::fold_log_above`].
     pub(crate) fold_log_above: Option<u64>,

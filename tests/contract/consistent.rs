@@ -57,18 +57,25 @@ pub(crate) fn check(tx: &mut dyn Tx) {
     check_processes(tx, &contents);
 }
 
+/// All that a batch shows.
+pub(crate) fn tasks_of(batch: Box<dyn TaskBatch>) -> Vec<Task> {
+    let mut shown = Vec::new();
+    batch
+        .show(&mut |task: Task| {
+            shown.push(task);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    shown
+}
+
 /// Each task is given once, and none after somebody breaks off.
 fn check_batches(tx: &mut dyn Tx, tasks: &[Task]) {
     let mut shown = Vec::new();
     tx.task_batches(&mut |batch: Box<dyn TaskBatch>| {
-        let before = shown.len();
-        batch
-            .show(&mut |task: Task| {
-                shown.push(task);
-                ControlFlow::Continue(())
-            })
-            .unwrap();
-        assert!(shown.len() > before, "no batch is empty");
+        let tasks = tasks_of(batch);
+        assert!(!tasks.is_empty(), "no batch is empty");
+        shown.extend(tasks);
         ControlFlow::Continue(())
     })
     .unwrap();

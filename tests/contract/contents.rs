@@ -10,6 +10,7 @@ use tasq_domain::{
 use tasq_ports::{EventFilter, Inserted, StoreError, StoreExt, TaskBatch, Tx};
 
 use super::Bench;
+use super::consistent::tasks_of;
 use super::make::{
     at, attempt, attempt_of, checkpoint, claimed, epic, epic_id, event, feature, feature_id, hold,
     in_status, json, of_feature, of_task, priority, put, question, task, task_id, test, waits_for,
@@ -267,22 +268,12 @@ pub(crate) fn batches_of_tasks_stay_as_they_were_read(bench: &Bench) {
         }
         Ok(())
     });
-    let make = move || {
-        let (mut shown, mut most) = (Vec::new(), 0);
-        for batch in batches {
-            let before = shown.len();
-            batch
-                .show(&mut |task: Task| {
-                    shown.push(task);
-                    ControlFlow::Continue(())
-                })
-                .unwrap();
-            most = most.max(shown.len() - before);
-        }
-        (shown, most)
-    };
-    let (mut shown, most) = thread::spawn(make).join().unwrap();
-    assert!(most <= 500, "{most} tasks at once");
+    let make = move || batches.into_iter().map(tasks_of).collect::<Vec<_>>();
+    let made = thread::spawn(make).join().unwrap();
+    for batch in &made {
+        assert!(batch.len() <= 500, "{} tasks at once", batch.len());
+    }
+    let mut shown = made.concat();
     shown.sort_by_key(|task| task.seq);
     assert!(shown == tasks, "each as it was read");
 }

@@ -167,7 +167,7 @@ pub(crate) struct Inherited {
 }
 
 impl InHand {
-    /// Nothing but these.
+    /// Nothing but these row ids.
     pub(crate) fn with(row_ids: RowIds) -> Self {
         Self {
             row_ids,

@@ -84,28 +84,24 @@ impl Gate {
         }
         self.changed.notify_all();
         if thread::current().id() != giving {
-            drop(self.wait(begun, |begun| begun.1));
+            self.wait(begun, |begun| begun.1);
         }
     }
 
     fn has_begun_elsewhere(&self) {
         if self.is_there.load(Ordering::SeqCst) {
-            drop(self.wait(self.begun.lock().unwrap(), |begun| begun.0));
+            self.wait(self.begun.lock().unwrap(), |begun| begun.0);
         }
     }
 
-    fn wait<'g>(
-        &self,
-        begun: MutexGuard<'g, (bool, bool)>,
-        is_so: fn(&(bool, bool)) -> bool,
-    ) -> MutexGuard<'g, (bool, bool)> {
+    fn wait(&self, begun: MutexGuard<'_, (bool, bool)>, is_so: fn(&(bool, bool)) -> bool) {
         let long = Duration::from_secs(60);
         let waited = self
             .changed
             .wait_timeout_while(begun, long, |begun| !is_so(begun));
         let (begun, timeout) = waited.unwrap();
+        drop(begun);
         assert!(!timeout.timed_out(), "one of two threads did nothing");
-        begun
     }
 }
 
