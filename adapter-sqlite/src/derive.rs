@@ -22,7 +22,7 @@ UPDATE tasks SET
         FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
         WHERE dependencies.task_id = tasks.id AND before.status <> 'completed'
     ),
-    shelf = CASE status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END;
+    shelf = CASE status WHEN 'pending' THEN 1 WHEN 'blocked' THEN 3 ELSE 0 END;
 ";
 
 /// Derives how many open dependencies the tasks that have dependencies have; the others have none.
@@ -114,7 +114,7 @@ WHERE
         FROM dependencies JOIN tasks AS before ON before.id = dependencies.depends_on
         WHERE dependencies.task_id = tasks.id AND before.status <> 'completed'
     )
-    OR shelf <> CASE status WHEN 'pending' THEN 0 WHEN 'blocked' THEN 3 ELSE 2 END
+    OR shelf <> CASE status WHEN 'pending' THEN 1 WHEN 'blocked' THEN 3 ELSE 0 END
 ORDER BY seq",
     ),
     (

@@ -240,14 +240,18 @@ impl<'a> LifeRow<'a> {
 /// Where the indexes have a task of this status; see the schema.
 pub(crate) const fn shelf(status: Status) -> i64 {
     match status {
-        Status::Pending => 0,
+        Status::Pending => READY,
         Status::InProgress | Status::Completed => STARTED,
         Status::Blocked => BLOCKED,
     }
 }
 
 /// The stage of a task that is in progress or completed.
-pub(crate) const STARTED: i64 = 2;
+pub(crate) const STARTED: i64 = 0;
+/// The stage of a task that is known to be ready.
+pub(crate) const READY: i64 = 1;
+/// The stage of a task that is pending, and not known to be ready.
+pub(crate) const WAITING: i64 = 2;
 /// The stage of a blocked task.
 pub(crate) const BLOCKED: i64 = 3;
 

@@ -5,7 +5,7 @@ use tasq_domain::ready::Scope;
 use tasq_domain::{EpicId, FeatureId, Status, Task, TaskId, TaskRecord};
 use tasq_ports::{Page, Sort, StoreError, StoreExt, TaskFilter, Tx};
 
-use super::{Fixture, at, epic, feature, task};
+use super::{Fixture, at, epic, feature, lines, task};
 use crate::tx::{Related, RowIds, ready};
 
 fn small(tx: &mut dyn Tx) -> Result<(), StoreError> {
@@ -242,4 +242,49 @@ fn few_row_ids_are_remembered() {
     let count = (0..10_000).filter(known).count();
     assert!((1..=2_048).contains(&count), "{count}");
     assert!(known(&9_999), "the last one is");
+}
+
+/// Each page that a step writes is one more in the log, and one more to read for the next process.
+#[test]
+fn a_claim_writes_one_page_of_each_index_of_stages() {
+    const PAGE: u64 = 2_048;
+    const FRAME: u64 = PAGE + 24;
+    const CLAIMS: u64 = 64;
+    let fixture = Fixture::new();
+    let claim = || {
+        let claimed = fixture.store.write(|tx| {
+            let mut task = tx.next_ready(&Scope::Queue)?.unwrap().task;
+            task.status = Status::InProgress;
+            tx.update_task_life(&task)
+        });
+        claimed.unwrap();
+    };
+    let page: Vec<String> = lines(
+        &mut fixture.plain(),
+        "SELECT CAST(page_size AS TEXT) AS line FROM pragma_page_size",
+    );
+    assert_eq!(page, [PAGE.to_string()]);
+    fixture
+        .store
+        .write(|tx| {
+            let _ = tx.insert_epic(&epic("E1"))?;
+            let _ = tx.insert_feature(&feature("F1", Some("E1")))?;
+            for number in 0..3_000 {
+                let _ = tx.insert_task(&task(&format!("T{number:04}"), "F1"))?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    // So many that those that were claimed are pages away from those that were not, unless they lie side by side.
+    (0..400).for_each(|_| claim());
+    let log = fixture.folder().join("queue.db-wal");
+    let length = || std::fs::metadata(&log).unwrap().len();
+    let before = length();
+    (0..CLAIMS).for_each(|_| claim());
+    let frames = (length() - before) / FRAME;
+    // The task, its feature, three indexes of stages, two ends of that of changes; now and then the next page of one.
+    assert!(
+        (7 * CLAIMS..9 * CLAIMS).contains(&frames),
+        "{frames} pages for {CLAIMS} claims"
+    );
 }

@@ -185,7 +185,7 @@ db.execute(\"INSERT INTO questions (task_id, number, asked_at, asked_by, questio
 db.execute('DELETE FROM epics')
 for table in ('epics', 'features', 'tasks', 'test_cases', 'dependencies', 'attempts', 'checkpoints', 'questions'):
     all(f'SELECT count(*) FROM {{table}}')
-all(\"SELECT open_deps, iif(stage, NULL, effective_priority) FROM tasks WHERE id = 'T9'\")
+all(\"SELECT open_deps, iif(stage = 1, effective_priority, NULL) FROM tasks WHERE id = 'T9'\")
 "
         ));
         let printed: Vec<&str> = printed.lines().collect();
@@ -203,7 +203,7 @@ fn a_hold_by_hand_reaches_every_task_below() {
     let printed = fixture.plain_sql(
         "
 def show():
-    all(\"SELECT sum(held_above), sum(stage = 0) FROM tasks\")
+    all(\"SELECT sum(held_above), sum(stage = 1) FROM tasks\")
 show()
 db.execute(\"UPDATE epics SET hold_by = 'a', hold_reason = 'b', hold_at = 1\"); show()
 db.execute(\"UPDATE features SET epic_id = NULL WHERE id = 'F1'\"); show()
@@ -212,7 +212,7 @@ db.execute(\"UPDATE epics SET hold_by = NULL, hold_reason = NULL, hold_at = NULL
 db.execute(\"UPDATE tasks SET hold_by = 'a', hold_reason = 'b', hold_at = 1 WHERE id = 'T1'\"); show()
 db.execute(\"UPDATE features SET priority = 7 WHERE id = 'F1'\")
 db.execute(\"UPDATE tasks SET priority = 1 WHERE id = 'T2'\")
-all('SELECT iif(stage, NULL, effective_priority) FROM tasks ORDER BY seq')
+all('SELECT iif(stage = 1, effective_priority, NULL) FROM tasks ORDER BY seq')
 ",
     );
     assert_eq!(
@@ -252,7 +252,7 @@ fn a_dependency_opens_and_closes_by_hand() {
     let printed = fixture.plain_sql(
         "
 def show():
-    all(\"SELECT open_deps, iif(stage, NULL, effective_priority) FROM tasks WHERE id = 'T3'\")
+    all(\"SELECT open_deps, iif(stage = 1, effective_priority, NULL) FROM tasks WHERE id = 'T3'\")
 db.execute(\"INSERT INTO dependencies VALUES ('T3', 'T1'), ('T3', 'T2')\"); show()
 db.execute(\"UPDATE tasks SET status = 'completed' WHERE id = 'T1'\"); show()
 db.execute(\"DELETE FROM tasks WHERE id = 'T2'\"); show()

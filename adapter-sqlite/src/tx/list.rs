@@ -16,7 +16,7 @@ use tasq_ports::{Cursor, Page, Sort, TaskFilter, TaskPage};
 use super::unsigned;
 use crate::error::Fault;
 use crate::rows::Reading;
-use crate::rows::task::{BLOCKED, STARTED, StoredTask, whole_task};
+use crate::rows::task::{BLOCKED, READY, STARTED, StoredTask, WAITING, whole_task};
 use crate::schema::{epics, features, tasks, test_cases};
 use crate::statement::statement;
 
@@ -305,9 +305,6 @@ const RESTING: &str = concat!("moment < ", in_between!());
 /// The same for a walk that goes on from a cursor: SQLite has a walk end in one place only, and that is the cursor.
 const RESTING_AFTER: &str = concat!("+moment < ", in_between!());
 
-/// The stage of a task that is known to be ready; see the schema.
-const READY: i64 = 0;
-
 /// The stages that tasks with one of the statuses can be in; all, if none is given.
 fn stages(statuses: &[Status]) -> Vec<i64> {
     let statuses = match statuses {
@@ -317,7 +314,7 @@ fn stages(statuses: &[Status]) -> Vec<i64> {
     let stages: BTreeSet<i64> = statuses
         .iter()
         .flat_map(|status| match status {
-            Status::Pending => [READY, 1].as_slice(),
+            Status::Pending => [READY, WAITING].as_slice(),
             Status::InProgress | Status::Completed => &[STARTED],
             Status::Blocked => &[BLOCKED],
         })

@@ -136,7 +136,7 @@ statement! {
     ReadyInQueue { now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
         before,
         " INDEXED BY idx_tasks_status \
-         WHERE stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
+         WHERE stage = 1 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
     )
 }
@@ -145,7 +145,7 @@ statement! {
     ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
         before,
         " INDEXED BY idx_tasks_epic \
-         WHERE epic_id = ? AND stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
+         WHERE epic_id = ? AND stage = 1 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
     )
 }
@@ -154,7 +154,7 @@ statement! {
     ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
         before,
         " INDEXED BY idx_tasks_feature_id \
-         WHERE feature_id = ? AND stage = 0 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
+         WHERE feature_id = ? AND stage = 1 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
     )
 }
@@ -163,7 +163,7 @@ statement! {
     ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
         before,
         " INDEXED BY idx_tasks_feature_id \
-         WHERE feature_id = ? AND stage = 0 AND effective_priority = ? AND status = 'pending' \
+         WHERE feature_id = ? AND stage = 1 AND effective_priority = ? AND status = 'pending' \
          AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY seq LIMIT ? + 0"
     )

@@ -176,9 +176,9 @@ CREATE TABLE tasks (
     open_deps INTEGER NOT NULL DEFAULT 0,
     held_above INTEGER NOT NULL DEFAULT 0,
     promoted INTEGER,
-    -- 0 pending, 2 in progress or completed, 3 blocked: a task that is completed stays where it is in every index of `stage`.
+    -- 0 in progress or completed, 1 pending, 3 blocked: a task that is completed stays where it is in every index of `stage`.
     -- It is stored, because SQLite rewrites the entries of a column that follows from `status` whenever that is set.
-    shelf INTEGER NOT NULL DEFAULT 0,
+    shelf INTEGER NOT NULL DEFAULT 1,
     effective_priority INTEGER AS (coalesce(priority, feature_priority)) STORED,
     -- Where a task stands among changes and leases: a task in progress by the end of its lease, which is said as 2^62
     -- later, any other by its last change. So what a step puts in for the task that it ends lies beside what it takes out
@@ -187,14 +187,15 @@ CREATE TABLE tasks (
         iif(status = 'in_progress', 4611686018427387904 + coalesce(lease_expires_at, 4000000000000000000), updated_at)
     ),
     waits_until INTEGER AS (
-        CASE WHEN shelf = 0 AND not_before IS NOT promoted THEN not_before END
+        CASE WHEN shelf = 1 AND not_before IS NOT promoted THEN not_before END
     ),
-    -- 0 ready, 1 pending but not ready, the others as `shelf`: one index has the order of claims and of lists
+    -- 1 ready, 2 pending but not ready, the others as `shelf`: one index has the order of claims and of lists, and the last
+    -- that was started lies beside the next that is ready, so that a claim writes one page of it.
     -- (Both are stored, because each index would have what they were computed anew.)
     stage INTEGER AS (
-        CASE WHEN shelf THEN shelf
-            ELSE open_deps OR hold_at NOTNULL OR held_above OR not_before NOTNULL AND not_before IS NOT promoted
-        END
+        shelf + (
+            shelf = 1 AND (open_deps OR hold_at NOTNULL OR held_above OR not_before NOTNULL AND not_before IS NOT promoted)
+        )
     ) STORED,
     CHECK (retries_used BETWEEN 0 AND retry_budget),
     CHECK (
@@ -509,7 +510,7 @@ BEGIN
     INSERT INTO task_places VALUES (NEW.seq);
     UPDATE tasks SET
         rev = rev + 1,
-        shelf = 2 * (status <> 'pending') + (status = 'blocked'),
+        shelf = (status = 'pending') + 3 * (status = 'blocked'),
         completed_at = coalesce(completed_at, CASE status WHEN 'completed' THEN updated_at END)
     WHERE seq = NEW.seq;
 END;
@@ -555,7 +556,7 @@ BEGIN
     WHERE seq = NEW.seq AND NEW.status <> 'in_progress';
     UPDATE tasks SET
         rev = rev + 1,
-        shelf = 2 * (status <> 'pending') + (status = 'blocked'),
+        shelf = (status = 'pending') + 3 * (status = 'blocked'),
         completed_at = CASE status WHEN 'completed' THEN coalesce(completed_at, max(updated_at, (SELECT * FROM clock))) END,
         blocked_reason = CASE status WHEN 'blocked' THEN blocked_reason END,
         (proof, proof_by, proof_reason) = (SELECT proof, proof_by, proof_reason WHERE status = 'completed')
