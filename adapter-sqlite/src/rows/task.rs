@@ -248,7 +248,7 @@ pub(crate) const fn shelf(status: Status) -> i64 {
 
 /// The stage of a task that is in progress or completed.
 pub(crate) const STARTED: i64 = 0;
-/// The stage of a task that is known to be ready.
+/// The stage of a task that is known to be ready; what is pending is on this shelf, ready or not.
 pub(crate) const READY: i64 = 1;
 /// The stage of a task that is pending, and not known to be ready.
 pub(crate) const WAITING: i64 = 2;

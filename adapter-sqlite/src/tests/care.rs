@@ -177,6 +177,7 @@ fn derived_columns_that_are_wrong_are_found_and_derived_afresh() {
         ),
         ("features", "UPDATE features SET tasks_blocked = 1"),
         ("features", "UPDATE features SET open_gates = 1"),
+        ("tasks", "UPDATE tasks SET shelf = 0 WHERE id = 'A'"),
         ("tasks", "UPDATE tasks SET shelf = 2 WHERE id = 'A'"),
         ("epics", "UPDATE epics SET features_completed = 1"),
         ("acting", "UPDATE acting SET acting_at = 9"),

@@ -189,8 +189,8 @@ CREATE TABLE tasks (
     waits_until INTEGER AS (
         CASE WHEN shelf = 1 AND not_before IS NOT promoted THEN not_before END
     ),
-    -- 1 ready, 2 pending but not ready, the others as `shelf`: one index has the order of claims and of lists, and the last
-    -- that was started lies beside the next that is ready, so that a claim writes one page of it.
+    -- 1 ready, 2 pending but not ready, the others as `shelf`: one index has the order of claims and of lists. The last that
+    -- was started lies beside the next that is ready, so that a claim in the order of work writes one page of it.
     -- (Both are stored, because each index would have what they were computed anew.)
     stage INTEGER AS (
         shelf + (
