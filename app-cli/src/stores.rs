@@ -26,7 +26,7 @@ pub(crate) use care::{BackupRead, RestoreReport, dated, open_maintained, read_ba
 const MANY_TASKS: u64 = 10_000;
 /// A task takes at least so many bytes in a JSON store, so a smaller file need not be counted.
 const LEAST_TASK_BYTES: u64 = 150;
-/// A log of SQLite that is worth the waits for the disk that folding it takes: what some 13 commands write. Commands leave
+/// A log of SQLite that is worth the waits for the disk that folding it takes: what some 20 claims write. Commands leave
 /// without closing it, and each that finds nobody else there reads all of it, which costs a quarter of a microsecond a page,
 /// of which this one has 190. Twice as long, claims take as long as now, and what only reads takes longer.
 const LONG_LOG_BYTES: u64 = 384 * 1024;
