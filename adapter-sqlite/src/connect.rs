@@ -10,10 +10,10 @@ use tasq_files::{FsKind, Identity, fs_kind, identity};
 use tasq_ports::StoreError;
 
 use crate::error::{Place, file};
+use crate::kept::Kept;
 use crate::migrate::KNOWN_VERSION;
 use crate::statement::statement;
 use crate::store::{NetworkFs, Sync};
-use crate::tx::RowIds;
 
 /// `tasq` in ASCII: what the header of our files says.
 pub(crate) const APPLICATION_ID: i64 = 0x7461_7371;
@@ -70,8 +70,8 @@ pub(crate) struct Opened {
     pub(crate) read_only: bool,
     /// Who sees to what follows from a write.
     pub(crate) follows: Follows,
-    /// The row ids of tasks that were handed out.
-    pub(crate) row_ids: RowIds,
+    /// What the last unit of work left to the next.
+    pub(crate) kept: Kept,
     /// What is left of [`crate::Options::fold_log_above`].
     pub(crate) fold_log_above: Option<u64>,
 }
@@ -138,7 +138,7 @@ pub(crate) fn open(place: &Place, sync: Sync, network_fs: NetworkFs) -> Result<O
         version,
         read_only,
         follows: Follows::Triggers,
-        row_ids: RowIds::default(),
+        kept: Kept::default(),
         fold_log_above: None,
     })
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use diesel::RunQueryDsl as _;
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
+#[cfg(test)]
+use diesel::connection::{Connection as _, InstrumentationEvent};
 use tasq_domain::Settings;
 use tasq_files::{LockFile, LockGuard, identity};
 use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
@@ -18,7 +20,9 @@ use crate::create::create;
 use crate::error::{IO_ERROR, Place, file, not_longer_than};
 use crate::migrate::{KNOWN_VERSION, migrate_unasked, too_old};
 use crate::statement::statement;
-use crate::tx::{InHand, SqliteTx};
+#[cfg(test)]
+use crate::tx::InHand;
+use crate::tx::SqliteTx;
 use crate::wal;
 
 /// How a store is opened.
@@ -163,7 +167,13 @@ impl SqliteStore {
             Access::Read => None,
             Access::Write => {
                 let guard = self.begin_writing(opened)?;
-                let Opened { conn, follows, .. } = &mut **opened;
+                let Opened {
+                    conn,
+                    follows,
+                    kept,
+                    ..
+                } = &mut **opened;
+                kept.forget();
                 let switched = follows.by(Follows::Triggers, conn);
                 switched.map_err(|error| self.place.sql(&error))?;
                 Some(guard)
@@ -260,29 +270,37 @@ impl SqliteStore {
         let Opened {
             conn,
             follows,
-            row_ids,
+            kept,
             ..
         } = &mut **opened;
         let unit = Unit::begin(&self.place, conn, access)?;
-        self.check_version(unit.conn)?;
+        let taken = kept.take(unit.conn, access);
+        let (hand, same) = taken.map_err(|error| self.place.sql(&error))?;
+        if !same {
+            self.check_version(unit.conn)?;
+        }
         let mut tx = SqliteTx {
             conn: unit.conn,
             now: self.clock.now(),
             access,
             place: &self.place,
             follows,
-            hand: InHand::with(std::mem::take(row_ids)),
+            hand,
             wait_for_none: HashSet::new(),
         };
-        let verdict = body(&mut tx);
-        // Whatever comes of the unit: they are hints.
-        *row_ids = std::mem::take(&mut tx.hand.row_ids);
-        if verdict? == Verdict::Rollback {
+        let ended = body(&mut tx).and_then(|verdict| {
+            if verdict == Verdict::Commit {
+                tx.finish()?;
+            }
+            Ok(verdict)
+        });
+        kept.put_back(tx.hand, access);
+        if ended? == Verdict::Rollback {
             return Ok(());
         }
-        tx.finish()?;
         let (committed, log_bytes) = unit.commit();
         if committed.is_ok() && access == Access::Write {
+            opened.kept.committed();
             self.fold_long_log(opened, log_bytes);
         }
         let Err(StoreError::OutcomeUnknown { what }) = &committed else {
@@ -303,10 +321,50 @@ impl SqliteStore {
 
 #[cfg(test)]
 impl SqliteStore {
+    /// Whatever is kept from the last write unit that is not what is stored, if nobody has written since.
+    pub(crate) fn kept_wrongly(&self, conn: &mut SqliteConnection) -> Vec<String> {
+        match &*self.file() {
+            OpenFile::Open(opened) => opened
+                .kept
+                .hand()
+                .map_or_else(Vec::new, |hand| hand.differences(conn)),
+            OpenFile::Broken(_) => Vec::new(),
+        }
+    }
+
+    /// The texts of the statements that something takes.
+    pub(crate) fn statements(&self, what: impl FnOnce()) -> Vec<String> {
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let teller = Arc::clone(&told);
+        let tell = move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                teller.lock().unwrap().push(query.to_string());
+            }
+        };
+        if let OpenFile::Open(opened) = &mut *self.file() {
+            opened.conn.set_instrumentation(tell);
+        }
+        what();
+        if let OpenFile::Open(opened) = &mut *self.file() {
+            opened
+                .conn
+                .set_instrumentation(|_: InstrumentationEvent<'_>| ());
+        }
+        std::mem::take(&mut told.lock().unwrap())
+    }
+
+    /// How many tasks, features and epics are kept from the last write unit.
+    pub(crate) fn kept_count(&self) -> [usize; 3] {
+        match &*self.file() {
+            OpenFile::Open(opened) => opened.kept.hand().map_or([0; 3], InHand::sizes),
+            OpenFile::Broken(_) => [0; 3],
+        }
+    }
+
     /// The row id that is remembered of a task.
     pub(crate) fn row_id_of(&self, id: &tasq_domain::TaskId) -> Option<i64> {
         match &*self.file() {
-            OpenFile::Open(opened) => opened.row_ids.of(id),
+            OpenFile::Open(opened) => opened.kept.row_id_of(id),
             OpenFile::Broken(_) => None,
         }
     }

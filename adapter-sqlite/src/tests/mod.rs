@@ -3,6 +3,7 @@
 mod care;
 mod facts;
 mod follow;
+mod kept;
 mod opening;
 mod plain;
 mod plans;

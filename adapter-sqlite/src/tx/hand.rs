@@ -3,6 +3,10 @@
 //!
 //! Before a write that does more to other rows than is known here, all of it is written out and forgotten, but for the row ids
 //! of tasks, which nobody relies on.
+//!
+//! The next write unit of the connection takes it over if the one before was committed and nobody else has committed anything
+//! since, of which SQLite tells whoever holds the lock of writers (`PRAGMA data_version`): what is in hand is what is stored
+//! then, as are the pages that SQLite itself keeps by the same sign.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,7 +17,7 @@ use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::{Sqlite, SqliteValue};
 use tasq_domain::rollup::roll_up;
 use tasq_domain::{
-    AnyId, Epic, EpicId, Feature, FeatureId, Priority, Settings, Status, StatusCounts, Task,
+    AnyId, Epic, EpicId, Feature, FeatureId, Priority, Proof, Settings, Status, StatusCounts, Task,
     TaskId, TaskRecord, Timestamp,
 };
 use tasq_ports::Standing;
@@ -60,22 +64,35 @@ statement! {
          WHERE id = ? AND status <> rolled"
 }
 
-/// How many tasks are kept at the most, to bound the memory.
+/// How many tasks are kept at the most, to bound the memory, and how many features from one unit to the next.
 const MOST_TASKS: usize = 2_048;
+
+/// How long the texts of all tasks that are kept may be together, in bytes: one may have more than a megabyte.
+const MOST_TEXT: usize = 4 << 20;
+
+/// How many epics are kept from one unit to the next.
+const MOST_EPICS: usize = 64;
+
+/// How long the texts of one of those may be, in bytes.
+const MOST_TEXT_OF_EPIC: usize = 16 << 10;
 
 /// What a write unit has in hand. A unit that only reads has the settings, the outlook and the row ids, and nothing else.
 #[derive(Default)]
 pub(crate) struct InHand {
     /// Boxed, because a growing map moves all that it has.
     tasks: HashMap<TaskId, Box<Held>>,
-    features: BTreeMap<FeatureId, Parent>,
+    features: HashMap<FeatureId, Parent>,
+    /// Those of them whose counts are not written yet, each once.
+    counted: Vec<FeatureId>,
     epics: BTreeMap<EpicId, Epic>,
+    /// How long the texts of the tasks are together, in bytes.
+    text: usize,
     pub(crate) settings: Option<Settings>,
     pub(crate) next_task: Option<i64>,
     pub(crate) ledger: Ledger,
-    /// Until anything is written that may change it.
+    /// Until anything is written that may change it, and the unit ends.
     pub(crate) outlook: Option<Outlook>,
-    /// Kept from one unit to the next.
+    /// Kept from one unit to the next, whatever happens between them.
     pub(crate) row_ids: RowIds,
 }
 
@@ -107,7 +124,7 @@ struct Held {
 }
 
 /// Whether there may be anything of these kinds around a task; where there is not, nobody need ask: most have none of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Related {
     /// It waits for others.
     pub(crate) dependencies: bool,
@@ -127,6 +144,7 @@ impl Related {
 }
 
 /// What there is to know of a feature for its tasks: its counts, and what they inherit.
+#[derive(Debug)]
 struct Parent {
     seq: i64,
     epic: Option<EpicId>,
@@ -175,6 +193,25 @@ impl InHand {
         }
     }
 
+    /// Forgets all but the row ids.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::with(std::mem::take(&mut self.row_ids));
+    }
+
+    /// All that is in hand was committed: what the next unit may take over, if nobody else writes before it.
+    pub(crate) fn keep(&mut self) {
+        // Time goes on.
+        self.outlook = None;
+        if self.features.len() > MOST_TASKS {
+            self.features.clear();
+        }
+        if self.epics.len() > MOST_EPICS {
+            self.epics.clear();
+        }
+        self.epics
+            .retain(|_, epic| text_of_epic(epic) <= MOST_TEXT_OF_EPIC);
+    }
+
     /// What is to be seen to at this time.
     pub(crate) fn outlook(
         &mut self,
@@ -199,9 +236,12 @@ impl InHand {
     }
 
     pub(crate) fn take_up(&mut self, record: TaskRecord, related: Related) {
-        if self.tasks.len() >= MOST_TASKS {
-            self.tasks.clear();
+        let text = text_of(&record.task);
+        if self.tasks.len() >= MOST_TASKS || self.text + text > MOST_TEXT {
+            self.forget_tasks();
         }
+        self.forget_task(&record.task.id);
+        self.text += text;
         let id = record.task.id.clone();
         self.tasks.insert(id, Box::new(Held { record, related }));
     }
@@ -214,6 +254,7 @@ impl InHand {
     /// A task was written as it is here; what follows for it from others did not change.
     pub(crate) fn rewrite(&mut self, task: &Task) {
         if let Some(held) = self.tasks.get_mut(&task.id) {
+            self.text = self.text - text_of(&held.record.task) + text_of(task);
             held.record.task.clone_from(task);
         }
     }
@@ -226,12 +267,15 @@ impl InHand {
     }
 
     pub(crate) fn forget_task(&mut self, id: &TaskId) {
-        self.tasks.remove(id);
+        if let Some(held) = self.tasks.remove(id) {
+            self.text -= text_of(&held.record.task);
+        }
     }
 
     /// Something changed what follows for tasks that are not named.
     pub(crate) fn forget_tasks(&mut self) {
         self.tasks.clear();
+        self.text = 0;
     }
 
     pub(crate) fn feature(
@@ -350,12 +394,14 @@ impl InHand {
             return Ok(());
         };
         let was = parent.status;
+        let first = parent.touched_at.is_none();
         parent.count(before, after, at);
         let (is, at) = (parent.status, parent.updated_at);
-        if was == is {
-            return Ok(());
+        let epic = parent.epic.clone().filter(|_| was != is);
+        if first {
+            self.counted.push(feature.clone());
         }
-        if let Some(epic) = parent.epic.clone() {
+        if let Some(epic) = epic {
             // At once, so that the epic follows each turn of its feature, with the time of each.
             turn_in_epic(conn, &epic, (was, is), at)?;
             self.epics.remove(&epic);
@@ -365,15 +411,16 @@ impl InHand {
 
     /// Whether all that was counted and added is written.
     pub(crate) fn is_written_out(&self) -> bool {
-        let waits = |parent: &Parent| parent.touched_at.is_some();
-        self.ledger.is_written_out() && !self.features.values().any(waits)
+        self.ledger.is_written_out() && self.counted.is_empty()
     }
 
     /// Writes out what was counted and added; all that was read stays in hand.
     pub(crate) fn write_out(&mut self, conn: &mut SqliteConnection) -> Result<(), Fault> {
         self.ledger.write_out(conn)?;
-        for parent in self.features.values_mut() {
-            parent.write_out(conn)?;
+        for id in self.counted.drain(..) {
+            if let Some(parent) = self.features.get_mut(&id) {
+                parent.write_out(conn)?;
+            }
         }
         Ok(())
     }
@@ -392,6 +439,62 @@ impl InHand {
             self.features.insert(id.clone(), parent?);
         }
         Ok(self.features.get_mut(id))
+    }
+}
+
+#[cfg(test)]
+impl InHand {
+    /// What is in hand and not stored like that.
+    pub(crate) fn differences(&self, conn: &mut SqliteConnection) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut compare = |held: String, stored: String| {
+            if held != stored {
+                all.push(format!("{held}\n  is stored as {stored}"));
+            }
+        };
+        for (id, Held { record, related }) in self.tasks.iter().map(|(id, it)| (id, &**it)) {
+            let stored = ready::task(conn, &RowIds::default(), id).unwrap();
+            // There may be less around it than is thought, but not more.
+            let more = |there: Related| Related {
+                dependencies: there.dependencies || related.dependencies,
+                dependents: there.dependents || related.dependents,
+                tests: there.tests || related.tests,
+            };
+            let stored = stored.map(|(record, there)| (record, more(there)));
+            compare(
+                format!("{:?}", Some((record, related))),
+                format!("{stored:?}"),
+            );
+        }
+        for (id, parent) in &self.features {
+            let mut afresh = Self::default();
+            let stored = afresh.parent(conn, id).unwrap();
+            compare(format!("{:?}", Some(parent)), format!("{stored:?}"));
+        }
+        for (id, epic) in &self.epics {
+            let stored = tree::epic(conn, id).unwrap();
+            compare(format!("{:?}", Some(epic)), format!("{stored:?}"));
+        }
+        if let Some(settings) = &self.settings {
+            let stored = super::whole::settings(conn).unwrap();
+            compare(format!("{settings:?}"), format!("{stored:?}"));
+        }
+        if let Some(next) = self.next_task {
+            let stored = tree::next_task(conn).unwrap();
+            compare(format!("next task {next}"), format!("next task {stored}"));
+        }
+        if let Some(next) = self.ledger.next_event() {
+            let stored = history::newest_event(conn).unwrap() + 1;
+            compare(format!("next event {next}"), format!("next event {stored}"));
+        }
+        let texts: usize = self.tasks.values().map(|it| text_of(&it.record.task)).sum();
+        compare(format!("{} of text", self.text), format!("{texts} of text"));
+        all
+    }
+
+    /// How many tasks, features and epics there are.
+    pub(crate) fn sizes(&self) -> [usize; 3] {
+        [self.tasks.len(), self.features.len(), self.epics.len()]
     }
 }
 
@@ -492,6 +595,24 @@ fn turn_in_epic(
     CountFeatures::new(pending, in_progress, completed, blocked, at.micros(), id).execute(conn)?;
     RollUpEpic::new(id).execute(conn)?;
     Ok(())
+}
+
+/// How long the texts of a task are that a person or an agent may make as long as they like, in bytes.
+fn text_of(task: &Task) -> usize {
+    let hold = task.hold.as_ref().map(|hold| &hold.reason);
+    let proof = match &task.proof {
+        Some(Proof::Override { reason, .. }) => Some(reason),
+        _ => None,
+    };
+    let reasons = [hold, task.blocked_reason.as_ref(), proof].into_iter();
+    let reasons: usize = reasons.flatten().map(|it| it.as_str().len()).sum();
+    task.description.as_str().len() + task.metadata.as_str().len() + reasons
+}
+
+fn text_of_epic(epic: &Epic) -> usize {
+    let described = epic.description.as_ref().map_or(0, |it| it.as_str().len());
+    let held = epic.hold.as_ref().map_or(0, |it| it.reason.as_str().len());
+    described + held + epic.metadata.as_str().len()
 }
 
 fn counter(counts: &mut StatusCounts, status: Status) -> &mut u64 {

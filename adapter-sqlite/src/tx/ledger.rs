@@ -38,6 +38,11 @@ impl Ledger {
         !self.events.is_empty()
     }
 
+    #[cfg(test)]
+    pub(crate) const fn next_event(&self) -> Option<i64> {
+        self.next_event
+    }
+
     pub(crate) const fn is_written_out(&self) -> bool {
         self.events.is_empty() && self.attempts.is_empty()
     }

@@ -29,9 +29,11 @@ use tasq_ports::{
 use crate::connect::Follows;
 use crate::error::{Fault, Place};
 use crate::schema::acting;
+pub(crate) use hand::InHand;
 #[cfg(test)]
 pub(crate) use hand::Related;
-pub(crate) use hand::{InHand, RowIds};
+#[cfg(test)]
+pub(crate) use hand::RowIds;
 use whole::TaskRows;
 
 /// One unit of work on an open transaction.
@@ -68,7 +70,7 @@ impl SqliteTx<'_> {
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         self.finish()?;
-        self.hand = InHand::with(std::mem::take(&mut self.hand.row_ids));
+        self.hand.forget();
         self.may_write()?;
         self.followed_by(Follows::Triggers)?;
         self.read(body)

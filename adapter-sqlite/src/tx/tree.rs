@@ -237,7 +237,7 @@ pub(crate) fn add_task(
     };
     let seq = match (task.seq, hand.next_task) {
         (0, Some(next)) => next,
-        (0, None) => NextTask::new().get_result(conn)?,
+        (0, None) => next_task(conn)?,
         (seq, _) => seq,
     };
     let outcome = insert_task_at(conn, task, seq, &inherited)?;
@@ -365,10 +365,15 @@ pub(crate) fn insert_task(
     inherited: &Inherited,
 ) -> Result<Inserted, Fault> {
     let seq = match task.seq {
-        0 => NextTask::new().get_result(conn)?,
+        0 => next_task(conn)?,
         seq => seq,
     };
     insert_task_at(conn, task, seq, inherited)
+}
+
+/// The number that the next new task gets.
+pub(crate) fn next_task(conn: &mut SqliteConnection) -> Result<i64, Fault> {
+    Ok(NextTask::new().get_result(conn)?)
 }
 
 /// Whether nothing has happened to a task yet.

@@ -1,0 +1,194 @@
+//! What a write unit leaves to the next one of its connection, and when it does not.
+
+use diesel::connection::SimpleConnection;
+use tasq_domain::ready::Scope;
+use tasq_domain::{Epic, Status, Task, TaskId, TaskRecord};
+use tasq_ports::{StoreError, StoreExt, Tx, Verdict};
+
+use super::{Fixture, at, epic, feature, task};
+
+fn id(name: &str) -> TaskId {
+    task(name, "F").id
+}
+
+/// An epic with a feature of three tasks.
+fn stocked() -> Fixture {
+    let fixture = Fixture::new();
+    fixture
+        .store
+        .write(|tx| {
+            let _ = tx.insert_epic(&epic("E"))?;
+            let _ = tx.insert_feature(&feature("F", Some("E")))?;
+            for name in ["T1", "T2", "T3"] {
+                let _ = tx.insert_task(&task(name, "F"))?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    fixture
+}
+
+/// A unit that reads all that a step reads, so that it is in hand.
+fn look(fixture: &Fixture) -> (TaskRecord, Status, Epic, i64) {
+    let seen = fixture.store.write(|tx| seen(tx));
+    seen.unwrap()
+}
+
+fn seen(tx: &mut dyn Tx) -> Result<(TaskRecord, Status, Epic, i64), StoreError> {
+    let record = tx.task(&id("T1"))?.unwrap();
+    let feature = tx.standing(&record.task.feature)?.unwrap();
+    let epic = tx.epic(&epic("E").id)?.unwrap();
+    let base = tx.settings()?.backoff.base;
+    Ok((
+        record,
+        feature.status,
+        epic,
+        i64::try_from(base.as_secs()).unwrap(),
+    ))
+}
+
+fn start(tx: &mut dyn Tx, name: &str) -> Result<(), StoreError> {
+    let before = tx.task(&id(name))?.unwrap().task;
+    tx.update_task_life(&Task {
+        status: Status::InProgress,
+        updated_at: at(1_000),
+        ..before
+    })
+}
+
+#[test]
+fn the_next_unit_does_not_read_again_what_this_one_read() {
+    let fixture = stocked();
+    let next = || {
+        let claimed = fixture.store.write(|tx| {
+            let record = tx.next_ready(&Scope::Queue)?.unwrap();
+            let _ = tx.standing(&record.task.feature)?;
+            start(tx, record.task.id.as_str()).map(|()| record.task.id)
+        });
+        claimed.unwrap()
+    };
+    assert_eq!(next(), id("T1"));
+    assert_eq!(fixture.store.kept_count(), [3, 1, 0]);
+    let told = fixture.store.statements(|| {
+        assert_eq!(next(), id("T2"));
+        let (record, feature, ..) = look(&fixture);
+        assert_eq!(
+            (record.task.status, feature),
+            (Status::InProgress, Status::InProgress)
+        );
+    });
+    let reads = |of: &str| -> usize {
+        let read = |text: &&String| text.starts_with("SELECT") && text.contains(of);
+        told.iter().filter(read).count()
+    };
+    assert_eq!(reads("features"), 0, "{told:#?}");
+    // The one that is ready is looked for, and what has to be seen to before.
+    assert_eq!(reads(" FROM tasks"), 2, "{told:#?}");
+    assert_eq!(reads("epics"), 1, "{told:#?}");
+    assert_eq!(reads("user_version"), 0, "{told:#?}");
+}
+
+#[test]
+fn what_others_commit_is_met() {
+    let fixture = stocked();
+    let mut other = fixture.plain();
+    let before = look(&fixture);
+    for edit in [
+        "UPDATE tasks SET description = 'other' WHERE id = 'T1'",
+        "UPDATE tasks SET status = 'in_progress' WHERE id = 'T3'",
+        "UPDATE epics SET metadata = '{\"a\":1}'",
+        "UPDATE settings SET backoff_base = 7000000",
+    ] {
+        let before = look(&fixture);
+        other.batch_execute(edit).unwrap();
+        assert_ne!(look(&fixture), before, "{edit}");
+    }
+    // Whoever only reads meanwhile does not hide it.
+    let halfway = look(&fixture);
+    other
+        .batch_execute("UPDATE tasks SET description = 'another' WHERE id = 'T1'")
+        .unwrap();
+    let read = fixture.store.read(|tx| tx.task(&id("T1"))).unwrap();
+    assert_ne!(read, Some(halfway.0.clone()));
+    let (record, status, _, base) = look(&fixture);
+    assert_eq!(Some(record), read);
+    assert_eq!((status, base), (Status::InProgress, 7));
+    assert_eq!(before.1, Status::Pending);
+}
+
+#[test]
+fn a_newer_schema_is_met() {
+    let fixture = stocked();
+    let _ = look(&fixture);
+    fixture
+        .plain()
+        .batch_execute("PRAGMA user_version = 2")
+        .unwrap();
+    let refused = fixture.store.write(|tx| seen(tx)).unwrap_err();
+    assert!(matches!(refused, StoreError::TooNew { .. }), "{refused}");
+}
+
+#[test]
+fn what_is_undone_is_not_kept() {
+    let fixture = stocked();
+    let before = look(&fixture);
+    let failed: Result<(), StoreError> = fixture.store.write(|tx| {
+        start(tx, "T1")?;
+        Err(StoreError::Backend {
+            what: "no".to_owned(),
+        })
+    });
+    assert!(failed.is_err());
+    assert_eq!(fixture.store.kept_count(), [0; 3]);
+    assert_eq!(look(&fixture), before);
+    tasq_ports::Store::run(&fixture.store, tasq_ports::Access::Write, &mut |tx| {
+        start(tx, "T1")?;
+        Ok(Verdict::Rollback)
+    })
+    .unwrap();
+    assert_eq!(fixture.store.kept_count(), [0; 3]);
+    assert_eq!(look(&fixture), before);
+}
+
+#[test]
+fn only_so_much_is_kept() {
+    let fixture = Fixture::new();
+    let add = |from: usize, to: usize, text: usize| {
+        let added = fixture.store.write(|tx| {
+            for number in from..to {
+                let name = format!("E{number}");
+                let mut epic = epic(&name);
+                if text > 0 {
+                    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(text));
+                    epic.metadata = tasq_domain::JsonObject::new(long).unwrap();
+                }
+                let _ = tx.insert_epic(&epic)?;
+                let _ = tx.insert_feature(&feature(&format!("F{number}"), Some(&name)))?;
+            }
+            for number in from..to {
+                let name = format!("T{number}");
+                let mut task = task(&name, &format!("F{number}"));
+                if text > 0 {
+                    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(text));
+                    task.metadata = tasq_domain::JsonObject::new(long).unwrap();
+                }
+                let _ = tx.insert_task(&task)?;
+                let _ = tx.epic(&super::epic(&format!("E{number}")).id)?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        added.unwrap();
+    };
+    add(0, 50, 0);
+    assert_eq!(fixture.store.kept_count(), [50, 50, 50]);
+    // Twenty of 400 kB are eight megabytes.
+    add(50, 70, 400_000);
+    let [tasks, features, epics] = fixture.store.kept_count();
+    assert!((1..=10).contains(&tasks), "{tasks}");
+    assert_eq!((features, epics), (20, 0));
+    add(1_000, 3_500, 0);
+    let [tasks, features, epics] = fixture.store.kept_count();
+    assert!((1..=2_048).contains(&tasks), "{tasks}");
+    assert_eq!((features, epics), (0, 0));
+    assert_eq!(fixture.store.kept_wrongly(&mut fixture.plain()), [""; 0]);
+}
