@@ -1,10 +1,10 @@
 //! Adding an epic.
 
-use serde_json::json;
 use tasq_domain::{Description, Epic, EpicId, EventKind, JsonObject, Name, Status};
 use tasq_ports::Inserted;
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::unit::Unit;
 use crate::view::EpicView;
@@ -47,7 +47,7 @@ impl App<'_> {
             unit.event(
                 EventKind::Created,
                 &epic.id,
-                &json!({ "name": epic.name.as_str() }),
+                data!({ "name": epic.name.as_str() }),
             )?;
             EpicView::load(unit.tx, &epic.id)
         })

@@ -1,12 +1,12 @@
 //! Adding a feature.
 
-use serde_json::json;
 use tasq_domain::{
     Description, EpicId, EventKind, Feature, FeatureId, JsonObject, Name, Priority, Status,
 };
 use tasq_ports::Inserted;
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::find;
 use crate::unit::Unit;
@@ -87,11 +87,11 @@ pub(crate) fn insert(
             (Inserted::Taken, None) => (),
         }
     }
-    let data = json!({
+    let data = data!({
         "name": feature.name.as_str(),
         "epic": feature.epic.as_ref().map(EpicId::as_str),
         "priority": feature.priority.number(),
     });
-    unit.event(EventKind::Created, &feature.id, &data)?;
+    unit.event(EventKind::Created, &feature.id, data)?;
     Ok(feature)
 }

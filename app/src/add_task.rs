@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use serde_json::json;
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     Dependency, Description, EventKind, FeatureId, JsonObject, Lane, Name, Priority, RetryBudget,
@@ -13,6 +12,7 @@ use tasq_ports::Inserted;
 use crate::add_feature::{self, AddFeature};
 use crate::add_test::{self, AddTest};
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::find;
 use crate::unit::Unit;
@@ -122,12 +122,12 @@ impl App<'_> {
                 (Inserted::Taken, None) => (),
             }
         }
-        let data = json!({
+        let data = data!({
             "feature": task.feature.as_str(),
             "priority": task.own_priority.map(Priority::number),
             "status": task.status.as_str(),
         });
-        unit.event(EventKind::Created, &task.id, &data)?;
+        unit.event(EventKind::Created, &task.id, data)?;
         for test in &new.tests {
             add_test::insert(unit, self, test, TestOwner::Task(task.id.clone()))?;
         }

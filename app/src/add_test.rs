@@ -1,12 +1,12 @@
 //! Adding a test case.
 
-use serde_json::json;
 use tasq_domain::{
     CommandLine, Description, EventKind, JsonObject, TestCase, TestId, TestOwner, TestStatus,
 };
 use tasq_ports::Inserted;
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::find;
 use crate::unit::Unit;
@@ -99,7 +99,7 @@ pub(crate) fn insert(
     unit.event(
         EventKind::Created,
         &test.id,
-        &json!({ kind: owner, "gates": test.gates() }),
+        data!({ kind: owner, "gates": test.gates() }),
     )?;
     Ok(test)
 }

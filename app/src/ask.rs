@@ -6,6 +6,7 @@ use tasq_domain::{Question, Reason, TaskId};
 use tasq_ports::{StoreError, StoreExt, Tx};
 
 use crate::context::{App, HolderRef};
+use crate::data::data;
 use crate::error::AppError;
 use crate::once::{Answer, field, number, text};
 use crate::view::TaskView;
@@ -42,7 +43,7 @@ impl App<'_> {
                 Ok(asked) => asked,
                 Err(refused) => return Ok(Err(refused)),
             };
-            unit.step(&before, &step, json!({ "question": ask.text.as_str() }))?;
+            unit.step(&before, &step, data!({ "question": ask.text.as_str() }))?;
             unit.tx.insert_question(&question)?;
             let task = TaskView::load(unit.tx, &before.id)?;
             Ok(Ok(Asked { task, question }))
@@ -73,7 +74,7 @@ impl App<'_> {
             let by = self.caller.actor();
             let (step, question) = life::answer(&before, &waiting, &by, said.clone(), unit.now())
                 .map_err(|why| AppError::refused(task, why))?;
-            let data = json!({ "question": waiting.attempt, "answer": said.as_str() });
+            let data = data!({ "question": waiting.attempt, "answer": said.as_str() });
             unit.step(&before, &step, data)?;
             unit.tx.update_question(&question)?;
             let task = TaskView::load(unit.tx, task)?;

@@ -1,10 +1,10 @@
 //! Blocking and unblocking.
 
-use serde_json::json;
 use tasq_domain::life::{self, Writer};
 use tasq_domain::{Reason, TaskId, Token};
 
 use crate::context::{App, HolderRef};
+use crate::data::data;
 use crate::error::AppError;
 use crate::unit::Report;
 use crate::view::TaskView;
@@ -61,7 +61,7 @@ impl App<'_> {
                 Ok(step) => step,
                 Err(refused) => return Ok(Err(refused)),
             };
-            let data = json!({ "reason": reason.as_str() });
+            let data = data!({ "reason": reason.as_str() });
             unit.step_with(&before, &step, data, report)?;
             TaskView::load(unit.tx, task).map(Ok)
         })
@@ -76,7 +76,7 @@ impl App<'_> {
             let before = unit.task(task)?.task;
             let step =
                 life::unblock(&before, unit.now()).map_err(|why| AppError::refused(task, why))?;
-            unit.step(&before, &step, json!({}))?;
+            unit.step(&before, &step, data!({}))?;
             TaskView::load(unit.tx, task)
         })
     }

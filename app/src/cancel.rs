@@ -1,9 +1,9 @@
 //! Asking a holder to stop.
 
-use serde_json::json;
 use tasq_domain::{TaskId, life};
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::unit::Unit;
 use crate::view::TaskView;
@@ -28,6 +28,6 @@ impl App<'_> {
         let before = unit.task(task)?.task;
         let step = life::cancel(&before, &self.caller.actor(), unit.now())
             .map_err(|why| AppError::refused(task, why))?;
-        unit.step(&before, &step, json!({}))
+        unit.step(&before, &step, data!({}))
     }
 }

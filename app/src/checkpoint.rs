@@ -5,6 +5,7 @@ use tasq_domain::{Checkpoint, EventKind, JsonObject, Reason, TaskId, life};
 use tasq_ports::{StoreError, Tx};
 
 use crate::context::{App, HolderRef};
+use crate::data::data;
 use crate::error::AppError;
 use crate::once::{Answer, number, text};
 
@@ -45,8 +46,8 @@ impl App<'_> {
                 data: new.data.clone(),
             };
             checkpoint.seq = unit.tx.insert_checkpoint(&checkpoint)?;
-            let data = json!({ "attempt": checkpoint.attempt, "checkpoint": checkpoint.seq });
-            unit.event_at(EventKind::Checkpointed, &holder.task, checkpoint.at, &data)?;
+            let data = data!({ "attempt": checkpoint.attempt, "checkpoint": checkpoint.seq });
+            unit.event_at(EventKind::Checkpointed, &holder.task, checkpoint.at, data)?;
             Ok(Ok(checkpoint))
         })
     }

@@ -9,6 +9,7 @@ use tasq_domain::{AnyId, Event, EventKind, Process, Status, TaskRecord, Worker};
 use tasq_ports::{Page, Processes, Sort, StoreError, TaskFilter, Tx};
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::{AppError, Waiting};
 use crate::find::{self, ScopeRef};
 use crate::once::{Answer, events_between, number};
@@ -184,7 +185,7 @@ impl App<'_> {
         };
         let (step, attempt) = life::claim(record, grant, unit.now())
             .map_err(|why| AppError::refused(&record.task.id, why))?;
-        let data = json!({ "worker": terms.worker.as_str(), "attempt": attempt.token.attempt });
+        let data = data!({ "worker": terms.worker.as_str(), "attempt": attempt.token.attempt });
         unit.step(&record.task, &step, data)?;
         unit.tx.insert_attempt(&attempt)?;
         let lease = step

@@ -8,6 +8,7 @@ use tasq_ports::Tx;
 use crate::checkpoint::AddCheckpoint;
 use crate::claim::{Terms, waiting};
 use crate::context::{App, HolderRef};
+use crate::data::data;
 use crate::error::AppError;
 use crate::find::{self, ScopeRef};
 use crate::once::{Answer, events_between, field, number};
@@ -154,7 +155,7 @@ impl App<'_> {
         unit.step_with(
             &before,
             &step,
-            json!({ "proof": proof, "reason": reason }),
+            data!({ "proof": proof, "reason": reason }),
             &wanted.report,
         )?;
         let next = match &wanted.next {

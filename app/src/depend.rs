@@ -5,6 +5,7 @@ use tasq_domain::{Dependency, EventKind, Status, TaskId};
 
 use crate::add_task::insert_dependency;
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::unit::Unit;
 use crate::view::TaskView;
@@ -24,7 +25,7 @@ impl App<'_> {
                 unit.event(
                     EventKind::DependencyAdded,
                     task,
-                    &json!({ "on": on.as_str() }),
+                    data!({ "on": on.as_str() }),
                 )?;
             }
             TaskView::load(unit.tx, task)
@@ -51,7 +52,7 @@ impl App<'_> {
             unit.event(
                 EventKind::DependencyRemoved,
                 task,
-                &json!({ "on": on.as_str() }),
+                data!({ "on": on.as_str() }),
             )?;
             TaskView::load(unit.tx, task)
         })

@@ -1,6 +1,5 @@
 //! Editing what defines an item, and moving tasks.
 
-use serde_json::json;
 use tasq_domain::ready::Scope;
 use tasq_domain::{
     AnyId, CommandLine, Description, Epic, EpicId, EventKind, Feature, FeatureId, Name, Priority,
@@ -8,6 +7,7 @@ use tasq_domain::{
 };
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::find;
 use crate::metadata::EditMetadata;
@@ -98,8 +98,8 @@ impl App<'_> {
             unit.tx.update_epic(&after)?;
             let view = EpicView::load(unit.tx, id)?;
             let data =
-                json!({ "name": view.epic.name.as_str(), "status": view.epic.status.as_str() });
-            unit.event_at(EventKind::Edited, id, view.epic.updated_at, &data)?;
+                data!({ "name": view.epic.name.as_str(), "status": view.epic.status.as_str() });
+            unit.event_at(EventKind::Edited, id, view.epic.updated_at, data)?;
             Ok(view)
         })
     }
@@ -148,7 +148,7 @@ impl App<'_> {
             unit.tx.update_feature(&after)?;
             unit.unwatch(&id.into());
             let view = FeatureView::load(unit.tx, id)?;
-            let data = json!({
+            let data = data!({
                 "name": view.feature.name.as_str(),
                 "status": view.feature.status.as_str(),
                 "priority": view.feature.priority.number(),
@@ -159,7 +159,7 @@ impl App<'_> {
             } else {
                 EventKind::Edited
             };
-            unit.event_at(kind, id, view.feature.updated_at, &data)?;
+            unit.event_at(kind, id, view.feature.updated_at, data)?;
             Ok(view)
         })
     }
@@ -199,12 +199,12 @@ impl App<'_> {
                 ..budgeted
             };
             unit.tx.update_task(&after)?;
-            let data = json!({
+            let data = data!({
                 "priority": after.own_priority.map(Priority::number),
                 "retry_budget": after.retry_budget.number(),
                 "status": after.status.as_str(),
             });
-            unit.event_at(EventKind::Edited, id, after.updated_at, &data)?;
+            unit.event_at(EventKind::Edited, id, after.updated_at, data)?;
             TaskView::load(unit.tx, id)
         })
     }
@@ -232,7 +232,7 @@ impl App<'_> {
             if before.status != Status::Completed && feature != before.feature {
                 unit.reopen_feature(&feature)?;
             }
-            let data = json!({ "from": before.feature.as_str(), "feature": feature.as_str() });
+            let data = data!({ "from": before.feature.as_str(), "feature": feature.as_str() });
             let updated_at = unit.now().not_before(before.updated_at);
             unit.tx.update_task(&Task {
                 feature,
@@ -240,7 +240,7 @@ impl App<'_> {
                 updated_at,
                 ..before
             })?;
-            unit.event_at(EventKind::Moved, id, updated_at, &data)?;
+            unit.event_at(EventKind::Moved, id, updated_at, data)?;
             TaskView::load(unit.tx, id)
         })
     }
@@ -280,8 +280,8 @@ impl App<'_> {
                 ..base
             };
             unit.tx.update_test(&after)?;
-            let data = json!({ "status": after.status.as_str(), "gates": after.gates() });
-            unit.event_at(EventKind::Edited, id, after.updated_at, &data)?;
+            let data = data!({ "status": after.status.as_str(), "gates": after.gates() });
+            unit.event_at(EventKind::Edited, id, after.updated_at, data)?;
             Ok(after)
         })
     }

@@ -1,10 +1,10 @@
 //! Failing an attempt.
 
-use serde_json::json;
 use tasq_domain::Reason;
 use tasq_domain::life::{self, Failure, FailureKind};
 
 use crate::context::{App, HolderRef};
+use crate::data::data;
 use crate::error::AppError;
 use crate::unit::Report;
 use crate::view::TaskView;
@@ -50,7 +50,7 @@ impl App<'_> {
             unit.step_with(
                 &record.task,
                 &step,
-                json!({ "message": message.as_str() }),
+                data!({ "message": message.as_str() }),
                 report,
             )?;
             TaskView::load(unit.tx, &record.task.id).map(Ok)

@@ -6,6 +6,7 @@ use tasq_domain::{Actor, AnyId, Epic, EventKind, Feature, Hold, Reason, Status, 
 use tasq_ports::StoreExt;
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::show::Item;
 use crate::unit::Unit;
@@ -128,5 +129,5 @@ fn set_hold(
         EventKind::Unheld
     };
     let reason = wanted.as_ref().map(|(_, reason)| reason.as_str());
-    unit.event_at(kind, id.clone(), updated_at, &json!({ "reason": reason }))
+    unit.event_at(kind, id.clone(), updated_at, data!({ "reason": reason }))
 }

@@ -1,12 +1,12 @@
 //! Results of test cases.
 
-use serde_json::json;
 use tasq_domain::{
     Actor, EventKind, MAX_OUTPUT_TAIL_BYTES, Status, TestCase, TestId, TestOwner, TestResult, life,
 };
 use tasq_ports::Tx;
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::reopen;
 use crate::unit::Unit;
@@ -94,10 +94,10 @@ pub(crate) fn record(unit: &mut Unit<'_>, test: &TestCase, ran: Ran) -> Result<T
     };
     let judged = life::judge(test, passed, result);
     unit.tx.update_test(&judged)?;
-    let data = json!({
+    let data = data!({
         "from": test.status.as_str(), "status": judged.status.as_str(), "exit_code": exit_code, "attempt": attempt,
     });
-    unit.event_at(EventKind::Tested, &judged.id, judged.updated_at, &data)?;
+    unit.event_at(EventKind::Tested, &judged.id, judged.updated_at, data)?;
     if let TestOwner::Task(task) = &judged.owner
         && !passed
         && judged.gates()

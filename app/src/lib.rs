@@ -16,6 +16,7 @@ mod checkpoint;
 mod claim;
 mod complete;
 mod context;
+mod data;
 mod depend;
 mod doctor;
 mod edit;

@@ -8,6 +8,7 @@ use tasq_domain::{AnyId, EventKind, Process, TaskId, TaskRecord};
 use tasq_ports::{Processes, Tx};
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::once::{Answer, events_between, number};
 use crate::unit::Unit;
@@ -136,7 +137,7 @@ fn expired(unit: &mut Unit<'_>) -> Result<Vec<TaskId>, AppError> {
 fn lose(unit: &mut Unit<'_>, record: &TaskRecord, step: &Step, why: Loss) -> Result<(), AppError> {
     let claim = record.task.claim.as_ref();
     let worker = claim.map(|claim| claim.worker.as_str());
-    let data = json!({ "worker": worker, "reason": why.as_str() });
+    let data = data!({ "worker": worker, "reason": why.as_str() });
     unit.step(&record.task, step, data)
 }
 

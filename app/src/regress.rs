@@ -11,6 +11,7 @@ use tasq_domain::{
 use tasq_ports::{EventFilter, Runner, StoreExt, Tx};
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::unit::{Unit, all_tasks};
 use crate::verify::{Batch, BatchEnd, Meanwhile, Nothing, VerifyOptions};
@@ -166,7 +167,7 @@ pub(crate) fn settle(unit: &mut Unit<'_>, test: &TestCase) -> Result<(), AppErro
         actor: unit.actor().clone(),
         force: false,
     };
-    let data = serde_json::json!({ "reason": why.as_str() });
+    let data = data!({ "reason": why.as_str() });
     let step = life::block(&before, &writer, why, unit.now())
         .map_err(|refused| AppError::refused(id, refused))?;
     unit.step(&before, &step, data)

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use tasq_domain::life::{self, Writer};
 use tasq_domain::worker::{self, Again};
 use tasq_domain::{Reason, Timestamp};
 
 use crate::context::{App, HolderRef};
+use crate::data::data;
 use crate::error::AppError;
 use crate::unit::Report;
 use crate::view::TaskView;
@@ -62,7 +62,7 @@ impl App<'_> {
                 Ok(step) => step,
                 Err(refused) => return Ok(Err(refused)),
             };
-            let data = json!({ "message": message.as_ref().map(Reason::as_str) });
+            let data = data!({ "message": message.as_ref().map(Reason::as_str) });
             unit.step_with(&record.task, &step, data, report)?;
             TaskView::load(unit.tx, &record.task.id).map(Ok)
         })

@@ -8,6 +8,7 @@ use tasq_domain::{AnyId, EntityKind, EventKind, Status, TaskId, TestOwner, Times
 use tasq_ports::{Removed, Tx};
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::find;
 use crate::once::{Answer, number};
@@ -57,14 +58,14 @@ impl App<'_> {
             tasks,
             tests,
         } = removed;
-        let data = json!({ "epics": epics, "features": features, "tasks": tasks, "tests": tests });
+        let data = data!({ "epics": epics, "features": features, "tasks": tasks, "tests": tests });
         let at = unit.now().not_before(changed_at);
-        unit.event_at(EventKind::Removed, id.clone(), at, &data)?;
+        unit.event_at(EventKind::Removed, id.clone(), at, data)?;
         for (waiter, on) in waiting {
             unit.event(
                 EventKind::DependencyRemoved,
                 &waiter,
-                &json!({ "on": on.as_str() }),
+                data!({ "on": on.as_str() }),
             )?;
         }
         Ok(removed)

@@ -1,9 +1,9 @@
 //! Reopening and retrying.
 
-use serde_json::json;
 use tasq_domain::{TaskId, life};
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::unit::Unit;
 use crate::view::TaskView;
@@ -34,7 +34,7 @@ impl App<'_> {
             unit.step(
                 &before,
                 &step,
-                json!({ "retries_used": step.task.retries_used }),
+                data!({ "retries_used": step.task.retries_used }),
             )?;
             TaskView::load(unit.tx, task)
         })
@@ -51,6 +51,6 @@ pub(crate) fn reopen(
     let before = unit.task(id)?.task;
     let step =
         life::reopen(&before, force, unit.now()).map_err(|why| AppError::refused(id, why))?;
-    unit.step(&before, &step, json!({ "regression": because }))?;
+    unit.step(&before, &step, data!({ "regression": because }))?;
     unit.reset_task_tests(id)
 }

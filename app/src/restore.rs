@@ -1,9 +1,9 @@
 //! Making a queue from a backup.
 
-use serde_json::json;
 use tasq_domain::{Contents, EventKind};
 
 use crate::context::App;
+use crate::data::data;
 use crate::error::AppError;
 use crate::export::{CopyReport, must_be_empty};
 
@@ -30,13 +30,13 @@ impl App<'_> {
             for (was, is) in backup.tasks.iter().zip(&contents.tasks) {
                 let Some(claim) = &was.claim else { continue };
                 closed += 1;
-                let data = json!({
+                let data = data!({
                     "worker": claim.worker.as_str(),
                     "attempt": claim.token.attempt,
                     "status": is.status.as_str(),
                     "restored": true,
                 });
-                unit.event_at(EventKind::Lost, &is.id, is.updated_at, &data)?;
+                unit.event_at(EventKind::Lost, &is.id, is.updated_at, data)?;
             }
             for (was, is) in backup.features.iter().zip(&contents.features) {
                 if was.status != is.status {

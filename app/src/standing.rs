@@ -1,9 +1,9 @@
 //! What comes of a task's change for the test cases around it.
 
-use serde_json::json;
 use tasq_domain::life::reset_test;
 use tasq_domain::{EventKind, FeatureId, Status, TaskId, TestOwner, TestStatus};
 
+use crate::data::data;
 use crate::error::AppError;
 use crate::unit::Unit;
 
@@ -42,8 +42,8 @@ impl Unit<'_> {
                 && let Some(reset) = reset_test(&test, now)
             {
                 self.tx.update_test(&reset)?;
-                let data = json!({ "from": test.status.as_str(), "status": reset.status.as_str() });
-                self.event_at(EventKind::TestReset, &test.id, reset.updated_at, &data)?;
+                let data = data!({ "from": test.status.as_str(), "status": reset.status.as_str() });
+                self.event_at(EventKind::TestReset, &test.id, reset.updated_at, data)?;
             }
         }
         Ok(())

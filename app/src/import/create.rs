@@ -1,6 +1,5 @@
 //! New items.
 
-use serde_json::json;
 use tasq_domain::{
     AnyId, Attempt, AttemptEnd, Dependency, EntityKind, Epic, EventKind, Feature, Outcome, Proof,
     Source, Status, Task, TaskId, TestCase, TestId, TestOwner, TestStatus, Token, graph,
@@ -9,6 +8,7 @@ use tasq_formats::import::{FailureDraft, Key, StateDraft, TaskDraft, TestDraft};
 use tasq_ports::{Inserted, StoreError};
 
 use super::Import;
+use crate::data::{Data, data};
 use crate::error::AppError;
 
 impl Import<'_, '_> {
@@ -40,7 +40,7 @@ impl Import<'_, '_> {
                 metadata: epic.metadata.clone(),
             };
             let inserted = self.unit.tx.insert_epic(&item)?;
-            self.inserted(inserted, &item.id, &json!({}))?;
+            self.inserted(inserted, &item.id, data!({}))?;
             self.report.epics.created += 1;
         }
         let needed = self.needed_features();
@@ -68,7 +68,7 @@ impl Import<'_, '_> {
                 metadata: feature.metadata.clone(),
             };
             let inserted = self.unit.tx.insert_feature(&item)?;
-            self.inserted(inserted, &item.id, &json!({}))?;
+            self.inserted(inserted, &item.id, data!({}))?;
             self.report.features.created += 1;
         }
         Ok(())
@@ -105,7 +105,7 @@ impl Import<'_, '_> {
             self.inserted(
                 inserted,
                 &item.id,
-                &json!({ "status": item.status.as_str() }),
+                data!({ "status": item.status.as_str() }),
             )?;
             self.report.tasks.created += 1;
             if let Some(failure) = &task.failure {
@@ -202,7 +202,7 @@ impl Import<'_, '_> {
             };
             let inserted = self.unit.tx.insert_test(&item)?;
             if matches!(inserted, Inserted::At(_)) {
-                self.inserted(inserted, &item.id, &json!({}))?;
+                self.inserted(inserted, &item.id, data!({}))?;
                 self.report.tests.created += 1;
                 return Ok(());
             }
@@ -240,7 +240,7 @@ impl Import<'_, '_> {
         &mut self,
         inserted: Inserted,
         id: &(impl Clone + Into<AnyId>),
-        data: &serde_json::Value,
+        data: Data,
     ) -> Result<(), AppError> {
         let id: AnyId = id.clone().into();
         if inserted == Inserted::Taken {
@@ -254,10 +254,9 @@ impl Import<'_, '_> {
     }
 
     /// The event of an item that this import made or changed.
-    pub(super) fn event(&mut self, id: &AnyId, data: &serde_json::Value) -> Result<(), AppError> {
-        let mut data = data.clone();
-        data["origin"] = self.origin.as_str().into();
-        self.unit.event(EventKind::Imported, id.clone(), &data)
+    pub(super) fn event(&mut self, id: &AnyId, data: Data) -> Result<(), AppError> {
+        let data = data.with("origin", &self.origin.as_str());
+        self.unit.event(EventKind::Imported, id.clone(), data)
     }
 }
 

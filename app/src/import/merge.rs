@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use serde_json::json;
 use tasq_domain::life::import_budget;
 use tasq_domain::{
     AnyId, Dependency, Epic, Feature, JsonObject, Proof, Source, Status, Task, TaskId, TestOwner,
@@ -13,6 +12,7 @@ use tasq_formats::import::{
 };
 
 use super::Import;
+use crate::data::data;
 use crate::error::AppError;
 
 impl Import<'_, '_> {
@@ -58,7 +58,7 @@ impl Import<'_, '_> {
         }
         self.unit.tx.update_epic(&epic)?;
         self.report.epics.updated += 1;
-        self.event(&id, &json!({ "updated": true }))
+        self.event(&id, data!({ "updated": true }))
     }
 
     fn merge_feature(&mut self, at: usize, stored: Feature) -> Result<(), AppError> {
@@ -98,7 +98,7 @@ impl Import<'_, '_> {
         }
         self.unit.tx.update_feature(&feature)?;
         self.report.features.updated += 1;
-        self.event(&id, &json!({ "updated": true }))
+        self.event(&id, data!({ "updated": true }))
     }
 
     /// Merges a task that was imported before.
@@ -140,7 +140,7 @@ impl Import<'_, '_> {
         self.report.tasks.updated += 1;
         self.event(
             &id,
-            &json!({ "updated": true, "status": task.status.as_str() }),
+            data!({ "updated": true, "status": task.status.as_str() }),
         )
     }
 
@@ -310,7 +310,7 @@ impl Import<'_, '_> {
                 self.unit.event(
                     tasq_domain::EventKind::Removed,
                     &test.id,
-                    &json!({ "origin": self.origin }),
+                    data!({ "origin": self.origin }),
                 )?;
             }
         }
