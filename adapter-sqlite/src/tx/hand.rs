@@ -8,13 +8,14 @@
 //! since, of which SQLite tells whoever holds the lock of writers (`PRAGMA data_version`): what is in hand is what is stored
 //! then, as are the pages that SQLite itself keeps by the same sign.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use diesel::SqliteConnection;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::{Sqlite, SqliteValue};
+use foldhash::HashMap;
 use tasq_domain::rollup::roll_up;
 use tasq_domain::{
     AnyId, Epic, EpicId, Feature, FeatureId, Priority, Proof, Settings, Status, StatusCounts, Task,

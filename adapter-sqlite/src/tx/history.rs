@@ -80,6 +80,11 @@ statement! {
         "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, message = ? WHERE task_seq = ? AND number = ?"
 }
 statement! {
+    /// Ends an attempt of which there is nothing more to say.
+    EndAttemptPlainly { ended_at: i64 => BigInt, outcome: &'a str => Text, task: i64 => BigInt, number: i64 => BigInt } -> () =
+        "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = NULL, message = NULL WHERE task_seq = ? AND number = ?"
+}
+statement! {
     /// The number of an epic.
     SeqOfEpic { id: &'a str => Text } -> BigInt = "SELECT seq FROM epics WHERE id = ?"
 }
@@ -275,15 +280,15 @@ pub(crate) fn end_attempt(
         exit_code,
         message,
     } = end;
-    let rows = EndAttempt::new(
-        at.micros(),
-        outcome.as_str(),
-        exit_code.map(Into::into),
-        message.as_ref().map(Reason::as_str),
-        task_seq,
-        number.into(),
-    )
-    .execute(conn)?;
+    let (at, outcome, number) = (at.micros(), outcome.as_str(), i64::from(number));
+    let rows = match (exit_code, message) {
+        (None, None) => EndAttemptPlainly::new(at, outcome, task_seq, number).execute(conn)?,
+        (exit_code, message) => {
+            let exit_code = exit_code.map(Into::into);
+            let message = message.as_ref().map(Reason::as_str);
+            EndAttempt::new(at, outcome, exit_code, message, task_seq, number).execute(conn)?
+        }
+    };
     Ok(rows == 1)
 }
 

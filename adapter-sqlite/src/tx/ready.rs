@@ -22,21 +22,12 @@ use crate::rows::task::{StoredTask, WHOLE_TASK, read_process, whole_task};
 use crate::schema::tasks;
 use crate::statement::statement;
 
-/// What there is around a task that may be handed out, a bit for each kind.
-macro_rules! before {
-    () => {
-        "EXISTS (SELECT 1 FROM dependencies WHERE task_id = tasks.id) \
-         + 2 * EXISTS (SELECT 1 FROM test_cases WHERE task_id = tasks.id)"
-    };
-}
-
-/// What there is around any task: what waits for it as well, which is of use when it is completed.
+/// What there is around a task, a bit for each kind.
 macro_rules! around {
     () => {
-        concat!(
-            before!(),
-            " + 4 * EXISTS (SELECT 1 FROM dependencies WHERE depends_on = tasks.id)"
-        )
+        "EXISTS (SELECT 1 FROM dependencies WHERE task_id = tasks.id) \
+         + 2 * EXISTS (SELECT 1 FROM test_cases WHERE task_id = tasks.id) \
+         + 4 * EXISTS (SELECT 1 FROM dependencies WHERE depends_on = tasks.id)"
     };
 }
 
@@ -49,12 +40,12 @@ macro_rules! read_task {
 
 /// The same, with what there is around the task.
 macro_rules! find_task {
-    ($around:ident, $rest:expr) => {
+    ($rest:expr) => {
         concat!(
             "SELECT ",
             whole_task!(),
             ", ",
-            $around!(),
+            around!(),
             " FROM tasks",
             $rest
         )
@@ -68,7 +59,7 @@ type Found = (TaskRecord, Related);
 
 statement! {
     /// A task.
-    TaskById { id: &'a str => Text } -> FoundColumns = find_task!(around, " WHERE id = ?")
+    TaskById { id: &'a str => Text } -> FoundColumns = find_task!(" WHERE id = ?")
 }
 
 statement! {
@@ -84,7 +75,7 @@ statement! {
 statement! {
     /// A task, if it still has this row id. The index of ids is not looked at, whatever SQLite is told of its rows.
     TaskByRowId { seq: i64 => BigInt, id: &'a str => Text } -> FoundColumns =
-        find_task!(around, " WHERE seq = ? AND +id = ?")
+        find_task!(" WHERE seq = ? AND +id = ?")
 }
 
 /// Declares a statement that finds several tasks by their keys.
@@ -106,7 +97,7 @@ macro_rules! several {
 
         impl<const N: usize> QueryFragment<Sqlite> for $name<'_, N> {
             fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-                out.push_sql(find_task!(around, concat!(" WHERE ", $column, " IN (")));
+                out.push_sql(find_task!(concat!(" WHERE ", $column, " IN (")));
                 for (number, key) in self.0.iter().enumerate() {
                     if number > 0 {
                         out.push_sql(", ");
@@ -134,7 +125,6 @@ statement! {
     /// `not_before` is looked at again because a clock may have gone back, and the status because `stage` follows from a
     /// column that a plain client may have set wrong.
     ReadyInQueue { now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
-        before,
         " INDEXED BY idx_tasks_status \
          WHERE stage = 1 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
@@ -143,7 +133,6 @@ statement! {
 statement! {
     /// The first ready tasks of an epic.
     ReadyInEpic { epic: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
-        before,
         " INDEXED BY idx_tasks_epic \
          WHERE epic_id = ? AND stage = 1 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
@@ -152,7 +141,6 @@ statement! {
 statement! {
     /// The first ready tasks of a feature.
     ReadyInFeature { feature: &'a str => Text, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
-        before,
         " INDEXED BY idx_tasks_feature_id \
          WHERE feature_id = ? AND stage = 1 AND status = 'pending' AND (not_before IS NULL OR not_before <= ?) \
          ORDER BY effective_priority, seq LIMIT ? + 0"
@@ -161,7 +149,6 @@ statement! {
 statement! {
     /// The first ready tasks of a lane.
     ReadyInLane { feature: &'a str => Text, rank: i64 => BigInt, now: i64 => BigInt, limit: i64 => BigInt } -> FoundColumns = find_task!(
-        before,
         " INDEXED BY idx_tasks_feature_id \
          WHERE feature_id = ? AND stage = 1 AND effective_priority = ? AND status = 'pending' \
          AND (not_before IS NULL OR not_before <= ?) \
@@ -238,7 +225,7 @@ pub(crate) fn task(
         Some(row) => Some(row),
         None => TaskById::new(id.as_str()).get_result(conn).optional()?,
     };
-    row.map(with_all_around).transpose()
+    row.map(read).transpose()
 }
 
 /// For a unit that only reads, which keeps nothing in hand.
@@ -282,12 +269,12 @@ pub(crate) fn several(
     let (sixteens, rest) = by_id.as_chunks::<16>();
     for ids in sixteens {
         for row in TasksById(ids).load(conn)? {
-            found.push(with_all_around(row)?);
+            found.push(read(row)?);
         }
     }
     for ids in rest.as_chunks::<4>().0 {
         for row in TasksById(ids).load(conn)? {
-            found.push(with_all_around(row)?);
+            found.push(read(row)?);
         }
     }
     Ok(found)
@@ -301,7 +288,7 @@ fn by_row_ids<const N: usize>(
     let rows = TasksByRowIds(&tasks.map(|(seq, _)| seq)).load(conn)?;
     // Another may have that row id now, and what is wrong with it is not for who did not ask for it. What is wrong with one
     // that was asked for is told when it is asked for alone.
-    let mut found: Vec<Found> = rows.into_iter().flat_map(with_all_around).collect();
+    let mut found: Vec<Found> = rows.into_iter().flat_map(read).collect();
     found.retain(|(record, _)| tasks.contains(&(record.task.seq, &record.task.id)));
     Ok(found)
 }
@@ -346,26 +333,13 @@ pub(crate) fn ready(
     Ok(ready)
 }
 
-/// What waits for it was not asked for, so there may be something.
-fn read((row, before): (StoredTask, i64)) -> Result<Found, Fault> {
+fn read((row, around): (StoredTask, i64)) -> Result<Found, Fault> {
     let related = Related {
-        dependencies: before & 1 != 0,
-        tests: before & 2 != 0,
-        dependents: true,
+        dependencies: around & 1 != 0,
+        tests: around & 2 != 0,
+        dependents: around & 4 != 0,
     };
     Ok((row.0?, related))
-}
-
-fn with_all_around((row, around): (StoredTask, i64)) -> Result<Found, Fault> {
-    let (record, related) = read((row, around))?;
-    let dependents = around & 4 != 0;
-    Ok((
-        record,
-        Related {
-            dependents,
-            ..related
-        },
-    ))
 }
 
 pub(crate) fn expired(
@@ -445,7 +419,7 @@ fn first_due(
     let rows: Vec<(StoredTask, i64)> = query
         .order((tasks::effective_priority, tasks::seq))
         .limit(limit.into())
-        .select((sql::<Binary>(WHOLE_TASK), sql::<BigInt>(before!())))
+        .select((sql::<Binary>(WHOLE_TASK), sql::<BigInt>(around!())))
         .load(conn)?;
     rows.into_iter().map(read).collect()
 }
