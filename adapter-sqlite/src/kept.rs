@@ -21,8 +21,11 @@ pub(crate) struct Kept {
     hand: InHand,
     /// The number that the file had when that was committed; `None` if it was not.
     good_for: Option<i64>,
-    /// The number that it had when the last write unit began.
+    /// The number that it had when the last write unit began, if that was asked.
     seen: Option<i64>,
+    /// Whether there was a write unit. The first one has nothing to take over and mostly no successor, so it does not ask:
+    /// a command has one.
+    had_one: bool,
 }
 
 impl Kept {
@@ -37,6 +40,9 @@ impl Kept {
             return Ok((InHand::with(std::mem::take(&mut self.hand.row_ids)), false));
         }
         let good_for = self.good_for.take();
+        if !std::mem::replace(&mut self.had_one, true) {
+            return Ok((std::mem::take(&mut self.hand), false));
+        }
         let now: i64 = DataVersion::new().get_result(conn)?;
         self.seen = Some(now);
         let same = good_for == Some(now);
