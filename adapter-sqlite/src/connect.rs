@@ -9,8 +9,8 @@ use diesel::sql_types::{BigInt, Integer, Text};
 use tasq_files::{FsKind, Identity, fs_kind, identity};
 use tasq_ports::StoreError;
 
+use crate::carried::Carried;
 use crate::error::{Place, file};
-use crate::kept::Kept;
 use crate::migrate::KNOWN_VERSION;
 use crate::statement::statement;
 use crate::store::{NetworkFs, Sync};
@@ -71,7 +71,7 @@ pub(crate) struct Opened {
     /// Who sees to what follows from a write.
     pub(crate) follows: Follows,
     /// What the last unit of work left to the next.
-    pub(crate) kept: Kept,
+    pub(crate) carried: Carried,
     /// What is left of [`crate::Options::fold_log_above`].
     pub(crate) fold_log_above: Option<u64>,
 }
@@ -138,7 +138,7 @@ pub(crate) fn open(place: &Place, sync: Sync, network_fs: NetworkFs) -> Result<O
         version,
         read_only,
         follows: Follows::Triggers,
-        kept: Kept::default(),
+        carried: Carried::default(),
         fold_log_above: None,
     })
 }

@@ -1,7 +1,7 @@
 //! The default store: one SQLite file, safe for any number of processes.
 //!
-//! - `store`: a unit of work is one transaction; writers queue behind a lock beside the file. `kept`: what one has read, the
-//!   next need not read again, if nobody else wrote in between.
+//! - `store`: a unit of work is one transaction; writers queue behind a lock beside the file. `carried`: what one has read,
+//!   the next need not read again, if nobody else wrote in between.
 //! - `connect`: opening and checking the file.
 //! - `create`, `migrate`: making it and bringing it up to date.
 //! - `care`, `check`, `backup`: looking after it; `wal`: what a COMMIT that failed has left.
@@ -13,12 +13,12 @@
 
 mod backup;
 mod care;
+mod carried;
 mod check;
 mod connect;
 mod create;
 mod derive;
 mod error;
-mod kept;
 mod migrate;
 mod rows;
 mod schema;

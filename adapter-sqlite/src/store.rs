@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 use diesel::RunQueryDsl as _;
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
-#[cfg(test)]
-use diesel::connection::{Connection as _, InstrumentationEvent};
 use tasq_domain::Settings;
 use tasq_files::{LockFile, LockGuard, identity};
 use tasq_ports::{Access, Clock, Store, StoreError, StoreInfo, Tx, Verdict};
@@ -20,8 +18,6 @@ use crate::create::create;
 use crate::error::{IO_ERROR, Place, file, not_longer_than};
 use crate::migrate::{KNOWN_VERSION, migrate_unasked, too_old};
 use crate::statement::statement;
-#[cfg(test)]
-use crate::tx::InHand;
 use crate::tx::SqliteTx;
 use crate::wal;
 
@@ -170,10 +166,10 @@ impl SqliteStore {
                 let Opened {
                     conn,
                     follows,
-                    kept,
+                    carried,
                     ..
                 } = &mut **opened;
-                kept.forget();
+                carried.forget();
                 let switched = follows.by(Follows::Triggers, conn);
                 switched.map_err(|error| self.place.sql(&error))?;
                 Some(guard)
@@ -270,11 +266,11 @@ impl SqliteStore {
         let Opened {
             conn,
             follows,
-            kept,
+            carried,
             ..
         } = &mut **opened;
         let unit = Unit::begin(&self.place, conn, access)?;
-        let taken = kept.take(unit.conn, access);
+        let taken = carried.take(unit.conn, access);
         let (hand, same) = taken.map_err(|error| self.place.sql(&error))?;
         if !same {
             self.check_version(unit.conn)?;
@@ -294,13 +290,14 @@ impl SqliteStore {
             }
             Ok(verdict)
         });
-        kept.put_back(tx.hand, access);
+        let mut hand = tx.hand;
+        carried.remember(std::mem::take(&mut hand.row_ids));
         if ended? == Verdict::Rollback {
             return Ok(());
         }
         let (committed, log_bytes) = unit.commit();
         if committed.is_ok() && access == Access::Write {
-            opened.kept.committed();
+            opened.carried.take_over(hand);
             self.fold_long_log(opened, log_bytes);
         }
         let Err(StoreError::OutcomeUnknown { what }) = &committed else {
@@ -316,57 +313,6 @@ impl SqliteStore {
             }
         }
         committed
-    }
-}
-
-#[cfg(test)]
-impl SqliteStore {
-    /// Whatever is kept from the last write unit that is not what is stored, if nobody has written since.
-    pub(crate) fn kept_wrongly(&self, conn: &mut SqliteConnection) -> Vec<String> {
-        match &*self.file() {
-            OpenFile::Open(opened) => opened
-                .kept
-                .hand()
-                .map_or_else(Vec::new, |hand| hand.differences(conn)),
-            OpenFile::Broken(_) => Vec::new(),
-        }
-    }
-
-    /// The texts of the statements that something takes.
-    pub(crate) fn statements(&self, what: impl FnOnce()) -> Vec<String> {
-        let told: Arc<Mutex<Vec<String>>> = Arc::default();
-        let teller = Arc::clone(&told);
-        let tell = move |event: InstrumentationEvent<'_>| {
-            if let InstrumentationEvent::StartQuery { query, .. } = event {
-                teller.lock().unwrap().push(query.to_string());
-            }
-        };
-        if let OpenFile::Open(opened) = &mut *self.file() {
-            opened.conn.set_instrumentation(tell);
-        }
-        what();
-        if let OpenFile::Open(opened) = &mut *self.file() {
-            opened
-                .conn
-                .set_instrumentation(|_: InstrumentationEvent<'_>| ());
-        }
-        std::mem::take(&mut told.lock().unwrap())
-    }
-
-    /// How many tasks, features and epics are kept from the last write unit.
-    pub(crate) fn kept_count(&self) -> [usize; 3] {
-        match &*self.file() {
-            OpenFile::Open(opened) => opened.kept.hand().map_or([0; 3], InHand::sizes),
-            OpenFile::Broken(_) => [0; 3],
-        }
-    }
-
-    /// The row id that is remembered of a task.
-    pub(crate) fn row_id_of(&self, id: &tasq_domain::TaskId) -> Option<i64> {
-        match &*self.file() {
-            OpenFile::Open(opened) => opened.kept.row_id_of(id),
-            OpenFile::Broken(_) => None,
-        }
     }
 }
 
@@ -445,6 +391,17 @@ impl Drop for Unit<'_> {
         if self.open {
             // It fails only when SQLite has rolled back already.
             let _ = self.conn.batch_execute("ROLLBACK");
+        }
+    }
+}
+
+#[cfg(test)]
+impl SqliteStore {
+    /// Something with the open file.
+    pub(crate) fn inspect<T>(&self, what: impl FnOnce(&mut Opened) -> T) -> T {
+        match &mut *self.file() {
+            OpenFile::Open(opened) => what(opened),
+            OpenFile::Broken(why) => panic!("{why}"),
         }
     }
 }

@@ -13,19 +13,27 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// Adds a member, which is not there yet.
+    /// These members, and one more.
     pub(crate) fn with(mut self, key: &'static str, value: &impl Serialize) -> Self {
         self.add(key, value);
         self
     }
 
-    /// As [`Data::with`].
+    /// Adds a member, which must not be there yet: readers of JSON differ in which of two they take.
     pub(crate) fn add(&mut self, key: &'static str, value: &impl Serialize) {
+        debug_assert!(!self.has(key), "{key} twice");
         let before = if self.text.is_empty() { b'{' } else { b',' };
         self.text.push(before);
         self.write(key);
         self.text.push(b':');
         self.write(value);
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let text = [&self.text, &b"}"[..]].concat();
+        let members: Option<serde_json::Map<String, serde_json::Value>> =
+            serde_json::from_slice(&text).ok();
+        members.is_some_and(|members| members.contains_key(key))
     }
 
     fn write(&mut self, value: &(impl Serialize + ?Sized)) {
@@ -68,9 +76,18 @@ mod tests {
         let value = json!({ "a": hostile, "b": some, "c": none, "d": true, "e": 7_u32, "f": "" });
         assert_eq!(told.into_object().unwrap().as_str(), value.to_string());
         assert_eq!(data!({}).into_object().unwrap().as_str(), "{}");
-        let one = data!({}).with("one", &hostile).into_object().unwrap();
-        let read: Value = serde_json::from_str(one.as_str()).unwrap();
-        assert_eq!(read, json!({ "one": hostile }));
+        let mut more = data!({ "one": hostile }).with("two", &2);
+        more.add("three", &none);
+        let more = more.into_object().unwrap();
+        let read: Value = serde_json::from_str(more.as_str()).unwrap();
+        assert_eq!(read, json!({ "one": hostile, "two": 2, "three": null }));
+    }
+
+    #[test]
+    #[cfg_attr(not(debug_assertions), ignore = "it is an assertion of debug builds")]
+    #[should_panic(expected = "one twice")]
+    fn a_member_is_there_once() {
+        let _ = data!({ "one": 1, "two": 2 }).with("one", &3);
     }
 
     #[test]

@@ -131,7 +131,8 @@ impl Unit<'_> {
             self.tx.end_attempt(&before.id, token.attempt, end)?;
         }
         let mut data = data.with("status", &step.task.status.as_str());
-        if let Some((token, _)) = &step.closed {
+        // A claim tells of the attempt that begins with it, not of one that somebody left open.
+        if let (Some((token, _)), false) = (&step.closed, step.event == EventKind::Claimed) {
             data.add("attempt", &token.attempt);
         }
         self.event_at(step.event, &before.id, step.task.updated_at, data)?;

@@ -168,6 +168,7 @@ macro_rules! usecases_suite {
             }
             operations {
                 every_request_is_carried_out_once,
+                a_claim_tells_of_its_own_attempt,
                 another_request_under_the_same_id_is_a_conflict,
                 a_refusal_is_not_kept,
                 kept_answers_are_small,

@@ -8,7 +8,7 @@ use tasq_app::{
     Reply, ScopeRef, WhichTask,
 };
 use tasq_domain::life::{Ask, FailureKind};
-use tasq_domain::{EntityKind, MAX_ANSWER_BYTES, OperationId, Token};
+use tasq_domain::{EntityKind, EventKind, MAX_ANSWER_BYTES, OperationId, Status, Task, Token};
 
 use super::desk::{
     Desk, any_feature, any_task, claims, code, completing, failing, holder, id_of, named, new_epic,
@@ -83,6 +83,33 @@ pub(crate) fn every_request_is_carried_out_once(desk: &Desk) {
     twice.check(|app| app.remove(&any_task("D"), false));
     twice.check(|app| app.remove_named(EntityKind::Task, "c", false));
     twice.check(|app| app.reap());
+}
+
+/// Also where somebody made the task pending by hand and left the claim of an earlier attempt in it.
+pub(crate) fn a_claim_tells_of_its_own_attempt(desk: &Desk) {
+    desk.feature("F", None);
+    let task = desk.task("A", "F");
+    let left = desk.claim_this("A");
+    desk.bench.write(|tx| {
+        let before = tx.task(&task)?.expect("it was added").task;
+        tx.update_task_life(&Task {
+            status: Status::Pending,
+            ..before
+        })
+    });
+    let twice = Twice {
+        desk,
+        count: std::cell::Cell::default(),
+    };
+    let wanted = claims(WhichTask::Next(ScopeRef::Queue), 1);
+    let claim = twice.check(|app| app.claim(&wanted)).remove(0);
+    assert_eq!((left.token.attempt, claim.token.attempt), (1, 2));
+    let events = desk.events();
+    let told = events.iter().rfind(|it| it.kind == EventKind::Claimed);
+    let data = told.expect("a claim is told").data.as_str();
+    assert_eq!(data.matches("\"attempt\"").count(), 1, "{data}");
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert_eq!(data["attempt"], 2);
 }
 
 fn holders_requests(twice: &Twice<'_>) {

@@ -195,7 +195,11 @@ fn the_row_id_of_a_task_is_only_a_hint() {
 fn what_is_handed_out_is_remembered_from_unit_to_unit() {
     let fixture = Fixture::new();
     let id = task("T1", "F1").id;
-    let row_id = || fixture.store.row_id_of(&id);
+    let row_id = || {
+        fixture
+            .store
+            .inspect(|opened| opened.carried.row_ids().of(&id))
+    };
     fixture
         .store
         .write(|tx| {

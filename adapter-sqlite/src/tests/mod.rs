@@ -1,9 +1,9 @@
 //! Tests of the schema and the store, each subject in its own file.
 
 mod care;
+mod carried;
 mod facts;
 mod follow;
-mod kept;
 mod opening;
 mod plain;
 mod plans;
@@ -14,10 +14,11 @@ mod schema;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use diesel::connection::{Connection as _, InstrumentationEvent};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use tasq_domain::backoff::Backoff;
@@ -29,6 +30,7 @@ use tasq_domain::{
 use tasq_ports::Clock;
 use tempfile::TempDir;
 
+use crate::connect::Opened;
 use crate::error::Place;
 use crate::{Migrate, NetworkFs, Options, SqliteStore, Sync};
 
@@ -97,6 +99,36 @@ impl Fixture {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{said}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The texts of the statements that the store gets from something.
+    pub(crate) fn statements(&self, what: impl FnOnce()) -> Vec<String> {
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let teller = Arc::clone(&told);
+        let tell = move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                teller.lock().unwrap().push(query.to_string());
+            }
+        };
+        let listen = |opened: &mut Opened| opened.conn.set_instrumentation(tell);
+        self.store.inspect(listen);
+        what();
+        let nobody = |_: InstrumentationEvent<'_>| ();
+        self.store
+            .inspect(|opened| opened.conn.set_instrumentation(nobody));
+        std::mem::take(&mut told.lock().unwrap())
+    }
+
+    /// How many tasks, features and epics are carried to the next write unit.
+    pub(crate) fn carried(&self) -> [usize; 3] {
+        self.store.inspect(|opened| opened.carried.hand().sizes())
+    }
+
+    /// What is carried to the next write unit and is not stored like that; nobody has written since the last one.
+    pub(crate) fn carried_wrongly(&self) -> Vec<String> {
+        let mut conn = self.plain();
+        self.store
+            .inspect(|opened| opened.carried.hand().differences(&mut conn))
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {

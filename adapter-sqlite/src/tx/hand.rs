@@ -4,9 +4,10 @@
 //! Before a write that does more to other rows than is known here, all of it is written out and forgotten, but for the row ids
 //! of tasks, which nobody relies on.
 //!
-//! The next write unit of the connection takes it over if the one before was committed and nobody else has committed anything
-//! since, of which SQLite tells whoever holds the lock of writers (`PRAGMA data_version`): what is in hand is what is stored
-//! then, as are the pages that SQLite itself keeps by the same sign.
+//! The next write unit of the connection takes it over, if nobody else has committed anything since (`carried`).
+
+#[cfg(test)]
+mod check;
 
 use std::collections::BTreeMap;
 
@@ -65,13 +66,16 @@ statement! {
          WHERE id = ? AND status <> rolled"
 }
 
-/// How many tasks are kept at the most, to bound the memory, and how many features from one unit to the next.
+/// How many tasks are kept at the most, to bound the memory.
 const MOST_TASKS: usize = 2_048;
 
 /// How long the texts of all tasks that are kept may be together, in bytes: one may have more than a megabyte.
 const MOST_TEXT: usize = 4 << 20;
 
-/// How many epics are kept from one unit to the next.
+/// How many features are carried from one unit to the next.
+const MOST_FEATURES: usize = 2_048;
+
+/// How many epics are carried from one unit to the next.
 const MOST_EPICS: usize = 64;
 
 /// How long the texts of one of those may be, in bytes.
@@ -93,7 +97,7 @@ pub(crate) struct InHand {
     pub(crate) ledger: Ledger,
     /// Until anything is written that may change it, and the unit ends.
     pub(crate) outlook: Option<Outlook>,
-    /// Kept from one unit to the next, whatever happens between them.
+    /// Carried from one unit to the next, whatever happens between them.
     pub(crate) row_ids: RowIds,
 }
 
@@ -199,12 +203,12 @@ impl InHand {
         *self = Self::with(std::mem::take(&mut self.row_ids));
     }
 
-    /// All that is in hand was committed: what the next unit may take over, if nobody else writes before it.
-    pub(crate) fn keep(&mut self) {
+    /// Leaves what the next unit may take over.
+    pub(crate) fn bound(&mut self) {
         // Time goes on.
         self.outlook = None;
-        if self.features.len() > MOST_TASKS {
-            self.features.clear();
+        if self.features.len() > MOST_FEATURES {
+            self.features = HashMap::default();
         }
         if self.epics.len() > MOST_EPICS {
             self.epics.clear();
@@ -247,16 +251,61 @@ impl InHand {
         self.tasks.insert(id, Box::new(Held { record, related }));
     }
 
-    /// How many more tasks there is room for before all are forgotten.
-    pub(crate) fn room(&self) -> usize {
-        MOST_TASKS.saturating_sub(self.tasks.len())
+    /// Those of these tasks that are not in hand, as many as there is room for: what is there from before makes way.
+    pub(crate) fn unknown<'t>(&mut self, ids: &'t [TaskId]) -> Vec<&'t TaskId> {
+        let ids = &ids[..ids.len().min(MOST_TASKS)];
+        let mut unknown: Vec<&TaskId> = ids.iter().filter(|id| self.task(id).is_none()).collect();
+        if self.tasks.len() + unknown.len() > MOST_TASKS {
+            self.forget_tasks();
+            unknown = ids.iter().collect();
+        }
+        unknown
     }
 
-    /// A task was written as it is here; what follows for it from others did not change.
-    pub(crate) fn rewrite(&mut self, task: &Task) {
-        if let Some(held) = self.tasks.get_mut(&task.id) {
-            self.text = self.text - text_of(&held.record.task) + text_of(task);
-            held.record.task.clone_from(task);
+    /// What a step changes of a task's life was written. All else of it, and what follows for it from others, stands.
+    pub(crate) fn rewrite_life(&mut self, task: &Task) {
+        let Some(held) = self.tasks.get_mut(&task.id) else {
+            return;
+        };
+        let Task {
+            // What `LifeRow` has.
+            updated_at,
+            status,
+            blocked_reason,
+            retries_used,
+            not_before,
+            attempts,
+            lost_in_a_row,
+            claim,
+            completed_at,
+            proof,
+            // The rest.
+            seq: _,
+            id: _,
+            feature: _,
+            description: _,
+            own_priority: _,
+            retry_budget: _,
+            hold: _,
+            source: _,
+            metadata: _,
+            created_at: _,
+        } = task;
+        let held = &mut held.record.task;
+        self.text -= text_of(held);
+        held.updated_at = *updated_at;
+        held.status = *status;
+        held.blocked_reason.clone_from(blocked_reason);
+        held.retries_used = *retries_used;
+        held.not_before = *not_before;
+        held.attempts = *attempts;
+        held.lost_in_a_row = *lost_in_a_row;
+        held.claim.clone_from(claim);
+        held.completed_at = *completed_at;
+        held.proof.clone_from(proof);
+        self.text += text_of(held);
+        if self.text > MOST_TEXT {
+            self.forget_tasks();
         }
     }
 
@@ -418,7 +467,7 @@ impl InHand {
     /// Writes out what was counted and added; all that was read stays in hand.
     pub(crate) fn write_out(&mut self, conn: &mut SqliteConnection) -> Result<(), Fault> {
         self.ledger.write_out(conn)?;
-        for id in self.counted.drain(..) {
+        for id in std::mem::take(&mut self.counted) {
             if let Some(parent) = self.features.get_mut(&id) {
                 parent.write_out(conn)?;
             }
@@ -440,62 +489,6 @@ impl InHand {
             self.features.insert(id.clone(), parent?);
         }
         Ok(self.features.get_mut(id))
-    }
-}
-
-#[cfg(test)]
-impl InHand {
-    /// What is in hand and not stored like that.
-    pub(crate) fn differences(&self, conn: &mut SqliteConnection) -> Vec<String> {
-        let mut all = Vec::new();
-        let mut compare = |held: String, stored: String| {
-            if held != stored {
-                all.push(format!("{held}\n  is stored as {stored}"));
-            }
-        };
-        for (id, Held { record, related }) in self.tasks.iter().map(|(id, it)| (id, &**it)) {
-            let stored = ready::task(conn, &RowIds::default(), id).unwrap();
-            // There may be less around it than is thought, but not more.
-            let more = |there: Related| Related {
-                dependencies: there.dependencies || related.dependencies,
-                dependents: there.dependents || related.dependents,
-                tests: there.tests || related.tests,
-            };
-            let stored = stored.map(|(record, there)| (record, more(there)));
-            compare(
-                format!("{:?}", Some((record, related))),
-                format!("{stored:?}"),
-            );
-        }
-        for (id, parent) in &self.features {
-            let mut afresh = Self::default();
-            let stored = afresh.parent(conn, id).unwrap();
-            compare(format!("{:?}", Some(parent)), format!("{stored:?}"));
-        }
-        for (id, epic) in &self.epics {
-            let stored = tree::epic(conn, id).unwrap();
-            compare(format!("{:?}", Some(epic)), format!("{stored:?}"));
-        }
-        if let Some(settings) = &self.settings {
-            let stored = super::whole::settings(conn).unwrap();
-            compare(format!("{settings:?}"), format!("{stored:?}"));
-        }
-        if let Some(next) = self.next_task {
-            let stored = tree::next_task(conn).unwrap();
-            compare(format!("next task {next}"), format!("next task {stored}"));
-        }
-        if let Some(next) = self.ledger.next_event() {
-            let stored = history::newest_event(conn).unwrap() + 1;
-            compare(format!("next event {next}"), format!("next event {stored}"));
-        }
-        let texts: usize = self.tasks.values().map(|it| text_of(&it.record.task)).sum();
-        compare(format!("{} of text", self.text), format!("{texts} of text"));
-        all
-    }
-
-    /// How many tasks, features and epics there are.
-    pub(crate) fn sizes(&self) -> [usize; 3] {
-        [self.tasks.len(), self.features.len(), self.epics.len()]
     }
 }
 

@@ -29,11 +29,9 @@ use tasq_ports::{
 use crate::connect::Follows;
 use crate::error::{Fault, Place};
 use crate::schema::acting;
-pub(crate) use hand::InHand;
 #[cfg(test)]
 pub(crate) use hand::Related;
-#[cfg(test)]
-pub(crate) use hand::RowIds;
+pub(crate) use hand::{InHand, RowIds};
 use whole::TaskRows;
 
 /// One unit of work on an open transaction.
@@ -325,8 +323,7 @@ impl Tx for SqliteTx<'_> {
             return Ok(());
         }
         self.in_hand(|hand, conn| {
-            let unknown = tasks.iter().filter(|id| hand.task(id).is_none());
-            let ids: Vec<&TaskId> = unknown.take(hand.room()).collect();
+            let ids = hand.unknown(tasks);
             for (record, related) in ready::several(conn, &hand.row_ids, &ids)? {
                 hand.take_up(record, related);
             }

@@ -440,7 +440,7 @@ pub(crate) fn update_task_life(
     let rows = change.execute(conn)?;
     one(rows, "task", &task.id)?;
     hand.count(conn, &feature, Some(status), task.status, task.updated_at)?;
-    hand.rewrite(task);
+    hand.rewrite_life(task);
     open_what_waits(conn, hand, &task.id, status, task.status)
 }
 
