@@ -16,7 +16,7 @@ statement! {
 ///
 /// Whether somebody has is known from SQLite, which goes by the same sign when it keeps pages of the file from one
 /// transaction to the next; and it is asked within a transaction that writes, beside which nobody else can commit. Row ids
-/// are carried in any case.
+/// are carried whatever others do: they are hints.
 #[derive(Default)]
 pub(crate) struct Carried {
     row_ids: RowIds,
@@ -56,7 +56,7 @@ impl Carried {
         Ok((hand, same))
     }
 
-    /// The row ids, however the unit ended.
+    /// The row ids of a unit that has ended, well or not.
     pub(crate) fn remember(&mut self, row_ids: RowIds) {
         self.row_ids = row_ids;
     }
@@ -64,7 +64,7 @@ impl Carried {
     /// What the write unit that was committed just now had in hand.
     pub(crate) fn take_over(&mut self, mut hand: InHand) {
         if let Some(seen) = self.seen {
-            hand.bound();
+            hand.limit();
             self.hand = hand;
             self.good_for = Some(seen);
         }

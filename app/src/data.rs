@@ -13,13 +13,14 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// These members, and one more.
+    /// With one more member, as [`Data::add`] adds it.
     pub(crate) fn with(mut self, key: &'static str, value: &impl Serialize) -> Self {
         self.add(key, value);
         self
     }
 
-    /// Adds a member, which must not be there yet: readers of JSON differ in which of two they take.
+    /// Adds a member behind the others. It must not be there yet, as debug builds assert: readers of JSON differ in which
+    /// of two they take.
     pub(crate) fn add(&mut self, key: &'static str, value: &impl Serialize) {
         debug_assert!(!self.has(key), "{key} twice");
         let before = if self.text.is_empty() { b'{' } else { b',' };
@@ -40,7 +41,7 @@ impl Data {
         serde_json::to_writer(&mut self.text, value).expect("texts and numbers are JSON");
     }
 
-    /// The object.
+    /// The whole object.
     ///
     /// # Errors
     /// If it is longer than an event's data may be.
@@ -72,8 +73,8 @@ mod tests {
         let hostile = "\"\\\u{1}é🦀\n";
         let some = Some(-3_i64);
         let none: Option<&str> = None;
-        let told = data!({ "a": hostile, "b": some, "c": none, "d": true, "e": 7_u32, "f": "" });
-        let value = json!({ "a": hostile, "b": some, "c": none, "d": true, "e": 7_u32, "f": "" });
+        let told = data!({ "b": hostile, "a": some, "d": none, "c": true, "f": 7_u32, "e": "" });
+        let value = json!({ "b": hostile, "a": some, "d": none, "c": true, "f": 7_u32, "e": "" });
         assert_eq!(told.into_object().unwrap().as_str(), value.to_string());
         assert_eq!(data!({}).into_object().unwrap().as_str(), "{}");
         let mut more = data!({ "one": hostile }).with("two", &2);

@@ -132,7 +132,9 @@ impl Unit<'_> {
         }
         let mut data = data.with("status", &step.task.status.as_str());
         // A claim tells of the attempt that begins with it, not of one that somebody left open.
-        if let (Some((token, _)), false) = (&step.closed, step.event == EventKind::Claimed) {
+        if let Some((token, _)) = &step.closed
+            && step.event != EventKind::Claimed
+        {
             data.add("attempt", &token.attempt);
         }
         self.event_at(step.event, &before.id, step.task.updated_at, data)?;

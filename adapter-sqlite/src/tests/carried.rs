@@ -273,21 +273,35 @@ fn what_was_carried_makes_way_for_many_that_are_asked_for_at_once() {
         .unwrap();
     add(1_000, 3_048);
     assert_eq!(fixture.carried()[0], 2_048);
-    let wanted: Vec<TaskId> = (0..20).map(|number| id(&format!("N{number}"))).collect();
-    let told = fixture.statements(|| {
-        let found = fixture.store.write(|tx| {
-            tx.foresee(&wanted)?;
-            let mut found = 0;
-            for id in &wanted {
-                found += usize::from(tx.task(id)?.is_some());
-            }
-            Ok::<_, StoreError>(found)
+    let reads = |numbers: Vec<u32>| {
+        let ids = numbers.iter().map(|it| id(&format!("N{it}")));
+        let wanted: Vec<TaskId> = ids.collect();
+        let told = fixture.statements(|| {
+            let found = fixture.store.write(|tx| {
+                tx.foresee(&wanted)?;
+                let mut found = 0;
+                for id in &wanted {
+                    found += usize::from(tx.task(id)?.is_some());
+                }
+                Ok::<_, StoreError>(found)
+            });
+            assert_eq!(found.unwrap(), wanted.len());
         });
-        assert_eq!(found.unwrap(), 20);
-    });
-    let reads = told.iter().filter(|text| text.contains(" FROM tasks"));
-    // Sixteen, and four.
-    assert_eq!(reads.count(), 2, "{told:#?}");
+        let reads = told.iter().filter(|text| text.contains(" FROM tasks"));
+        reads.count()
+    };
+    assert_eq!(reads((0..20).collect()), 2, "sixteen, and four");
+    assert_eq!(fixture.carried()[0], 20);
+    // Those that are asked for and there stay.
+    add(4_000, 6_028);
+    assert_eq!(fixture.carried()[0], 2_048);
+    assert_eq!(
+        reads((0..20).chain(1_000..1_008).collect()),
+        2,
+        "four, and four"
+    );
+    assert_eq!(fixture.carried()[0], 28);
+    assert_eq!(fixture.carried_wrongly(), [""; 0]);
 }
 
 #[test]
@@ -330,7 +344,7 @@ fn two_connections_meet_what_the_other_wrote() {
         let fixture = stocked();
         let other = SqliteStore::open(&fixture.path, options(&fixture.clock)).unwrap();
         if mode == "DELETE" {
-            // As on a file system of another machine: alone, and then each as if it had been opened there.
+            // As on a file system of another machine. Only who is alone can switch, and opening switches back.
             drop(other);
             fixture.store.inspect(|opened| {
                 opened
@@ -362,6 +376,9 @@ fn two_connections_meet_what_the_other_wrote() {
             for store in [writer, reader] {
                 store.write(|tx| seen(tx)).unwrap();
             }
+            // Or there is nothing that could be wrong.
+            let sizes = reader.inspect(|opened| opened.carried.hand().sizes());
+            assert_eq!(sizes[0], 1, "{mode}, turn {turn}");
             let written = writer.write(|tx| {
                 let before = tx.task(&id("T1"))?.unwrap().task;
                 tx.update_task_life(&Task {

@@ -8,6 +8,7 @@ mod opening;
 mod plain;
 mod plans;
 mod random;
+mod random_units;
 mod rollup;
 mod schema;
 

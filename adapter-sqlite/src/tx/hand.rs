@@ -7,7 +7,7 @@
 //! The next write unit of the connection takes it over, if nobody else has committed anything since (`carried`).
 
 #[cfg(test)]
-mod check;
+mod differences;
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::{Sqlite, SqliteValue};
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use tasq_domain::rollup::roll_up;
 use tasq_domain::{
-    AnyId, Epic, EpicId, Feature, FeatureId, Priority, Proof, Settings, Status, StatusCounts, Task,
-    TaskId, TaskRecord, Timestamp,
+    AnyId, Claim, Epic, EpicId, Feature, FeatureId, Hold, Priority, Proof, Settings, Source,
+    Status, StatusCounts, Task, TaskId, TaskRecord, Timestamp,
 };
 use tasq_ports::Standing;
 
@@ -66,10 +66,10 @@ statement! {
          WHERE id = ? AND status <> rolled"
 }
 
-/// How many tasks are kept at the most, to bound the memory.
+/// How many tasks are in hand at the most, and how many row ids are remembered, to bound the memory.
 const MOST_TASKS: usize = 2_048;
 
-/// How long the texts of all tasks that are kept may be together, in bytes: one may have more than a megabyte.
+/// How long the texts of all tasks in hand may be together, in bytes: one may have more than a megabyte.
 const MOST_TEXT: usize = 4 << 20;
 
 /// How many features are carried from one unit to the next.
@@ -95,7 +95,7 @@ pub(crate) struct InHand {
     pub(crate) settings: Option<Settings>,
     pub(crate) next_task: Option<i64>,
     pub(crate) ledger: Ledger,
-    /// Until anything is written that may change it, and the unit ends.
+    /// Until anything is written that may change it, or the unit ends.
     pub(crate) outlook: Option<Outlook>,
     /// Carried from one unit to the next, whatever happens between them.
     pub(crate) row_ids: RowIds,
@@ -203,8 +203,9 @@ impl InHand {
         *self = Self::with(std::mem::take(&mut self.row_ids));
     }
 
-    /// Leaves what the next unit may take over.
-    pub(crate) fn bound(&mut self) {
+    /// Leaves what the next unit may take over, and so many features and epics as it may be carried of them; there are never
+    /// more tasks or longer texts than that.
+    pub(crate) fn limit(&mut self) {
         // Time goes on.
         self.outlook = None;
         if self.features.len() > MOST_FEATURES {
@@ -251,13 +252,15 @@ impl InHand {
         self.tasks.insert(id, Box::new(Held { record, related }));
     }
 
-    /// Those of these tasks that are not in hand, as many as there is room for: what is there from before makes way.
-    pub(crate) fn unknown<'t>(&mut self, ids: &'t [TaskId]) -> Vec<&'t TaskId> {
+    /// Those of these tasks that are not in hand, for which there is room then: others make way if they are too many.
+    pub(crate) fn make_room_for<'t>(&mut self, ids: &'t [TaskId]) -> Vec<&'t TaskId> {
         let ids = &ids[..ids.len().min(MOST_TASKS)];
-        let mut unknown: Vec<&TaskId> = ids.iter().filter(|id| self.task(id).is_none()).collect();
+        let unknown: Vec<&TaskId> = ids.iter().filter(|id| self.task(id).is_none()).collect();
         if self.tasks.len() + unknown.len() > MOST_TASKS {
-            self.forget_tasks();
-            unknown = ids.iter().collect();
+            let asked: HashSet<&TaskId> = ids.iter().collect();
+            self.tasks.retain(|id, _| asked.contains(id));
+            let texts = self.tasks.values().map(|it| text_of(&it.record.task));
+            self.text = texts.sum();
         }
         unknown
     }
@@ -591,22 +594,57 @@ fn turn_in_epic(
     Ok(())
 }
 
-/// How long the texts of a task are that a person or an agent may make as long as they like, in bytes.
+/// How long the texts of a task are together, in bytes, but for its ids.
 fn text_of(task: &Task) -> usize {
-    let hold = task.hold.as_ref().map(|hold| &hold.reason);
-    let proof = match &task.proof {
-        Some(Proof::Override { reason, .. }) => Some(reason),
-        _ => None,
+    let Task {
+        description,
+        hold,
+        source,
+        metadata,
+        blocked_reason,
+        claim,
+        proof,
+        ..
+    } = task;
+    let claim = claim.as_ref().map_or(0, |Claim { worker, cancel, .. }| {
+        worker.as_str().len() + cancel.as_ref().map_or(0, |it| it.by.as_str().len())
+    });
+    let proof = match proof {
+        Some(Proof::Override { by, reason }) => by.as_str().len() + reason.as_str().len(),
+        Some(Proof::Tests | Proof::Unproven | Proof::Imported) | None => 0,
     };
-    let reasons = [hold, task.blocked_reason.as_ref(), proof].into_iter();
-    let reasons: usize = reasons.flatten().map(|it| it.as_str().len()).sum();
-    task.description.as_str().len() + task.metadata.as_str().len() + reasons
+    description.as_str().len()
+        + text_of_hold(hold.as_ref())
+        + text_of_source(source.as_ref())
+        + metadata.as_str().len()
+        + blocked_reason.as_ref().map_or(0, |it| it.as_str().len())
+        + claim
+        + proof
 }
 
+/// The same of an epic.
 fn text_of_epic(epic: &Epic) -> usize {
-    let described = epic.description.as_ref().map_or(0, |it| it.as_str().len());
-    let held = epic.hold.as_ref().map_or(0, |it| it.reason.as_str().len());
-    described + held + epic.metadata.as_str().len()
+    let Epic {
+        name,
+        description,
+        hold,
+        source,
+        metadata,
+        ..
+    } = epic;
+    name.as_str().len()
+        + description.as_ref().map_or(0, |it| it.as_str().len())
+        + text_of_hold(hold.as_ref())
+        + text_of_source(source.as_ref())
+        + metadata.as_str().len()
+}
+
+fn text_of_hold(hold: Option<&Hold>) -> usize {
+    hold.map_or(0, |it| it.by.as_str().len() + it.reason.as_str().len())
+}
+
+fn text_of_source(source: Option<&Source>) -> usize {
+    source.map_or(0, |it| it.origin.len() + it.digest.len())
 }
 
 fn counter(counts: &mut StatusCounts, status: Status) -> &mut u64 {

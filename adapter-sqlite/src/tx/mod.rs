@@ -323,7 +323,7 @@ impl Tx for SqliteTx<'_> {
             return Ok(());
         }
         self.in_hand(|hand, conn| {
-            let ids = hand.unknown(tasks);
+            let ids = hand.make_room_for(tasks);
             for (record, related) in ready::several(conn, &hand.row_ids, &ids)? {
                 hand.take_up(record, related);
             }

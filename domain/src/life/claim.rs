@@ -19,7 +19,7 @@ pub struct Grant {
     pub worker: Worker,
     /// Fresh randomness for the token.
     pub nonce: u64,
-    /// How long the lease is; cut to [`MAX_LEASE_SECS`].
+    /// How long the lease is; cut to [`MAX_LEASE_SECS`] and to whole microseconds.
     pub lease: Duration,
     /// The process that will work on it, if its end is to be noticed.
     pub process: Option<Process>,
@@ -72,7 +72,7 @@ pub fn claim(
     }
     let mut task = record.task.touched(now);
     let started_at = task.updated_at;
-    let lease = grant.lease.min(Duration::from_secs(MAX_LEASE_SECS));
+    let lease = lease_of(grant.lease);
     let closed = close(&mut task, Outcome::Cancelled, None, None);
     task.attempts = task.attempts.saturating_add(1);
     let token = Token {
@@ -125,6 +125,13 @@ pub fn holder(task: &Task, token: Token) -> Result<&Claim, Refusal> {
         .ok_or(Refusal::StaleClaim)
 }
 
+/// The lease that is given to who asks for this one: at most [`MAX_LEASE_SECS`], in whole microseconds, as all times are.
+fn lease_of(asked: Duration) -> Duration {
+    let given = asked.min(Duration::from_secs(MAX_LEASE_SECS));
+    let micros = u64::try_from(given.as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(micros)
+}
+
 /// Extends the lease to `lease` (or the length it was made with) from now, never shortening what is left of it.
 ///
 /// # Errors
@@ -136,9 +143,7 @@ pub fn heartbeat(
     now: Timestamp,
 ) -> Result<Renewed, Refusal> {
     let held = holder(task, token)?;
-    let lease = lease
-        .unwrap_or(held.lease)
-        .min(Duration::from_secs(MAX_LEASE_SECS));
+    let lease = lease_of(lease.unwrap_or(held.lease));
     let lease_expires_at = now.after(lease).not_before(held.lease_expires_at);
     let cancel_requested = held.cancel.is_some();
     let claim = Claim {

@@ -79,6 +79,20 @@ fn a_lease_is_cut_to_a_week() {
     assert_eq!(lease.lease_expires_at, week.after(Duration::from_secs(10)));
 }
 
+/// Or a store would say something else than whoever has just claimed.
+#[test]
+fn a_lease_is_cut_to_whole_microseconds() {
+    let mut fine = grant(7);
+    fine.lease = Duration::from_nanos(5_000_999);
+    let (step, attempt) = life::claim(&record(&pending()), fine, at(10)).unwrap();
+    let held = step.task.claim.as_ref().unwrap().lease;
+    assert_eq!(held, Duration::from_micros(5_000));
+    let asked = Some(Duration::from_nanos(7_000_001));
+    let renewed = life::heartbeat(&step.task, attempt.token, asked, at(20)).unwrap();
+    let held = renewed.task.claim.unwrap().lease;
+    assert_eq!(held, Duration::from_micros(7_000));
+}
+
 #[test]
 fn a_claim_after_the_clock_went_back_begins_when_the_task_last_changed() {
     let task = Task {
