@@ -203,8 +203,8 @@ impl InHand {
         *self = Self::with(std::mem::take(&mut self.row_ids));
     }
 
-    /// Leaves what the next unit may take over, and so many features and epics as it may be carried of them; there are never
-    /// more tasks or longer texts than that.
+    /// Leaves what the next unit may take over: no outlook, and only so many features and epics. Tasks and their texts are
+    /// bounded at all times.
     pub(crate) fn limit(&mut self) {
         // Time goes on.
         self.outlook = None;
