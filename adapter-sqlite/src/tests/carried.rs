@@ -225,7 +225,7 @@ fn only_so_much_is_carried() {
     assert_eq!(fixture.carried_wrongly(), [""; 0]);
 }
 
-/// Nor do the texts that a step adds to what is in hand already.
+/// The bound holds for what a step adds to a task that is in hand already, too.
 #[test]
 fn long_reasons_are_not_carried() {
     let fixture = stocked();
