@@ -32,9 +32,9 @@ pub const CACHE_KIB: u32 = 4 * 1024;
 pub const PAGE_BYTES: u32 = 2048;
 
 /// After how many pages of the log a commit moves them into the database, which takes two waits for the disk, and a third
-/// when the log begins anew, even where commits take none: some 750 steps. With fewer, steps wait more
-/// often; with more, whoever finds the log of a loop that has ended, and is alone, reads all of it for longer: this many
-/// pages take 16 ms. It bounds the log to 16 MiB, while nobody reads.
+/// when the log begins anew, even where commits take none: some 750 steps. With half of it steps take a thirtieth more
+/// time; with twice as many none less, and whoever finds the log of a loop that has ended, and is alone, reads all of it for
+/// longer: this many pages take 16 ms. It bounds the log to 16 MiB, while nobody reads.
 pub const LOG_PAGES: u32 = 8000;
 
 statement! {

@@ -25,6 +25,7 @@ use std::ffi::c_int;
 use std::fmt;
 
 mod ahead;
+mod early;
 mod follow;
 mod gather;
 mod header;

@@ -6,7 +6,7 @@
 //! (waiting for the disk, telling other connections) finds the log as if it had been written in pieces. Before anything
 //! else is done to the log, what is held is written.
 //!
-//! A short log that SQLite empties gets another header and keeps its length ([`KEPT_BYTES`]). And where SQLite reads a log
+//! The system is asked to begin early with writing a long log to the disk ([`Early`]). A short log that SQLite empties gets another header and keeps its length ([`KEPT_BYTES`]). And where SQLite reads a log
 //! frame by frame, because it makes its index anew, several are read at once.
 //!
 //! All else goes to the file system that SQLite would use anyway: the database itself, shared memory and locks are that
@@ -15,6 +15,8 @@
 #![expect(unsafe_code, reason = "SQLite's C interface")]
 
 use std::ffi::{CStr, c_int, c_void};
+use std::fs::File;
+use std::ops::Range;
 use std::ptr::{copy_nonoverlapping, drop_in_place, null, null_mut};
 use std::slice::from_raw_parts;
 use std::sync::OnceLock;
@@ -23,6 +25,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use libsqlite3_sys as ffi;
 
 use crate::ahead::Ahead;
+use crate::early::Early;
 use crate::gather::{Gather, Moment, Offer};
 use crate::header::{LOG_HEADER_BYTES, LogHeader};
 
@@ -101,6 +104,11 @@ struct LogFile {
     real: *mut ffi::sqlite3_file,
     gather: Gather,
     ahead: Ahead,
+    early: Early,
+    /// Where it lies; SQLite keeps this until the log is closed.
+    name: ffi::sqlite3_filename,
+    /// The same file once more, as soon as the system is asked to begin with it: SQLite does not show its own.
+    again: Option<File>,
 }
 
 const _: () = assert!(align_of::<LogFile>() <= 8 && size_of::<LogFile>().is_multiple_of(8));
@@ -133,11 +141,34 @@ impl LogFile {
 
     /// Writes what is held.
     fn settle(&mut self) -> c_int {
-        let Self { real, gather, .. } = self;
-        let behind = Behind { real: *real };
-        gather
-            .let_go(|bytes, at| behind.write(bytes, at))
-            .unwrap_or(ffi::SQLITE_OK)
+        let behind = Behind { real: self.real };
+        let written = self
+            .gather
+            .let_go(|bytes, at| (behind.write(bytes, at), at, bytes.len()));
+        written.map_or(ffi::SQLITE_OK, |(code, at, length)| {
+            self.written(at, length);
+            code
+        })
+    }
+
+    /// So many bytes were written, or were to be.
+    fn written(&mut self, at: i64, length: usize) {
+        let end = at.saturating_add_unsigned(length as u64);
+        if let Some(due) = self.early.wrote(at..end) {
+            self.begin(due);
+        }
+    }
+
+    /// Asks the system to begin with writing a part of the log to the disk. If it does not, SQLite waits for longer later.
+    fn begin(&mut self, part: Range<i64>) {
+        if self.again.is_none() {
+            // SAFETY: it is a C string until the log is closed.
+            let name = unsafe { CStr::from_ptr(self.name) };
+            self.again = open_again(name);
+        }
+        if let Some(file) = &self.again {
+            ask_to_begin(file, part);
+        }
     }
 
     /// The frame that SQLite asks for, if it was read before that, or is read with those that follow.
@@ -266,6 +297,9 @@ unsafe extern "C" fn open(
         real,
         gather: Gather::default(),
         ahead: Ahead::default(),
+        early: Early::default(),
+        name,
+        again: None,
     };
     // SAFETY: the memory is long enough, aligned, and nothing that would have to be dropped is in it.
     unsafe { file.cast::<LogFile>().write(log) };
@@ -280,6 +314,7 @@ unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
     log.ahead.forget();
     // SAFETY: it is never used again.
     unsafe { drop_in_place(&raw mut log.gather) };
+    log.again = None;
     if settled == ffi::SQLITE_OK {
         closed
     } else {
@@ -305,7 +340,11 @@ unsafe extern "C" fn write(
         Offer::Held => ffi::SQLITE_OK,
         Offer::Due => log.settle(),
         Offer::Refused => match log.settle() {
-            ffi::SQLITE_OK => Behind { real: log.real }.write(bytes, at),
+            ffi::SQLITE_OK => {
+                let code = Behind { real: log.real }.write(bytes, at);
+                log.written(at, length);
+                code
+            }
             code => code,
         },
     }
@@ -326,7 +365,7 @@ macro_rules! after_settling {
 }
 
 after_settling!(shorten = xTruncate(size: ffi::sqlite3_int64));
-after_settling!(sync = xSync(how: c_int));
+after_settling!(wait = xSync(how: c_int));
 after_settling!(file_size = xFileSize(size: *mut ffi::sqlite3_int64));
 after_settling!(lock = xLock(how: c_int));
 after_settling!(unlock = xUnlock(how: c_int));
@@ -361,6 +400,16 @@ unsafe extern "C" fn read(
     code
 }
 
+unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, how: c_int) -> c_int {
+    // SAFETY: as below.
+    let code = unsafe { wait(file, how) };
+    if code == ffi::SQLITE_OK {
+        // SAFETY: SQLite calls this with an open log, from one thread at a time.
+        unsafe { LogFile::of(file) }.early.synced();
+    }
+    code
+}
+
 unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: ffi::sqlite3_int64) -> c_int {
     // SAFETY: SQLite calls this with an open log, from one thread at a time.
     let log = unsafe { LogFile::of(file) };
@@ -389,6 +438,39 @@ unsafe extern "C" fn device_characteristics(file: *mut ffi::sqlite3_file) -> c_i
     let log = unsafe { LogFile::of(file) };
     pass_on!(log, xDeviceCharacteristics)
 }
+
+/// The file of a name. Nothing is waited for, should something else have taken its place.
+#[cfg(target_os = "linux")]
+fn open_again(name: &CStr) -> Option<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = rustix::fs::open(name, flags, Mode::empty());
+    file.ok().map(File::from)
+}
+
+#[cfg(target_os = "linux")]
+fn ask_to_begin(file: &File, part: Range<i64>) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the file is open, and nothing in memory is touched. The answer says whether the system has begun, and
+    // nothing of what was written: an error of the disk is told to whoever waits for it, by a file of its own each.
+    unsafe {
+        libc::sync_file_range(
+            file.as_raw_fd(),
+            part.start,
+            part.end - part.start,
+            libc::SYNC_FILE_RANGE_WRITE,
+        )
+    };
+}
+
+/// Others have no such request.
+#[cfg(not(target_os = "linux"))]
+const fn open_again(_name: &CStr) -> Option<File> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn ask_to_begin(_file: &File, _part: Range<i64>) {}
 
 #[cfg(test)]
 mod tests {

@@ -28,6 +28,8 @@ use super::{WAITS, waits};
 const STORE: &str = "TASQ_COST_STORE";
 const OPERATION: &str = "TASQ_COST_OPERATION";
 const TIMES: &str = "TASQ_COST_TIMES";
+/// Set where its commits do not wait for the disk.
+const NORMAL: &str = "TASQ_COST_NORMAL";
 const MORE: u32 = 10;
 /// Enough for eleven batches, twice.
 const TASKS: u32 = 2_500;
@@ -94,6 +96,53 @@ fn every_step_on_an_open_connection_is_written_to_the_log_at_once() {
     }
 }
 
+/// Where commits do not wait, a loop has the system begin with its log bit by bit, so that little is left to wait for when
+/// it is folded. Where they do, nothing is left.
+#[test]
+fn steps_that_do_not_wait_for_the_disk_have_it_begin_with_their_log() {
+    const HUNDREDS: u32 = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let begun = |sync| {
+        let store = folder.path().join(format!("{sync:?}.db"));
+        make(&store);
+        let calls = "trace=sync_file_range,pwrite64";
+        let trace = trace_of(&store, calls, "claim a hundred", HUNDREDS, sync);
+        let parts = |call: &str| -> Vec<(u64, u64)> {
+            let lines = trace.lines().filter(|line| line.contains(call));
+            let lines = lines.filter(|line| line.contains("-wal>"));
+            lines.map(|line| part(call, line)).collect()
+        };
+        (parts("sync_file_range"), parts("pwrite64"))
+    };
+    let (parts, writes) = begun(Sync::Normal);
+    let end = writes.into_iter().map(|(at, length)| at + length).max();
+    assert!(parts.len() > 1, "{parts:?}");
+    // Its header is on the disk before the first frame comes.
+    let mut expected = 32;
+    for (at, length) in parts {
+        assert_eq!(at, expected);
+        expected += length;
+    }
+    let left = end.unwrap().checked_sub(expected).unwrap();
+    assert!(left < 600 * 1024, "{left} bytes are left");
+    assert_eq!(begun(Sync::Full).0, []);
+}
+
+/// The place and the length that strace shows of a call.
+fn part(call: &str, line: &str) -> (u64, u64) {
+    let number = |word: &str| word.trim().parse::<u64>().unwrap();
+    let (_, arguments) = line.split_once(call).unwrap();
+    let (arguments, _) = arguments.rsplit_once(')').unwrap();
+    let words: Vec<&str> = arguments.rsplit(',').collect();
+    match words[..] {
+        // …, length, place: of a write.
+        [at, length, ..] if call == "pwrite64" => (number(at), number(length)),
+        // …, place, length, how.
+        [" SYNC_FILE_RANGE_WRITE", length, at, ..] => (number(at), number(length)),
+        _ => panic!("{line}"),
+    }
+}
+
 /// How often each operation makes certain calls when it is carried out ten times more.
 fn ten_times(calls: &str, count: impl Fn(&str) -> usize) -> Vec<(&'static str, usize)> {
     let folder = tempfile::tempdir().unwrap();
@@ -106,7 +155,7 @@ fn ten_times(calls: &str, count: impl Fn(&str) -> usize) -> Vec<(&'static str, u
             let _ = fs::remove_file(copy.with_extension("db-wal"));
             let _ = fs::remove_file(copy.with_extension("db-shm"));
             fs::copy(&store, &copy).unwrap();
-            count(&trace_of(folder.path(), &copy, calls, name, times))
+            count(&trace_of(&copy, calls, name, times, Sync::Full))
         };
         (name, times(1 + MORE) - times(1))
     });
@@ -114,9 +163,13 @@ fn ten_times(calls: &str, count: impl Fn(&str) -> usize) -> Vec<(&'static str, u
 }
 
 /// What strace writes of these calls of a process that carries out an operation so often.
-fn trace_of(folder: &Path, store: &Path, calls: &str, operation: &str, times: u32) -> String {
-    let trace = folder.join("trace");
-    let output = Command::new("strace")
+fn trace_of(store: &Path, calls: &str, operation: &str, times: u32, sync: Sync) -> String {
+    let trace = store.with_extension("trace");
+    let mut command = Command::new("strace");
+    if matches!(sync, Sync::Normal) {
+        command.env(NORMAL, "yes");
+    }
+    let output = command
         .args(["-f", "-y", "-qq", "-e", calls, "-o"])
         .arg(&trace)
         .arg("--")
@@ -140,7 +193,8 @@ fn role_of_a_worker() {
     let (name, times) = (env::var(OPERATION).unwrap(), env::var(TIMES).unwrap());
     let found = OPERATIONS.iter().find(|(word, ..)| *word == name);
     let (_, claims, operation) = found.expect("an operation of the table");
-    let store = SqliteStore::open(store.as_ref(), options(Sync::Full)).unwrap();
+    let sync = env::var_os(NORMAL).map_or(Sync::Full, |_| Sync::Normal);
+    let store = SqliteStore::open(store.as_ref(), options(sync)).unwrap();
     let app = app(&store);
     let mut held = if *claims > 0 {
         claim(&app, *claims)
