@@ -13,6 +13,9 @@ const GROUP: &str = "micro";
 const BULK: u32 = 1_000;
 /// How many tasks a batch claims and completes.
 pub(crate) const BATCH: u32 = 100;
+/// How many times as many tasks as another slice has a slice of batches: they take a fraction of the time of single steps,
+/// and of the log, which is to be folded a few times in each.
+const LONGER: u32 = 10;
 
 /// One figure: how it is told, and how much of it is done in a slice.
 struct Kind<'a> {
@@ -94,6 +97,11 @@ fn one_by_one(
     })
 }
 
+/// How many batches are in a slice where another has so many operations.
+pub(crate) fn batches(slice: u32) -> u32 {
+    (slice.saturating_mul(LONGER) / BATCH).max(1)
+}
+
 fn many_at_once(
     bench: &mut Bench,
     sync: Sync,
@@ -102,7 +110,7 @@ fn many_at_once(
 ) -> anyhow::Result<()> {
     let rounds = bench.plan.rounds;
     let slice = bench.plan.slice_with(sync);
-    let batches = (slice / BATCH).max(1);
+    let batches = batches(slice);
     // What the rounds take must be there on both sides.
     let taken = (rounds + 2) * (slice + batches * BATCH);
     ours.add_in_one(taken)?;

@@ -1,5 +1,6 @@
 //! The group `peers`: other queues on SQLite, each in its own language, as its own documents use it.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use crate::measure::{Amount, Share, Spent, compare, median};
-use crate::micro::BATCH;
+use crate::micro::{BATCH, batches};
 use crate::plan::{Bench, Sync};
 use crate::plot::Point;
 use crate::queue::plain;
@@ -112,25 +113,28 @@ fn beside(
     size: u64,
     shape: &Shape,
 ) -> anyhow::Result<()> {
-    let rounds = bench.plan.rounds;
-    // Every slice takes from the queue; nothing is measured in one that is nearly empty.
-    let most = u32::try_from(size)? / (rounds + 2) / 3;
-    ensure!(
-        most >= BATCH,
-        "--rounds {rounds} are too many for the {size} tasks beside {}",
-        peer.name
-    );
-    let slice = bench.plan.slice.min(most);
+    let slice = bench.plan.slice;
     let path = folder.join("ours.db");
-    let mut ours = Tasq::filled(&path, Sync::Normal, &plain(size, shape.features)?)?;
+    let filled = Tasq::filled(&path, Sync::Normal, &plain(size, shape.features)?)?;
+    let ours = RefCell::new(filled);
     let their_path = folder.join("theirs.db");
-    let mut theirs = Running::start(installed, peer, &their_path)?;
-    theirs.ask("fill", u32::try_from(size)?)?;
+    let theirs = RefCell::new(Running::start(installed, peer, &their_path)?);
+    theirs.borrow_mut().ask("fill", u32::try_from(size)?)?;
+    let portion = u32::try_from(size / 2)?;
+    let our_refill = |n| ours.borrow_mut().refill(n, shape.features);
+    let mut take = |n| {
+        let refill = |n| theirs.borrow_mut().ask("fill", n).map(drop);
+        kept_full(n, portion, refill, |n| theirs.borrow_mut().ask("cycle", n))
+    };
     let cycle = compare(
         Share::Rate,
-        Amount::same(rounds, slice),
-        &mut |n| ours.complete_next(n),
-        &mut |n| theirs.ask("cycle", n),
+        Amount::same(bench.plan.rounds, slice),
+        &mut |n| {
+            kept_full(n, portion, our_refill, |n| {
+                ours.borrow_mut().complete_next(n)
+            })
+        },
+        &mut take,
     )?;
     let must = |bound| {
         if peer.bound {
@@ -151,15 +155,18 @@ fn beside(
         });
     }
     let batch = Amount {
-        ours_each: BATCH,
-        ours: (slice / BATCH).max(1),
-        ..Amount::same(rounds, slice)
+        ours: batches(slice) * BATCH,
+        ..Amount::same(bench.plan.rounds, slice)
     };
     let batches = compare(
         Share::Rate,
         batch,
-        &mut |n| (0..n).map(|_| ours.batch(BATCH)).sum(),
-        &mut |n| theirs.ask("cycle", n),
+        &mut |n| {
+            kept_full(n, portion, our_refill, |n| {
+                (0..n / BATCH).map(|_| ours.borrow_mut().batch(BATCH)).sum()
+            })
+        },
+        &mut take,
     )?;
     let name = format!(
         "claim 100 and complete 100 at {}, {}, per task",
@@ -169,10 +176,28 @@ fn beside(
     bench
         .report
         .tell(Row::ratio(GROUP, name, against(peer), &batches, must(3.0)))?;
-    theirs.end()?;
+    theirs.into_inner().end()?;
     drop(ours);
     remove(&path)?;
     remove(&their_path)
+}
+
+/// Takes so many tasks out of a queue, after as many were put into it, which is not measured: some at a time, so that a
+/// small queue does not become a large one.
+fn kept_full(
+    count: u32,
+    portion: u32,
+    refill: impl Fn(u32) -> anyhow::Result<()>,
+    take: impl Fn(u32) -> anyhow::Result<Spent>,
+) -> anyhow::Result<Spent> {
+    (0..count)
+        .step_by(usize::try_from(portion)?)
+        .map(|done| {
+            let next = portion.min(count - done);
+            refill(next)?;
+            take(next)
+        })
+        .sum()
 }
 
 fn against(peer: &Peer) -> String {

@@ -14,13 +14,14 @@ use tasq_app::{
 use tasq_domain::backoff::Backoff;
 use tasq_domain::life::FailureKind;
 use tasq_domain::{
-    Actor, Contents, Description, JsonObject, Reason, RetryBudget, Settings, TaskId, Timestamp,
-    Token, Worker,
+    Actor, Contents, Description, FeatureId, JsonObject, Reason, RetryBudget, Settings, TaskId,
+    Timestamp, Token, Worker,
 };
 use tasq_ports::{Clock, Ids, Store, StoreExt};
 
 use crate::measure::{Spent, time};
 use crate::plan::Sync;
+use crate::queue::feature_id;
 
 /// What every task says.
 pub(crate) const TEXT: &str = "write the file and say so";
@@ -92,6 +93,22 @@ impl Tasq {
             self.app().add_tasks(&tasks)?;
             Ok(())
         })
+    }
+
+    /// Adds so many in one transaction, by turns to the features of a queue of [`plain`](crate::queue::plain) contents.
+    pub(crate) fn refill(&mut self, count: u32, features: u64) -> anyhow::Result<()> {
+        let ids: Vec<FeatureId> = (0..features)
+            .map(feature_id)
+            .collect::<anyhow::Result<_>>()?;
+        let turns = ids.iter().cycle().zip(0..count);
+        let tasks: Vec<AddTask> = turns
+            .map(|(id, _)| AddTask {
+                feature: Some(id.to_string()),
+                ..new_task()
+            })
+            .collect();
+        self.app().add_tasks(&tasks)?;
+        Ok(())
     }
 
     /// Each in a transaction of its own.
